@@ -1,0 +1,56 @@
+# The commands of the course. `make` alone lists them.
+# Where there is no make (Windows): the same commands in plain form are in README.md.
+
+PYTHON ?= python3
+IP     ?= 127.0.0.1
+PORT   ?= 8888
+JOBS   ?= 2
+
+BIN := .venv/bin
+# One line that says why the environment cannot be made, or nothing.
+PROBLEM = $(shell command -v "$(PYTHON)" >/dev/null \
+	&& "$(PYTHON)" tools/environment.py --check \
+	|| echo "There is no '$(PYTHON)' here: install Python 3.11 or newer, on Debian or Ubuntu with 'apt install python3-venv'.")
+# Text browsers would take over the terminal: open one only where there is a screen.
+SCREEN = $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname))
+ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test demo weights results lock lint clean environment
+
+help: ## list these commands
+	@echo "make COMMAND, where COMMAND is one of"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+
+lab: environment ## open the course in JupyterLab (IP=0.0.0.0: reachable from other machines; PORT=8888)
+	@echo "JupyterLab is starting; Ctrl-C stops it."
+	@$(BIN)/python -m jupyterlab --log-level=WARN --ip="$(IP)" --port="$(PORT)" $(ROOT_FLAG) \
+		$(if $(SCREEN),,--no-browser) --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
+
+test: environment ## run every test, the notebooks included (JOBS=2 at a time)
+	@$(BIN)/python -m pytest -n "$(JOBS)" --dist loadscope
+
+demo: environment ## the headline comparison in the terminal, with a figure, in about a minute
+	@$(BIN)/python -m helpers.demo
+
+weights: environment ## train the shipped source model again, from code alone
+	@$(BIN)/python -m helpers.source
+
+results: environment ## measure the numbers that the course quotes again
+	@$(BIN)/python -m helpers.results
+
+lint: environment ## check the style of code and notebooks
+	@$(BIN)/python -m ruff check .
+
+lock: environment ## write requirements.lock from pyproject.toml (UPGRADE=1: with the newest versions)
+	@$(BIN)/python -m uv pip compile pyproject.toml --all-extras --universal --fork-strategy fewest \
+		--python-version 3.11 --only-binary :all: --generate-hashes --no-annotate --no-emit-index-url \
+		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --quiet --output-file requirements.lock
+
+clean: ## remove the environment and all that the commands above left behind
+	rm -rf .venv .pytest_cache .ruff_cache build dist *.egg-info lightning_logs
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+environment: # .venv as requirements.lock says; quick where it already is
+	$(if $(PROBLEM),$(error $(PROBLEM)))
+	@"$(PYTHON)" tools/environment.py
