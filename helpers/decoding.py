@@ -1,0 +1,105 @@
+"""Any image file -> an upright RGB picture, or an error that says why not.
+
+Files that look alike in a viewer differ inside: turned by an EXIF tag, CMYK, 16 bits a channel, a palette,
+transparent, animated. Everything behind this module sees one kind only: 8-bit RGB, the right way up.
+"""
+
+import os
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+MAX_PIXELS = 64_000_000  # about 190 MB once decoded; a small file can claim any size in its header
+
+# Only formats that are pictures and nothing else: Pillow would also start Ghostscript for an .eps file.
+# HEIF counts once its plugin is registered; formats that this Pillow was built without are left out.
+_FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "AVIF", "HEIF", "JPEG2000")
+
+
+def image_extensions() -> frozenset[str]:
+    """Lower-case file name endings (".jpg", ".png", ...) of the formats that this installation can read."""
+    return frozenset(ending for ending, name in Image.registered_extensions().items() if name in _FORMATS)
+
+
+def open_image(source, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Open a picture as an upright 8-bit RGB `PIL.Image` at its full size.
+
+    source: a path, an open binary file or a `PIL.Image` (which is left as it is). EXIF rotation is applied,
+    transparent parts are shown on white, 16-bit channels are scaled to 8, of an animation the first frame is
+    taken; colour profiles are ignored, as torchvision does.
+    Raises FileNotFoundError, or ValueError for what is no picture, is damaged or has more than `max_pixels`
+    (read from the header, before anything is decoded). Reading is Pillow's (python-pillow.org).
+    """
+    return _open(source, max_pixels, None)
+
+
+def read_image(source, size: int, *, max_pixels: int = MAX_PIXELS) -> torch.Tensor:
+    """Read the central square of a picture as a uint8 tensor (3, size, size). Raises as `open_image` does.
+
+    Antialiased and bilinear: torchvision's Resize(size) and CenterCrop(size) to within half a pixel.
+    """
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise ValueError(f"size={size!r} is not a number of pixels; give a whole number such as 64")
+    return torch.from_numpy(np.array(_open(source, max_pixels, size))).permute(2, 0, 1).contiguous()
+
+
+def _open(source, max_pixels: int, size: int | None) -> Image.Image:
+    if isinstance(source, Image.Image):
+        return _convert(source, max_pixels, size)
+    if not isinstance(source, str | os.PathLike) and not hasattr(source, "read"):
+        raise TypeError(f"expected a path, an open file or a PIL image, not {type(source).__name__}")
+    name = str(getattr(source, "name", "the image")) if hasattr(source, "read") else os.fspath(source)
+    Image.init()
+    try:
+        with Image.open(source, formats=[f for f in _FORMATS if f in Image.OPEN]) as image:
+            if size and image.width * image.height <= max_pixels:
+                # A large JPEG decodes ten times faster at 1/2, 1/4 or 1/8 of its size. Keeping at least four
+                # times the size asked for changes the result less than another interpolation would.
+                image.draft(None, (4 * size, 4 * size))
+            return _convert(image, max_pixels, size)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{name}: no such file") from error
+    except (PermissionError, IsADirectoryError):
+        raise  # the system's message names the path and says it all
+    except _Refused as error:
+        raise ValueError(f"{name}: {error}") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ValueError(f"{name}: too large. {error} Shrink it first.") from error
+    except Exception as error:  # Pillow's readers raise a dozen different types on damaged files
+        unknown = isinstance(error, Image.UnidentifiedImageError)
+        why = "not an image, or of an unknown kind" if unknown else error
+        raise ValueError(f"{name}: cannot be decoded ({why}). Replace it or take it away.") from error
+
+
+class _Refused(ValueError):
+    """A picture that could be decoded, but should not be."""
+
+
+def _convert(image: Image.Image, max_pixels: int, size: int | None) -> Image.Image:
+    if image.width * image.height > max_pixels:
+        raise _Refused(
+            f"too large: {image.width} x {image.height} is more than max_pixels={max_pixels:,}. "
+            "Shrink it, or allow more with max_pixels=..."
+        )
+    image.load()  # before its orientation is asked for: a TIFF turns itself while loading
+    depth = (image.mode, image.format)
+    image = ImageOps.exif_transpose(image)
+    if size:
+        # Cropped before it is resized: a strip of 1 x 50,000 never grows to 64 x 3,200,000.
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        image = image.crop((left, top, left + side, top + side))
+    if depth[0].startswith("I;16") or depth in (("I", "PNG"), ("I", "PPM")):
+        # 16-bit grey: convert("RGB") would clip all above 255 to white
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    elif depth[0] in ("I", "F"):
+        raise _Refused(
+            "its 32-bit or floating-point pixels have no agreed brightest value. "
+            "Save it with 8 or 16 bits a channel."
+        )
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    image = image.convert("RGB")
+    return image.resize((size, size), Image.Resampling.BILINEAR) if size else image

@@ -1,0 +1,297 @@
+"""Every kind of image file becomes the same upright RGB picture; what is no picture is refused by name."""
+
+import struct
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, features
+from torchvision.transforms import v2
+
+from helpers.decoding import image_extensions, open_image, read_image
+
+# Four quadrants; a picture that is mirrored, rotated, or has its channels swapped shows it.
+RED, GREEN, BLUE, GREY = (200, 20, 20), (20, 180, 20), (20, 20, 220), (120, 120, 120)
+QUADRANTS = np.array([[RED, GREEN], [BLUE, GREY]], np.uint8)
+
+
+def quadrants(size=64):
+    """Top left red, top right green, bottom left blue, bottom right grey."""
+    return Image.fromarray(QUADRANTS.repeat(size // 2, 0).repeat(size // 2, 1))
+
+
+def corners(picture):
+    """The middle of each quadrant of a uint8 (3, S, S) picture, as (2, 2, 3)."""
+    a, b = picture.shape[-1] // 4, 3 * picture.shape[-1] // 4
+    return picture[:, [a, b]][:, :, [a, b]].permute(1, 2, 0).numpy().astype(int)
+
+
+def assert_quadrants(picture, expected=QUADRANTS, within=3):
+    assert picture.dtype == torch.uint8 and picture.shape[0] == 3 and picture.is_contiguous()
+    assert np.abs(corners(picture) - np.asarray(expected).astype(int)).max() <= within
+
+
+def png(width, height, bits, colour_type, rows, *chunks):
+    """A PNG by hand, for what Pillow can read but not write: 16-bit colours, and headers that lie."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0))
+    body = chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows)))
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + body + chunk(b"IEND", b"")
+
+
+WRITERS = {
+    "rgb.png": {},
+    "rgb.bmp": {},
+    "rgb.ppm": {},
+    "rgb.tif": {},
+    "rgb.jpg": {"quality": 95, "subsampling": 0},
+    "progressive.jpg": {"quality": 95, "subsampling": 0, "progressive": True},
+    "lossless.webp": {"lossless": True},
+    "rgb.jp2": {},
+    "rgb.avif": {"quality": 95, "subsampling": "4:4:4"},
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_each_format_keeps_colours_and_orientation(tmp_path, name):
+    if name.endswith("avif") and not features.check("avif"):
+        pytest.skip("this Pillow was built without AVIF")
+    quadrants().save(tmp_path / name, **WRITERS[name])
+    assert_quadrants(read_image(tmp_path / name, 32))
+    assert_quadrants(read_image(str(tmp_path / name), 128))
+    assert open_image(tmp_path / name).size == (64, 64)
+
+
+def test_the_file_ending_does_not_matter(tmp_path):
+    quadrants().save(tmp_path / "really_a_png.jpg", format="PNG")
+    assert_quadrants(read_image(tmp_path / "really_a_png.jpg", 32))
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_rotation_is_undone(tmp_path, orientation, ending):
+    undo = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_90",
+            7: "TRANSVERSE", 8: "ROTATE_270"}  # fmt: skip
+    stored = quadrants()
+    if orientation > 1:
+        stored = stored.transpose(Image.Transpose[undo[orientation]])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(tmp_path / f"turned.{ending}", exif=exif, quality=95)
+    assert_quadrants(read_image(tmp_path / f"turned.{ending}", 64), within=12)
+    assert_quadrants(read_image(Image.open(tmp_path / f"turned.{ending}"), 64), within=12)
+
+
+def test_a_rotated_landscape_is_cropped_as_the_portrait_it_is(tmp_path):
+    portrait = Image.new("RGB", (60, 180), GREEN)
+    portrait.paste(RED, (0, 0, 60, 60))
+    portrait.paste(BLUE, (0, 120, 60, 180))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    lying = portrait.transpose(Image.Transpose.ROTATE_90)
+    lying.save(tmp_path / "phone.jpg", exif=exif, quality=95, subsampling=0)
+    assert open_image(tmp_path / "phone.jpg").size == (60, 180)
+    assert_quadrants(read_image(tmp_path / "phone.jpg", 30), [[GREEN, GREEN], [GREEN, GREEN]])
+
+
+def test_broken_exif_does_not_lose_the_picture(tmp_path):
+    quadrants().save(tmp_path / "a.jpg", exif=b"Exif\0\0" + bytes(range(40)), quality=95, subsampling=0)
+    assert_quadrants(read_image(tmp_path / "a.jpg", 32))
+
+
+def test_grey_and_black_and_white(tmp_path):
+    ramp = Image.fromarray(np.array([[0, 90], [180, 255]], np.uint8).repeat(32, 0).repeat(32, 1))
+    expected = np.array([[0, 90], [180, 255]])[..., None].repeat(3, -1)
+    for name in ("grey.png", "grey.jpg", "grey.tif", "grey.pgm"):
+        ramp.save(tmp_path / name)
+        assert_quadrants(read_image(tmp_path / name, 64), expected)
+    for name in ("bits.png", "bits.tif", "bits.pbm"):
+        ramp.point(lambda v: 255 * (v > 100)).convert("1").save(tmp_path / name)
+        assert_quadrants(read_image(tmp_path / name, 64), np.where(expected > 100, 255, 0), within=0)
+
+
+@pytest.mark.parametrize("name", ["deep.png", "deep.tif", "deep.pgm"])
+def test_16_bit_grey_is_scaled_not_clipped(tmp_path, name):
+    levels = np.array([[0, 9_000], [30_000, 65_535]], np.uint16)
+    Image.fromarray(levels.repeat(32, 0).repeat(32, 1)).save(tmp_path / name)
+    assert_quadrants(read_image(tmp_path / name, 64), (levels / 257)[..., None].repeat(3, -1), within=1)
+
+
+def test_16_bit_big_endian_tiff_is_scaled(tmp_path):
+    levels = np.array([[0, 9_000], [30_000, 65_535]], ">u2")
+    Image.fromarray(levels.repeat(32, 0).repeat(32, 1)).save(tmp_path / "a.tif")
+    assert Image.open(tmp_path / "a.tif").mode == "I;16B"
+    assert_quadrants(read_image(tmp_path / "a.tif", 64), (levels / 257)[..., None].repeat(3, -1), within=1)
+
+
+@pytest.mark.parametrize("channels, colour_type", [(3, 2), (4, 6)])
+def test_16_bit_colour_is_scaled(tmp_path, channels, colour_type):
+    deep = np.full((32, 32, channels), 65_535, ">u2")
+    deep[..., :3] = QUADRANTS.repeat(16, 0).repeat(16, 1) * np.uint16(257)
+    (tmp_path / "deep.png").write_bytes(png(32, 32, 16, colour_type, [row.tobytes() for row in deep]))
+    assert_quadrants(read_image(tmp_path / "deep.png", 32), within=1)
+
+
+@pytest.mark.parametrize("values", [np.float32, np.int32])
+def test_pixels_without_an_agreed_range_are_refused(tmp_path, values):
+    Image.fromarray(np.zeros((8, 8), values)).save(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=r"a\.tif: its 32-bit or floating-point .* 8 or 16 bits"):
+        read_image(tmp_path / "a.tif", 8)
+
+
+def test_cmyk_and_adobe_inverted_jpeg(tmp_path):
+    cmyk = quadrants().convert("CMYK")
+    # Pillow writes a CMYK JPEG as Adobe does: inverted, and with its marker
+    for name in ("print.jpg", "print.tif"):
+        cmyk.save(tmp_path / name, quality=95, subsampling=0)
+        assert Image.open(tmp_path / name).mode == "CMYK"
+        assert_quadrants(read_image(tmp_path / name, 64), within=6)
+    assert b"Adobe" in (tmp_path / "print.jpg").read_bytes()
+
+
+def test_palettes_with_and_without_transparency(tmp_path):
+    palette = quadrants().quantize(4)
+    green = palette.getpixel((48, 16))
+    for name in ("p.png", "p.gif", "p.bmp"):
+        palette.save(tmp_path / name)
+        assert_quadrants(read_image(tmp_path / name, 64))
+    for name in ("clear.png", "clear.gif"):
+        palette.save(tmp_path / name, transparency=green)
+        assert_quadrants(read_image(tmp_path / name, 64), [[RED, (255, 255, 255)], [BLUE, GREY]])
+
+
+@pytest.mark.parametrize("name", ["alpha.png", "alpha.webp", "alpha.tif"])
+def test_transparent_parts_are_white(tmp_path, name):
+    alpha = Image.fromarray(np.array([[255, 0], [128, 255]], np.uint8).repeat(32, 0).repeat(32, 1))
+    picture = quadrants()
+    picture.putalpha(alpha)
+    picture.save(tmp_path / name, **({"lossless": True} if name.endswith("webp") else {}))
+    half = tuple(round(255 + (c - 255) * 128 / 255) for c in BLUE)
+    assert_quadrants(read_image(tmp_path / name, 64), [[RED, (255, 255, 255)], [half, GREY]])
+
+
+def test_transparent_grey_and_transparent_colour_key_are_white(tmp_path):
+    Image.merge("LA", [Image.new("L", (8, 8), 50), Image.new("L", (8, 8), 0)]).save(tmp_path / "la.png")
+    Image.new("RGB", (8, 8), GREEN).save(tmp_path / "key.png", transparency=GREEN)
+    Image.new("L", (8, 8), 7).save(tmp_path / "greykey.png", transparency=7)
+    for name in ("la.png", "key.png", "greykey.png"):
+        assert (read_image(tmp_path / name, 8) == 255).all(), name
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png", "a.tif"])
+def test_the_first_frame_of_an_animation_is_taken(tmp_path, name):
+    frames = [Image.new("RGB", (64, 64), "black"), Image.new("RGB", (64, 64), "white")]
+    how = {"lossless": True} if name.endswith("webp") else {}
+    quadrants().save(tmp_path / name, save_all=True, append_images=frames, **how)
+    assert Image.open(tmp_path / name).n_frames == 3
+    assert_quadrants(read_image(tmp_path / name, 64))
+
+
+def test_tiny_and_elongated_pictures(tmp_path):
+    Image.new("RGB", (1, 1), BLUE).save(tmp_path / "dot.png")
+    assert_quadrants(read_image(tmp_path / "dot.png", 64), [[BLUE, BLUE], [BLUE, BLUE]], within=0)
+    strip = Image.new("RGB", (50_000, 1), RED)
+    strip.paste(GREEN, (25_000 - 10, 0, 25_000 + 10, 1))
+    strip.save(tmp_path / "strip.png")
+    assert_quadrants(read_image(tmp_path / "strip.png", 64), [[GREEN, GREEN], [GREEN, GREEN]], within=0)
+    assert_quadrants(read_image(strip.transpose(Image.Transpose.ROTATE_90), 8), [[GREEN] * 2] * 2, within=0)
+    assert read_image(quadrants(), 1).shape == (3, 1, 1)
+
+
+def test_resizing_is_that_of_torchvision_and_antialiased():
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    resized = v2.functional.pil_to_tensor(v2.Resize(32)(Image.fromarray(noise)))
+    assert torch.equal(read_image(Image.fromarray(noise), 32), resized)
+    assert resized.float().std() < 25  # the noise itself has 74
+
+
+def test_the_crop_is_that_of_torchvision():
+    waves = np.sin(np.linspace(0, 4, 301))[:, None] * np.cos(np.linspace(0, 6, 452))[None]
+    wide = Image.fromarray((128 + 120 * np.stack([waves, waves**2, -waves], -1)).astype(np.uint8))
+    for picture in (wide, wide.transpose(Image.Transpose.ROTATE_90)):
+        theirs = v2.functional.pil_to_tensor(v2.CenterCrop(50)(v2.Resize(50)(picture))).float()
+        assert (read_image(picture, 50).float() - theirs).abs().mean() < 2
+
+
+def test_a_large_jpeg_read_at_reduced_scale_looks_the_same(tmp_path):
+    waves = np.sin(np.linspace(0, 40, 2000))[:, None] * np.cos(np.linspace(0, 25, 1600))[None]
+    large = Image.fromarray((128 + 120 * np.stack([waves, waves**2, -waves], -1)).astype(np.uint8))
+    large.save(tmp_path / "large.jpg", quality=92)
+    quick, full = read_image(tmp_path / "large.jpg", 64), read_image(open_image(tmp_path / "large.jpg"), 64)
+    assert (quick.float() - full.float()).abs().mean() < 0.5
+    assert open_image(tmp_path / "large.jpg").size == (1600, 2000)
+
+
+def test_a_given_pil_image_is_left_as_it_is(tmp_path):
+    quadrants(512).save(tmp_path / "a.jpg")
+    given = Image.open(tmp_path / "a.jpg")
+    assert_quadrants(read_image(given, 16), within=12)
+    assert given.size == (512, 512)
+
+
+def test_an_open_file_is_read_too(tmp_path):
+    quadrants().save(tmp_path / "a.png")
+    with open(tmp_path / "a.png", "rb") as file:
+        assert_quadrants(read_image(file, 16))
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("kept", [0.0, 0.02, 0.5, 0.9])
+def test_truncated_files_are_refused_by_name(tmp_path, name, kept):
+    if name.endswith("avif") and not features.check("avif"):
+        pytest.skip("this Pillow was built without AVIF")
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    noise.save(tmp_path / name, **WRITERS[name])
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(whole[: int(kept * len(whole))])
+    with pytest.raises(ValueError, match=f"{name}: cannot be decoded .* Replace it"):
+        read_image(tmp_path / name, 16)
+
+
+def test_what_is_no_picture_is_refused_by_name(tmp_path):
+    (tmp_path / "page.jpg").write_text("<html>404 not found</html>")
+    (tmp_path / "drawing.jpg").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n")
+    for name in ("page.jpg", "drawing.jpg"):
+        with pytest.raises(ValueError, match=f"{name}: cannot be decoded .not an image"):
+            read_image(tmp_path / name, 16)
+    with pytest.raises(FileNotFoundError, match=r"gone\.jpg"):
+        read_image(tmp_path / "gone.jpg", 16)
+    with pytest.raises(OSError, match=str(tmp_path)):
+        read_image(tmp_path, 16)
+    with pytest.raises(TypeError, match="ndarray"):
+        read_image(np.zeros((8, 8, 3), np.uint8), 16)
+
+
+@pytest.mark.parametrize("size", [0, -1, 64.0, True, "64", None])
+def test_a_size_that_is_no_number_of_pixels_is_refused(size):
+    with pytest.raises(ValueError, match="size="):
+        read_image(quadrants(), size)
+
+
+def test_too_many_pixels_are_refused_from_the_header_alone(tmp_path):
+    claims = {"bomb.png": (9_000, 9_000), "worse.png": (60_000, 60_000)}  # Pillow itself stops at the second
+    for name, (width, height) in claims.items():
+        (tmp_path / name).write_bytes(png(width, height, 8, 2, [b""]))  # no pixels at all behind the header
+        with pytest.raises(ValueError, match=f"{name}: too large") as caught, warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            read_image(tmp_path / name, 16)
+        assert "Shrink it" in str(caught.value)
+
+
+def test_the_pixel_bound_can_be_set(tmp_path):
+    quadrants(64).save(tmp_path / "a.png")
+    assert read_image(tmp_path / "a.png", 8, max_pixels=64 * 64).shape == (3, 8, 8)
+    for source in (tmp_path / "a.png", quadrants(64)):
+        with pytest.raises(ValueError, match=r"64 x 64 is more than max_pixels=4,095"):
+            read_image(source, 8, max_pixels=64 * 64 - 1)
+
+
+def test_the_endings_are_those_of_pictures():
+    endings = image_extensions()
+    assert {".jpg", ".jpeg", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp"} <= endings
+    assert not {".eps", ".pdf", ".txt", ".mpg", ".h5"} & endings
