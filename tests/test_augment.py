@@ -1,0 +1,167 @@
+"""Augmentation draws its parameters per image, does what torchvision does, and is repeatable."""
+
+import time
+
+import pytest
+import torch
+from torchvision.transforms import v2
+
+from helpers.augment import augment, recolour, resample
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+def noise(*shape, seed=0):
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+
+
+def ramps(count, side=64):
+    """Red grows from 0 to 1 with x, green with y: each pixel says where in the picture it comes from."""
+    line = (torch.arange(side) + 0.5) / side
+    x, y = torch.meshgrid(line, line, indexing="xy")
+    return torch.stack([x, y, torch.full_like(x, 0.5)]).repeat(count, 1, 1, 1)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.bfloat16, torch.float64])
+def test_shape_dtype_device_and_range_are_kept_and_the_input_is_untouched(dtype, device):
+    images = noise(5, 3, 24, 40).to(device)
+    images = images if dtype == torch.uint8 else images.div(255).to(dtype)
+    before = images.clone()
+    views = augment(images)
+    assert (views.shape, views.dtype, views.device) == (images.shape, images.dtype, images.device)
+    assert torch.equal(images, before)
+    assert views.min() >= 0 and views.max() <= (255 if dtype == torch.uint8 else 1)
+    assert augment(images[:0]).shape == (0, 3, 24, 40)
+
+
+def test_the_same_seed_gives_the_same_views_and_another_gives_others():
+    images = noise(6, 3, 32, 32)
+    views = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        views.append(augment(images))
+    assert torch.equal(views[0], views[1])
+    assert all(not torch.equal(a, b) for a, b in zip(views[0], views[2], strict=True))
+
+
+def test_each_image_of_a_batch_gets_parameters_of_its_own():
+    torch.manual_seed(0)
+    views = augment(noise(1, 3, 16, 16).repeat(40, 1, 1, 1))
+    assert len(views.flatten(1).unique(dim=0)) == 40
+
+
+def test_uint8_and_float_images_get_the_same_views():
+    images = noise(8, 3, 32, 32)
+    torch.manual_seed(0)
+    from_bytes = augment(images)
+    torch.manual_seed(0)
+    from_floats = augment(images / 255)
+    assert (from_bytes / 255 - from_floats).abs().max() < 0.5 / 255 + 1e-5
+
+
+def test_crops_keep_the_share_of_the_area_asked_for_and_stay_inside():
+    torch.manual_seed(0)
+    views = augment(ramps(400), scale=(0.3, 0.6), flip=0, jitter=0)
+    across, down = views[:, 0].mean(1), views[:, 1].mean(2)  # where the columns and the rows come from
+    width, height = ((a[:, -2] - a[:, 1]) / (61 / 64) for a in (across, down))
+    area, ratio = width * height, width / height
+    assert 0.28 < area.min() < 0.33 and 0.57 < area.max() < 0.62
+    assert 0.73 < ratio.min() < 0.79 and 1.27 < ratio.max() < 1.36
+    assert across[:, 0].min() < 0.02 and across[:, -1].max() > 0.98  # up to the edges
+    assert (views[:, 2] - 0.5).abs().max() < 1e-5  # nothing comes from outside
+
+
+def test_flips_mirror_left_and_right_as_often_as_asked():
+    torch.manual_seed(0)
+    views = augment(ramps(1000), jitter=0)
+    mirrored = views[:, 0, :, 0].mean(1) > views[:, 0, :, -1].mean(1)
+    assert 440 < mirrored.sum() < 560
+    assert (views[:, 1, -1].mean(1) > views[:, 1, 0].mean(1)).all()  # never upside down
+    for flip, expected in ((0, 0), (1, 50)):
+        views = augment(ramps(50), flip=flip, jitter=0)
+        assert (views[:, 0, :, 0].mean(1) > views[:, 0, :, -1].mean(1)).sum() == expected
+
+
+def test_nothing_asked_for_changes_nothing():
+    images = noise(4, 3, 33, 64)
+    assert torch.equal(augment(images, scale=(1, 1), flip=0, jitter=0), images)
+    assert torch.equal(augment(images, scale=(1, 1), flip=1, jitter=0), images.flip(3))
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_crop_agrees_with_torchvisions_resized_crop(mirror):
+    images = noise(1, 3, 48, 80).float()
+    for left, top, width, height in ((0, 0, 80, 48), (10, 3, 40, 30), (71, 40, 9, 8), (0, 17, 80, 31)):
+        theirs = v2.functional.resized_crop(images, top, left, height, width, [48, 80])
+        theirs = v2.functional.horizontal_flip(theirs) if mirror else theirs
+        # along its edges ours blends with the pixels just outside of the box, theirs repeats its border
+        ours = resample(
+            images,
+            corner=torch.tensor([[left / 80], [top / 48]]),
+            size=torch.tensor([[width / 80], [height / 48]]),
+            mirror=torch.tensor([mirror]),
+        )
+        rows, columns = 48 // height + 1, 80 // width + 1
+        inside = (..., slice(rows, -rows), slice(columns, -columns))
+        assert (ours - theirs)[inside].abs().max() < 0.05  # of 255
+
+
+def test_colours_agree_with_torchvisions_adjustments():
+    images = 0.3 + 0.3 * noise(3, 3, 16, 16) / 255  # mid tones, where nothing is clamped
+    factors = torch.tensor([[0.8, 1.0, 1.2], [1.2, 0.7, 1.1], [0.5, 1.3, 0.9]])
+    ours = recolour(images, *factors)
+    for image, mine, (brightness, contrast, saturation) in zip(images, ours, factors.T.tolist(), strict=True):
+        theirs = v2.functional.adjust_brightness(image, brightness)
+        theirs = v2.functional.adjust_contrast(theirs, contrast)
+        theirs = v2.functional.adjust_saturation(theirs, saturation)
+        assert (mine - theirs).abs().max() < 1e-5
+
+
+@pytest.mark.skipif(len(DEVICES) == 1, reason="needs a GPU")
+def test_a_gpu_gives_the_same_views_as_the_cpu():
+    images = noise(8, 3, 64, 64)
+    torch.manual_seed(0)
+    here = augment(images)
+    torch.manual_seed(0)
+    there = augment(images.cuda()).cpu()
+    assert (here.float() - there.float()).abs().max() <= 1
+
+
+def test_a_batch_is_faster_than_a_loop_over_torchvision():
+    images = noise(128, 3, 64, 64)
+    crop = v2.RandomResizedCrop(64, scale=(0.5, 1.0))
+    one = v2.Compose([crop, v2.RandomHorizontalFlip(), v2.ColorJitter(0.2, 0.2, 0.2)])
+
+    def seconds(work):
+        start = time.process_time()
+        work()
+        return time.process_time() - start
+
+    ours = min(seconds(lambda: augment(images)) for _ in range(3))
+    loop = min(seconds(lambda: torch.stack([one(image) for image in images])) for _ in range(3))
+    assert ours < loop
+
+
+@pytest.mark.parametrize(
+    "images, settings, message",
+    [
+        (torch.zeros(3, 8, 8), {}, r"images\[None\]"),
+        (torch.zeros(2, 1, 8, 8), {}, r"\(2, 1, 8, 8\)"),
+        (torch.zeros(2, 3, 8, 8) - 1, {}, "augment first, then normalise"),
+        (torch.full((2, 3, 8, 8), torch.nan), {}, "augment first, then normalise"),
+        (torch.zeros(2, 3, 8, 8), {"scale": (0, 1)}, "scale="),
+        (torch.zeros(2, 3, 8, 8), {"scale": (0.5, 1.5)}, "scale="),
+        (torch.zeros(2, 3, 8, 8), {"flip": 2}, "flip=2"),
+        (torch.zeros(2, 3, 8, 8), {"jitter": -0.1}, "jitter=-0.1"),
+    ],
+)
+def test_bad_input_is_refused(images, settings, message):
+    with pytest.raises(ValueError, match=message):
+        augment(images, **settings)
+
+
+@pytest.mark.parametrize("images", [torch.zeros(2, 3, 8, 8, dtype=torch.int64), [[1]]])
+def test_other_types_are_refused(images):
+    with pytest.raises(TypeError, match="images must be"):
+        augment(images)
