@@ -1,9 +1,9 @@
 """Augmentation of a whole batch at once, with parameters of its own for each image.
 
-torchvision's v2 transforms draw one set of parameters per call, so a batch needs a loop over its images. Here the
-same three steps (random resized crop, horizontal flip, colour jitter) are one resampling and one matrix product a
-batch: several times as fast as the loop on a CPU core, a handful of kernels on a GPU. Tests hold both steps against
-torchvision's.
+torchvision's v2 transforms draw one set of parameters per call, so a batch needs a loop over its images. Here
+the same three steps (random resized crop, horizontal flip, colour jitter) are one resampling and one matrix
+product a batch: faster than the loop on a CPU core at the sizes this course trains at, and a handful of kernels
+on a GPU. Tests hold both steps against torchvision's.
 """
 
 import torch
@@ -19,7 +19,7 @@ def augment(images, *, scale=(0.5, 1.0), flip=0.5, jitter=0.2) -> torch.Tensor:
     scale: the share of the area that a crop keeps, from .. to; its aspect ratio varies by up to 4:3.
     flip: how often left and right are swapped (0..1). A pose to be predicted would need swapping too: use 0.
     jitter: brightness, contrast and saturation each change by a factor within 1 - jitter .. 1 + jitter.
-    All randomness comes from torch's global CPU generator: `torch.manual_seed` fixes it, alike on every device.
+    All randomness is torch's global CPU generator's: `torch.manual_seed` fixes it, alike on every device.
     Raises ValueError or TypeError for images of another shape, type or range, and settings out of range.
     """
     _check(images, scale, flip, jitter)
@@ -42,8 +42,8 @@ def augment(images, *, scale=(0.5, 1.0), flip=0.5, jitter=0.2) -> torch.Tensor:
 def resample(images, corner, size, mirror) -> torch.Tensor:
     """Cut one box out of each image of float (N, 3, H, W) and enlarge it to (H, W), bilinearly.
 
-    corner, size: (2, N), x then y, as shares of the sides. mirror: bool (N,). As boxes are only ever enlarged, it
-    needs no antialiasing.
+    corner, size: (2, N), x then y, as shares of the sides. mirror: bool (N,). As boxes are only ever enlarged,
+    it needs no antialiasing.
     """
     count, _, height, width = images.shape
     where = images.new_empty(count, height, width, 2)  # in grid_sample's units: -1 and 1 are the outer edges
@@ -58,8 +58,8 @@ def resample(images, corner, size, mirror) -> torch.Tensor:
 def recolour(images, brightness, contrast, saturation) -> torch.Tensor:
     """Adjust brightness, then contrast, then saturation of float (N, 3, H, W) by factors (N,).
 
-    They blend an image with black, with its mean grey and with its own grey version: together a 3x3 matrix and an
-    offset per image. Nothing is clamped.
+    They blend an image with black, with its mean grey and with its own grey version: together a 3x3 matrix and
+    an offset per image. Nothing is clamped.
     """
     grey = torch.tensor(GREY, device=images.device)
     brightness, contrast, saturation = (f[:, None, None] for f in (brightness, contrast, saturation))
