@@ -2,8 +2,8 @@
 
 torchvision's v2 transforms draw one set of parameters per call, so a batch needs a loop over its images. Here
 the same three steps (random resized crop, horizontal flip, colour jitter) are one resampling and one matrix
-product a batch: faster than the loop on a CPU core at the sizes this course trains at, a handful of kernels on
-a GPU. Tests hold both steps against torchvision's.
+product a batch: faster than the loop on a CPU at the sizes this course trains at, a handful of kernels on a GPU.
+Tests hold both steps against torchvision's.
 """
 
 import torch
@@ -42,7 +42,7 @@ def augment(images, *, scale=(0.5, 1.0), flip=0.5, jitter=0.2) -> torch.Tensor:
 def resample(images, corner, size, mirror) -> torch.Tensor:
     """Cut one box out of each image of float (N, 3, H, W) and enlarge it to (H, W), bilinearly.
 
-    corner, size: (2, N), x then y, as shares of the sides. mirror: bool (N,). Boxes are only ever enlarged, so
+    corner, size: (2, N), x then y, as shares of the sides. mirror: bool (N,). Boxes are only ever enlarged:
     it needs no antialiasing.
     """
     count, _, height, width = images.shape
