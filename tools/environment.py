@@ -1,4 +1,4 @@
-"""Make the course's Python environment in .venv, or bring it up to date: `make lab` and `make test` call this.
+"""Make the course's Python environment in .venv, or bring it up to date; `make lab` and `make test` call it.
 
     python tools/environment.py            make or update it; does nothing where it is up to date
     python tools/environment.py --check    print in one line what stands in the way, or nothing

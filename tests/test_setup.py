@@ -1,0 +1,192 @@
+"""What the set-up promises: one list of dependencies, a lock that meets it everywhere, a package that installs."""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+from project import MAKEFILE, PROJECT, ROOT, clean_environment, name, project_files
+
+PYTHONS = SpecifierSet(PROJECT["project"]["requires-python"])
+RUNTIME = [Requirement(text) for text in PROJECT["project"]["dependencies"]]
+EXTRAS = {
+    extra: [Requirement(text) for text in texts]
+    for extra, texts in PROJECT["project"]["optional-dependencies"].items()
+}
+BUILD = [Requirement(text) for text in PROJECT["build-system"]["requires"]]
+EVERYTHING = RUNTIME + [requirement for extra in EXTRAS.values() for requirement in extra] + BUILD
+
+# What Colab's GPU machines had in the summer of 2026, by Google's published list of their packages.
+COLAB_PYTHON = "3.12"
+COLAB = {
+    "ipython": "7.34.0",
+    "ipywidgets": "7.7.1",
+    "matplotlib": "3.10.0",
+    "numpy": "2.0.2",
+    "pandas": "2.2.2",
+    "pillow": "11.3.0",
+    "platformdirs": "4.10.0",
+    "safetensors": "0.7.0",
+    "scipy": "1.16.3",
+    "torch": "2.11.0",
+    "torchvision": "0.26.0",
+    "tqdm": "4.67.3",
+}
+COLAB_LACKS = {"lightning"}
+
+PLATFORMS = {
+    "Linux": {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"},
+    "macOS": {"sys_platform": "darwin", "platform_system": "Darwin", "os_name": "posix"},
+    "Windows": {"sys_platform": "win32", "platform_system": "Windows", "os_name": "nt"},
+}
+MACHINES = {"Linux": "x86_64", "macOS": "arm64", "Windows": "AMD64"}
+
+
+@cache
+def lock():
+    """The lock as a list of (requirement, hashes)."""
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+    entries = [re.split(r"\s+--hash=", line.strip()) for line in lines if not line.startswith("#")]
+    return [(Requirement(requirement), hashes) for requirement, *hashes in entries]
+
+
+def pins(**environment):
+    """{package: version} of the lock in an environment; every entry must be a pin, and the only one."""
+    found = {}
+    for requirement, _ in lock():
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""} | environment):
+            (specifier,) = requirement.specifier
+            assert specifier.operator == "==", f"{requirement} is not a pin"
+            assert canonicalize_name(requirement.name) not in found, f"{requirement.name} is pinned twice"
+            found[canonicalize_name(requirement.name)] = Version(specifier.version)
+    return found
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_lock_pins_every_dependency_once_and_within_its_bounds(platform, python):
+    here = {"python_version": python, "python_full_version": f"{python}.5", "implementation_name": "cpython"}
+    found = pins(**PLATFORMS[platform], platform_machine=MACHINES[platform], **here)
+    for wanted in EVERYTHING:
+        pin = found.get(canonicalize_name(wanted.name))
+        assert pin is not None, f"requirements.lock lacks {wanted.name}: run `make lock`"
+        assert pin in wanted.specifier, f"requirements.lock has {wanted.name} {pin}, not {wanted}: run `make lock`"
+
+
+def test_every_pin_of_the_lock_has_hashes():
+    assert len(lock()) > len(EVERYTHING)
+    for requirement, hashes in lock():
+        assert hashes, f"{requirement} has no hash"
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", value) for value in hashes), requirement.name
+
+
+def test_lock_names_no_address_and_no_registry():
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    for word in ["://", "index-url", "find-links", "trusted-host", " @ ", "file:", "www."]:
+        assert word not in text, f"requirements.lock contains {word!r}"
+
+
+def test_environment_made_by_make_holds_exactly_the_pinned_versions():
+    if not Path(sys.prefix, "course.json").exists():
+        pytest.skip("this is not the environment that `make` makes")
+    for package, version in pins().items():
+        assert distribution(package).version == str(version), package
+
+
+def test_bounds_admit_what_colab_has_so_that_nothing_is_replaced_there():
+    assert Version(COLAB_PYTHON) in PYTHONS
+    assert {wanted.name for wanted in RUNTIME} == COLAB.keys() | COLAB_LACKS, "say what Colab has of the new ones"
+    for wanted in RUNTIME:
+        assert {specifier.operator for specifier in wanted.specifier} == {">="}, f"{wanted}: lower bounds only"
+        if wanted.name in COLAB:
+            assert Version(COLAB[wanted.name]) in wanted.specifier, f"Colab's {wanted.name} would be replaced"
+
+
+def imports_of(path):
+    """Top-level names imported anywhere in a Python file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize("folder, extras", [("helpers", []), ("tests", ["test"]), ("tools", ["test"])])
+def test_every_import_is_of_a_declared_dependency(folder, extras):
+    modules = {"pillow": "PIL", "ipython": "IPython", "pyyaml": "yaml", "pytest-xdist": "xdist"}
+    declared = RUNTIME + [requirement for extra in extras for requirement in EXTRAS[extra]]
+    known = {modules.get(requirement.name, requirement.name) for requirement in declared}
+    known |= {"helpers"} | set(sys.stdlib_module_names) | {path.stem for path in (ROOT / folder).glob("*.py")}
+    for path in project_files():
+        if path.suffix == ".py" and path.is_relative_to(ROOT / folder):
+            unknown = set(imports_of(path)) - known
+            assert not unknown, f"{name(path)} imports {sorted(unknown)}, which pyproject.toml does not list"
+
+
+def test_conda_installs_python_and_this_project_and_lists_nothing_twice():
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    *plain, nested = conda["dependencies"]
+    assert conda["name"] == PROJECT["project"]["name"]
+    assert [re.split("[=<>]", entry)[0] for entry in plain] == ["python", "pip"]
+    assert Version(plain[0].split("=")[1]) in PYTHONS
+    (project,) = nested["pip"]
+    extras = re.fullmatch(r"-e \.\[([a-z,]+)\]", project).group(1).split(",")
+    assert sorted(extras) == sorted(EXTRAS), "environment.yml and pyproject.toml name different extras"
+
+
+def test_oldest_python_is_the_same_everywhere():
+    script = (ROOT / "tools/environment.py").read_text(encoding="utf-8")
+    major, minor = re.search(r"^OLDEST = \((\d+), (\d+)\)", script, re.MULTILINE).groups()
+    assert PROJECT["project"]["requires-python"] == f">={major}.{minor}"
+    assert PROJECT["tool"]["ruff"]["target-version"] == f"py{major}{minor}"
+    assert f"--python-version {major}.{minor}" in MAKEFILE
+
+
+def test_wheel_holds_every_module_all_data_and_the_licences(tmp_path):
+    """A plain `pip install .`, as on Colab, must bring the weights along."""
+    source = tmp_path / "source"
+    for path in project_files():
+        if name(path).startswith("helpers/") or path.parent == ROOT:
+            (source / name(path)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, source / name(path))
+    script = "import sys, setuptools.build_meta as b; b.build_wheel(sys.argv[1])"
+    build = [sys.executable, "-c", script, str(tmp_path)]
+    subprocess.run(build, cwd=source, check=True, capture_output=True, env=clean_environment())
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        packed = set(archive.namelist())
+    assert {name(path) for path in project_files() if name(path).startswith("helpers/")} <= packed
+    assert {"LICENSE", "LICENSE-TEXT"} <= {Path(entry).name for entry in packed}
+    assert not [entry for entry in packed if not re.match(r"helpers/|transfer_learning_course-", entry)]
+
+
+def fresh_python(code, cwd, **changes):
+    command = [sys.executable, "-c", code]
+    return subprocess.check_output(command, cwd=cwd, text=True, env=clean_environment(**changes)).strip()
+
+
+def test_installed_helpers_are_those_of_this_checkout(tmp_path):
+    try:
+        distribution(PROJECT["project"]["name"])
+    except PackageNotFoundError:
+        pytest.skip("the project is not installed in this environment")
+    found = fresh_python("import helpers; print(helpers.__file__)", cwd=tmp_path)
+    assert Path(found).resolve() == ROOT / "helpers" / "__init__.py"
+
+
+def test_import_of_helpers_is_cheap():
+    heavy = ["torch", "torchvision", "lightning", "matplotlib", "ipywidgets", "IPython", "pandas", "scipy"]
+    code = f"import sys, json, helpers; print(json.dumps([m for m in {heavy} if m in sys.modules]))"
+    assert json.loads(fresh_python(code, cwd=ROOT, PYTHONPATH=str(ROOT))) == []

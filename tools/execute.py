@@ -1,0 +1,54 @@
+"""Run notebooks from top to bottom and store them with outputs but no debris: no times, no widget state.
+
+    python tools/execute.py solutions/lab1_flowers.ipynb [...]
+
+Stops at the first cell that fails and then leaves that notebook as it was.
+"""
+
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+
+
+def execute(path):
+    """The notebook at `path`, executed in its own folder by this environment's Python."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)  # start and end times
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
+    client = NotebookClient(
+        notebook,
+        timeout=1200,
+        record_timing=False,
+        store_widget_state=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(Path(path).parent)}},
+    )
+    client.execute()
+    notebook.metadata.language_info = nbformat.from_dict({"name": "python"})  # without this Python's version
+    return notebook
+
+
+def main(paths):
+    if not paths:
+        sys.exit(__doc__)
+    for path in paths:
+        try:
+            notebook = execute(path)
+        except CellExecutionError as error:
+            sys.exit(f"{path} was not stored, because a cell failed:\n{error}")
+        nbformat.validate(notebook)
+        nbformat.write(notebook, path)
+        cells = sum(cell.cell_type == "code" for cell in notebook.cells)
+        print(f"{path}: {cells} code cells, stored with outputs")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
