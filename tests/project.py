@@ -43,7 +43,8 @@ def prose():
             yield path, path.read_text(encoding="utf-8")
         elif path.suffix == ".ipynb":
             cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-            yield path, "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+            sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+            yield path, "\n\n".join(sources)
 
 
 def clean_environment(**changes):

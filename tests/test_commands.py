@@ -17,9 +17,11 @@ TARGETS = re.search(r"^\.PHONY:(.*)$", MAKEFILE, re.MULTILINE).group(1).split()
 
 @needs_make
 def test_make_without_a_target_lists_every_command_with_what_it_does():
-    text = subprocess.check_output([MAKE, "--no-print-directory"], cwd=ROOT, text=True, env=clean_environment())
+    command = [MAKE, "--no-print-directory"]
+    text = subprocess.check_output(command, cwd=ROOT, text=True, env=clean_environment())
     rows = [line.split(maxsplit=1) for line in text.splitlines()[1:]]
-    assert sorted(command for command, _ in rows) == sorted(set(TARGETS) - {"environment"})  # a part of the others
+    commands = set(TARGETS) - {"environment"}  # which is a part of the others
+    assert sorted(command for command, _ in rows) == sorted(commands)
     assert all(len(purpose) > 10 for _, purpose in rows)
 
 
@@ -110,7 +112,8 @@ def run_set_up(copy, pip, **changes):
 
 def test_interrupted_set_up_is_made_afresh_and_a_finished_one_is_left_alone(copy):
     failed = run_set_up(copy, "raise SystemExit(3)")
-    assert failed.returncode == 1 and "The set-up failed" in failed.stderr and "Traceback" not in failed.stderr
+    assert failed.returncode == 1
+    assert "The set-up failed" in failed.stderr and "Traceback" not in failed.stderr
     debris = Path(copy, ".venv", "debris")
     debris.touch()
 
@@ -119,7 +122,7 @@ def test_interrupted_set_up_is_made_afresh_and_a_finished_one_is_left_alone(copy
     assert not debris.exists(), "what the interrupted run left behind is still there"
 
     again = run_set_up(copy, "raise SystemExit(3)")
-    assert (again.returncode, again.stdout, again.stderr) == (0, "", ""), "a finished environment was made again"
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", ""), "a finished one was made again"
 
     with open(copy / "requirements.lock", "a", encoding="utf-8") as lock:
         lock.write("# changed\n")
@@ -133,3 +136,9 @@ def test_moved_project_gets_a_new_environment(copy, tmp_path):
     assert run_set_up(copy, "").returncode == 0
     moved = copy.rename(tmp_path / "elsewhere")
     assert "displaced" in run_set_up(moved, "").stdout
+
+
+def test_code_and_notebooks_are_clean_to_ruff():
+    command = [sys.executable, "-m", "ruff", "check", "--no-cache", "."]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout

@@ -1,4 +1,4 @@
-"""What the set-up promises: one list of dependencies, a lock that meets it everywhere, a package that installs."""
+"""What the set-up promises: one list of dependencies, a lock that meets it everywhere, a whole package."""
 
 import ast
 import json
@@ -82,7 +82,7 @@ def test_lock_pins_every_dependency_once_and_within_its_bounds(platform, python)
     for wanted in EVERYTHING:
         pin = found.get(canonicalize_name(wanted.name))
         assert pin is not None, f"requirements.lock lacks {wanted.name}: run `make lock`"
-        assert pin in wanted.specifier, f"requirements.lock has {wanted.name} {pin}, not {wanted}: run `make lock`"
+        assert pin in wanted.specifier, f"requirements.lock has {pin} for {wanted}: run `make lock`"
 
 
 def test_every_pin_of_the_lock_has_hashes():
@@ -107,9 +107,9 @@ def test_environment_made_by_make_holds_exactly_the_pinned_versions():
 
 def test_bounds_admit_what_colab_has_so_that_nothing_is_replaced_there():
     assert Version(COLAB_PYTHON) in PYTHONS
-    assert {wanted.name for wanted in RUNTIME} == COLAB.keys() | COLAB_LACKS, "say what Colab has of the new ones"
+    assert {wanted.name for wanted in RUNTIME} == COLAB.keys() | COLAB_LACKS, "say which version Colab has"
     for wanted in RUNTIME:
-        assert {specifier.operator for specifier in wanted.specifier} == {">="}, f"{wanted}: lower bounds only"
+        assert {part.operator for part in wanted.specifier} == {">="}, f"{wanted}: lower bounds only"
         if wanted.name in COLAB:
             assert Version(COLAB[wanted.name]) in wanted.specifier, f"Colab's {wanted.name} would be replaced"
 
