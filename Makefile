@@ -25,7 +25,8 @@ help: ## list these commands
 lab: environment ## open the course in JupyterLab (IP=0.0.0.0: reachable from other machines; PORT=8888)
 	@echo "JupyterLab is starting; Ctrl-C stops it."
 	@$(BIN)/python -m jupyterlab --log-level=WARN --ip="$(IP)" --port="$(PORT)" $(ROOT_FLAG) \
-		$(if $(SCREEN),,--no-browser) --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
+		$(if $(SCREEN),,--no-browser) --LabApp.extension_manager=readonly \
+		--ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 test: environment ## run every test, the notebooks included (JOBS=2 at a time)
 	@$(BIN)/python -m pytest -n "$(JOBS)" --dist loadscope
