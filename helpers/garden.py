@@ -1,0 +1,95 @@
+"""The embedded images: rendered from code, the same for the same seed, at any size, without network or files.
+
+Three collections: "source", the large general world of `helpers.world`; "goldfinches" (4 species) and "flowers"
+(10 kinds), the two small targets. A picture is a function of (collection, split, seed, class, number) alone.
+"""
+
+import torch
+
+from helpers import world
+from helpers.brush import Canvas, Dice, mix
+from helpers.flora import FLOWERS, GOLDFINCHES, daylight, meadow, paint_finch, paint_flower
+
+COLLECTIONS = ("source", "goldfinches", "flowers")
+SPLITS = ("train", "val", "test")
+_CHUNK = 32  # pictures painted at once: fits the cache of one core
+
+
+def class_names(collection: str) -> list[str]:
+    """The class names of a collection, in the order of their labels."""
+    _known(collection, COLLECTIONS, "collection")
+    return world.CLASSES if collection == "source" else sorted(_kinds(collection))
+
+
+def field_marks(collection: str) -> dict[str, str]:
+    """What to look for to name each goldfinch species or kind of flower."""
+    _known(collection, COLLECTIONS[1:], "collection")
+    return {name: kind.marks for name, kind in sorted(_kinds(collection).items())}
+
+
+def render(collection: str, labels, numbers, *, split="train", seed: int = 0, size: int = 64):
+    """Paint pictures.
+
+    collection: "source", "goldfinches" or "flowers". labels, numbers: int64 (N,), the class and the running number of
+    each picture. split: "train", "val" or "test"; pictures of different splits never coincide. size: pixels, 16 to 1024.
+
+    Returns images uint8 (N, 3, size, size) and targets, a dict of float (N,): "pose" (degrees), "size" (share of the
+    width), for flowers "petals" (count). Raises ValueError for an unknown name, a label or a size out of range.
+    """
+    _known(collection, COLLECTIONS, "collection")
+    _known(split, SPLITS, "split")
+    labels, numbers = torch.as_tensor(labels), torch.as_tensor(numbers)
+    classes = len(class_names(collection))
+    if labels.shape != numbers.shape or labels.dim() != 1:
+        raise ValueError(f"labels {tuple(labels.shape)} and numbers {tuple(numbers.shape)} must both be (N,)")
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        raise ValueError(f"labels of {collection!r} run from 0 to {classes - 1}, got {int(labels.min())} to {int(labels.max())}")
+    if not 16 <= size <= 1024:
+        raise ValueError(f"size is {size} px; choose 16 to 1024")
+    images = torch.empty(len(labels), 3, size, size, dtype=torch.uint8)
+    targets: dict[str, torch.Tensor] = {}
+    groups = world.family(labels) if collection == "source" else labels
+    for group in groups.unique().tolist():
+        for rows in (groups == group).nonzero().view(-1).split(_CHUNK):
+            keys = _keys(collection, split, seed, labels[rows], numbers[rows])
+            painted, truth = _paint(collection, group, labels[rows], keys, size)
+            images[rows] = painted
+            for name, values in truth.items():
+                targets.setdefault(name, torch.zeros(len(labels)))[rows] = values
+    return images, targets
+
+
+def render_split(collection: str, split: str, per_class: int, seed: int = 0, size: int = 64):
+    """`per_class` pictures of every class of a split: (images, labels int64 (N,), targets, class names)."""
+    names = class_names(collection)
+    labels = torch.arange(len(names)).repeat_interleave(per_class)
+    images, targets = render(collection, labels, torch.arange(len(labels)) % per_class, split=split, seed=seed, size=size)
+    return images, labels, targets, names
+
+
+def _paint(collection, group, labels, keys, size):
+    canvas, dice = Canvas(len(keys), size), Dice(keys)
+    if collection == "source":
+        truth = world.paint(canvas, dice, group, labels)
+    else:
+        meadow(canvas, dice)
+        name = class_names(collection)[group]
+        painter = paint_finch if collection == "goldfinches" else paint_flower
+        truth = painter(canvas, dice, _kinds(collection)[name])
+    daylight(canvas, dice)
+    return (canvas.image.clamp(0, 1) * 255).round().to(torch.uint8), truth
+
+
+def _keys(collection, split, seed, labels, numbers):
+    salt = COLLECTIONS.index(collection) * len(SPLITS) + SPLITS.index(split)
+    start = mix(mix(torch.tensor([seed], dtype=torch.int64)) + salt)
+    return mix(mix(start + labels) + numbers)
+
+
+def _kinds(collection):
+    return GOLDFINCHES if collection == "goldfinches" else FLOWERS
+
+
+def _known(name, names, what):
+    if name not in names:
+        raise ValueError(f"unknown {what} {name!r}; there are {', '.join(names)}")
