@@ -1,0 +1,145 @@
+"""Image files -> pixels, decoded once and kept in a memory-mapped cache.
+
+The cache is two files a folder and size: NAME.npy has the pixels, NAME.json what they are and their checksum.
+NAME is a hash of every image's path, length and time of change, so after any change another one is made. Both
+are written elsewhere and renamed, the .json last: an interrupted run leaves nothing that looks whole, and
+when two run at once the later replaces equal by equal. Deleting the cache folder is always safe.
+"""
+
+import hashlib
+import io
+import json
+import os
+import sys
+import tempfile
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import PIL
+import platformdirs
+import torch
+from tqdm import tqdm
+
+from .decoding import read_image
+
+_VERSION = 1  # of what the cache holds: raise it when the same file would give other pixels
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The images of a folder.
+
+    images: uint8 (M, 3, S, S), a memory map; black where a file can't be decoded.
+    files: M paths below the folder. bad: {file: why it can't be decoded}.
+    content, pixels: M hashes, of the files' bytes and of the decoded images.
+    """
+
+    images: torch.Tensor
+    files: list[str]
+    content: list[str]
+    pixels: list[str]
+    bad: dict[str, str]
+
+
+def cache_folder(cache_dir=None) -> Path:
+    """Where decoded images are kept: `cache_dir`, else what COURSE_CACHE says, else the user's cache
+    folder."""
+    chosen = cache_dir or os.environ.get("COURSE_CACHE")
+    return Path(chosen or platformdirs.user_cache_dir("transfer-learning-course")).expanduser()
+
+
+def decode_once(folder: Path, files: list[str], size: int, max_pixels: int, cache_dir=None) -> Pictures:
+    """Decode the files (paths below `folder`) to (M, 3, size, size), or find them in the cache.
+
+    Prints one line when it decodes. Raises ValueError for a file that can't be read at all, OSError where the
+    cache can't be written; what is no image or too large is listed in `bad`.
+    """
+    place = folder.resolve()
+    about = [[file, *_length_and_time(place / file)] for file in files]
+    key = _hash(json.dumps([_VERSION, PIL.__version__, str(place), size, max_pixels, about]).encode())
+    prefix = f"{_hash(os.fsencode(place))[:12]}-{size}px-"
+    cache = cache_folder(cache_dir)
+    target = cache / f"{prefix}{key}"
+    pictures = _load(target)
+    if pictures is None:
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            _decode_all(place, files, size, max_pixels, target)
+        except OSError as error:
+            raise OSError(
+                f"can't keep decoded images in {cache} ({error}). Set the environment variable COURSE_CACHE "
+                "(or cache_dir=...) to a folder with room that you can write to."
+            ) from error
+        for old in cache.glob(f"{prefix}*.*"):  # of the same folder as it was before it changed
+            if old.stem != target.name:
+                with suppress(OSError):
+                    old.unlink()
+        pictures = _load(target)
+        if pictures is None:
+            raise OSError(f"the image cache {target}.npy was changed while it was written; try again")
+    return pictures
+
+
+def _decode_all(place: Path, files: list[str], size: int, max_pixels: int, target: Path) -> None:
+    def decode(file):
+        try:
+            data = io.BytesIO((place / file).read_bytes())
+        except OSError as error:
+            raise ValueError(f"{place / file} can't be read: {error}") from error
+        data.name, content = file, _hash(data.getbuffer())
+        try:
+            pixels, why = read_image(data, size, max_pixels=max_pixels).numpy().tobytes(), None
+        except ValueError as error:
+            pixels, why = bytes(3 * size * size), str(error)
+        return pixels, content, why
+
+    about = {"folder": str(place), "files": files, "content": [], "pixels": [], "bad": {}, "checksum": 0}
+    watched = sys.stdout.isatty() or "ipykernel" in sys.modules  # a notebook's output is no terminal
+    bar = tqdm(total=len(files), desc="decoding", unit=" images", leave=False, ncols=80, delay=0.5,
+               file=sys.stdout, disable=not watched)  # fmt: skip
+    threads = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix="unfinished-") as unfinished:
+        images, description = Path(unfinished, "images"), Path(unfinished, "description")
+        try:
+            with bar, open(images, "wb") as out:
+                header = {"descr": "|u1", "fortran_order": False, "shape": (len(files), 3, size, size)}
+                np.lib.format.write_array_header_1_0(out, header)
+                for file, (pixels, content, why) in zip(files, threads.map(decode, files), strict=True):
+                    out.write(pixels)
+                    about["checksum"] = zlib.crc32(pixels, about["checksum"])
+                    about["content"].append(content)
+                    about["pixels"].append(_hash(pixels))
+                    if why:
+                        about["bad"][file] = why
+                    bar.update()
+        finally:
+            threads.shutdown(cancel_futures=True)
+        description.write_text(json.dumps(about))
+        os.replace(images, f"{target}.npy")
+        os.replace(description, f"{target}.json")
+    print(f"decoded {len(files):,} images of {place.name} at {size} x {size} pixels, and kept them")
+
+
+def _load(target: Path) -> Pictures | None:
+    """What the cache has, or None if it is missing, cut short or altered."""
+    try:
+        about = json.loads(Path(f"{target}.json").read_text())
+        images = np.load(f"{target}.npy", mmap_mode="c")  # copy on write: the file itself stays as it is
+        whole = zlib.crc32(images) == about["checksum"] and len(images) == len(about["files"])
+        parts = [about[name] for name in ("files", "content", "pixels", "bad")]
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
+        return None
+    return Pictures(torch.from_numpy(images), *parts) if whole else None
+
+
+def _length_and_time(path: Path) -> tuple[int, int]:
+    about = path.stat()
+    return about.st_size, about.st_mtime_ns
+
+
+def _hash(data) -> str:
+    return hashlib.sha256(data).hexdigest()[:32]

@@ -1,0 +1,446 @@
+"""A task is split by content, stratified and repeatable; what can't be a task is refused with a remedy."""
+
+import os
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from helpers import garden
+from helpers import tasks as module
+from helpers.decoding import read_image
+from helpers.tasks import EMBEDDED, Split, open_task
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+
+
+def write_pictures(folder, rng, count, prefix="", side=9):
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        noise = rng.integers(0, 256, (side, side + 1, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(folder / f"{prefix}{number}.png")
+
+
+def photos(root, seed=0, **counts):
+    """A folder of class folders with so many pictures of noise each."""
+    rng = np.random.default_rng(seed)
+    for name, count in counts.items():
+        write_pictures(root / name, rng, count)
+    return root
+
+
+def open_small(folder, per_class=None, seed=0, **settings):
+    return open_task(folder, per_class, seed, **({"size": 8} | settings))
+
+
+def contents(split):
+    return [pixels.numpy().tobytes() for pixels in split.pixels]
+
+
+def parts(task):
+    return {"pool": task.pool, "val": task.val, "test": task.test}
+
+
+# --- properties, in random folders ---
+
+
+def random_case(seed, root):
+    rng = np.random.default_rng(seed)
+    counts = {f"class {chr(97 + i)}": int(rng.integers(8, 40)) for i in range(rng.integers(2, 6))}
+    folder = photos(root / "here", seed, **counts)
+    settings = {
+        "val": [0.125, 0.3, 2][rng.integers(3)],
+        "test": [0.25, 0.4, 3][rng.integers(3)],
+        "seed": int(rng.integers(1000)),
+        "per_class": [1, 2, None][rng.integers(3)],
+    }
+    return folder, counts, settings
+
+
+@pytest.mark.parametrize("case", range(8))
+def test_every_image_is_in_one_part_and_in_the_class_of_its_folder(tmp_path, case):
+    folder, counts, settings = random_case(case, tmp_path)
+    task = open_small(folder, **settings)
+    assert task.classes == sorted(counts)
+    everything = [content for part in parts(task).values() for content in contents(part)]
+    assert len(everything) == len(set(everything)) == sum(counts.values())
+    assert set(contents(task.train)) <= set(contents(task.pool))
+    for split in (task.train, *parts(task).values()):
+        for pixels, label, file in zip(split.pixels, split.labels, split.files, strict=True):
+            assert Path(file).parent == folder / task.classes[label]
+            assert torch.equal(pixels, read_image(file, 8))
+
+
+@pytest.mark.parametrize("case", range(8))
+def test_each_class_is_shared_out_as_asked(tmp_path, case):
+    folder, counts, settings = random_case(case, tmp_path)
+    task = open_small(folder, **settings)
+    for label, name in enumerate(task.classes):
+        numbers = {part: int((split.labels == label).sum()) for part, split in parts(task).items()}
+        for part in ("val", "test"):
+            asked = settings[part]
+            expected = asked if asked >= 1 else asked * counts[name]
+            assert abs(numbers[part] - expected) <= 0.5
+        drawn = int((task.train.labels == label).sum())
+        assert drawn == (settings["per_class"] or numbers["pool"])
+
+
+@pytest.mark.parametrize("case", range(8))
+def test_the_split_depends_on_seed_and_content_not_on_names_or_place(tmp_path, case):
+    folder, counts, settings = random_case(case, tmp_path)
+    task = open_small(folder, **settings)
+    rng = np.random.default_rng(case)
+    for name in counts:
+        there = tmp_path / "elsewhere" / name
+        there.mkdir(parents=True)
+        for number, file in zip(
+            rng.permutation(counts[name]), sorted((folder / name).iterdir()), strict=True
+        ):
+            shutil.copyfile(file, there / f"renamed {number}.PNG")
+    moved = open_small(tmp_path / "elsewhere", **settings)
+    for mine, theirs in zip(
+        (task.train, *parts(task).values()), (moved.train, *parts(moved).values()), strict=True
+    ):
+        assert torch.equal(mine.pixels, theirs.pixels) and torch.equal(mine.labels, theirs.labels)
+
+
+def test_the_split_is_the_same_at_every_size(tmp_path):
+    photos(tmp_path / "p", a=20, b=20)
+    small, large = (open_small(tmp_path / "p", 5, size=size) for size in (8, 32))
+    assert large.train.pixels.shape == (10, 3, 32, 32)
+    assert (small.train.files, small.val.files, small.test.files) == (
+        large.train.files,
+        large.val.files,
+        large.test.files,
+    )
+
+
+def test_another_seed_gives_another_split(tmp_path):
+    photos(tmp_path / "p", a=20, b=20)
+    first, again, other = (open_small(tmp_path / "p", 5, seed) for seed in (0, 0, 1))
+    assert first.test.files == again.test.files and first.train.files == again.train.files
+    assert set(first.test.files) != set(other.test.files)
+
+
+def test_a_draw_changes_the_training_images_only(tmp_path):
+    photos(tmp_path / "p", a=40, b=40)
+    task = open_small(tmp_path / "p", 10, seed=3)
+    other = task.draw(4)
+    assert (other.seed, other.val, other.test, other.pool) == (4, task.val, task.test, task.pool)
+    assert set(other.train.files) != set(task.train.files) and set(other.train.files) <= set(task.pool.files)
+    assert other.train.labels.bincount().tolist() == [10, 10]
+    assert task.draw(3).train.files == task.train.files == other.draw(3).train.files
+
+
+def test_a_smaller_draw_is_part_of_a_larger_one(tmp_path):
+    photos(tmp_path / "p", a=40, b=30)
+    draws = [set(open_small(tmp_path / "p", n).train.files) for n in (1, 5, 15)]
+    assert draws[0] < draws[1] < draws[2]
+
+
+def test_most_images_keep_their_side_when_others_are_added(tmp_path):
+    photos(tmp_path / "p", a=60, b=60)
+    before = open_small(tmp_path / "p")
+    write_pictures(tmp_path / "p" / "a", np.random.default_rng(99), 3, "new")
+    after = open_small(tmp_path / "p")
+    assert len(set(before.test.files) & set(after.test.files)) >= len(before.test) - 3
+
+
+def test_160_images_a_class_give_100_to_train_20_and_40(tmp_path):
+    photos(tmp_path / "p", a=160, b=160)
+    task = open_small(tmp_path / "p")
+    assert [len(task.pool), len(task.val), len(task.test)] == [200, 40, 80]
+    assert task.train is task.pool
+
+
+# --- what a folder may hold ---
+
+
+def test_duplicates_are_used_once_and_said(tmp_path):
+    photos(tmp_path / "p", a=10, b=10)
+    shutil.copyfile(tmp_path / "p/a/3.png", tmp_path / "p/a/same bytes.png")
+    Image.open(tmp_path / "p/b/4.png").save(tmp_path / "p/b/same pixels.bmp")
+    task = open_small(tmp_path / "p")
+    assert [int((split.labels == 0).sum()) for split in parts(task).values()] == [7, 1, 2]
+    assert sum(map(len, parts(task).values())) == 20
+    notes = "\n".join(task.notes)
+    assert "a/3.png" in notes and "a/same bytes.png" in notes and "b/same pixels.bmp" in notes
+    assert len(task.notes) == 2
+
+
+def test_hidden_files_are_passed_over_and_others_ignored_with_a_note(tmp_path):
+    photos(tmp_path / "p", **{"a": 5, "b": 5, "__MACOSX": 5, ".ipynb_checkpoints": 5})
+    (tmp_path / "p/.DS_Store").write_text("x")
+    (tmp_path / "p/a/._0.png").write_text("x")
+    (tmp_path / "p/readme.txt").write_text("x")
+    (tmp_path / "p/a/notes.txt").write_text("x")
+    (tmp_path / "p/a/folder.png").mkdir()
+    (tmp_path / "p/empty").mkdir()
+    task = open_small(tmp_path / "p")
+    assert task.classes == ["a", "b"] and sum(map(len, parts(task).values())) == 10
+    assert task.notes == ["ignored, as they are no images: a/folder.png, a/notes.txt, empty, readme.txt"]
+
+
+def test_kinds_of_images_can_be_mixed_and_endings_may_be_capitals(tmp_path):
+    photos(tmp_path / "p", a=4, b=4)
+    Image.new("CMYK", (20, 30), (0, 200, 0, 0)).save(tmp_path / "p/a/print.JPG")
+    Image.fromarray(np.full((9, 9), 30_000, np.uint16)).save(tmp_path / "p/a/deep.Tiff")
+    Image.new("RGBA", (5, 70), (9, 9, 9, 0)).save(tmp_path / "p/b/clear.webp", lossless=True)
+    task = open_small(tmp_path / "p")
+    assert sum(map(len, parts(task).values())) == 11 and not task.notes
+
+
+def test_undecodable_files_are_all_listed_and_skipped_on_request_only(tmp_path):
+    photos(tmp_path / "p", a=10, b=10)
+    (tmp_path / "p/a/empty.jpg").touch()
+    (tmp_path / "p/b/page.png").write_text("<html>")
+    whole = (tmp_path / "p/b/0.png").read_bytes()
+    (tmp_path / "p/b/cut.png").write_bytes(whole[: len(whole) // 2])
+    for _ in range(2):  # decoded, and from the cache
+        with pytest.raises(ValueError, match="3 of the 23 images in .*p can't be used") as caught:
+            open_small(tmp_path / "p")
+        for name in ("a/empty.jpg: cannot", "b/page.png: cannot", "b/cut.png: cannot", 'on_bad="skip"'):
+            assert name in str(caught.value)
+        task = open_small(tmp_path / "p", on_bad="skip")
+        assert sum(map(len, parts(task).values())) == 20
+        assert [note.split(":")[0] for note in task.notes] == [
+            "skipped a/empty.jpg",
+            "skipped b/cut.png",
+            "skipped b/page.png",
+        ]
+
+
+def test_a_long_list_of_bad_files_is_cut_short(tmp_path):
+    photos(tmp_path / "p", a=4, b=4)
+    for number in range(25):
+        (tmp_path / f"p/a/bad{number}.jpg").touch()
+    with pytest.raises(ValueError, match="25 of the 33 .*\n(.*\n){10}  and 15 more\n"):
+        open_small(tmp_path / "p")
+
+
+def test_an_image_above_the_pixel_bound_is_refused_and_can_be_allowed(tmp_path):
+    photos(tmp_path / "p", a=5, b=5)
+    Image.new("RGB", (40, 40)).save(tmp_path / "p/a/large.png")
+    with pytest.raises(ValueError, match=r"a/large\.png: too large: 40 x 40 is more than max_pixels=1,599"):
+        open_small(tmp_path / "p", max_pixels=1599)
+    assert sum(map(len, parts(open_small(tmp_path / "p", max_pixels=1600)).values())) == 11
+    assert "large.png" in open_small(tmp_path / "p", max_pixels=1599, on_bad="skip").notes[0]
+
+
+# --- what is refused ---
+
+
+def refused(name, *words, error=ValueError, **settings):
+    with pytest.raises(error) as caught:
+        open_small(name, **settings)
+    for word in words:
+        assert word in str(caught.value), f"{word!r} is not in: {caught.value}"
+
+
+def test_no_such_folder_or_name(tmp_path):
+    names = (*EMBEDDED, "or a folder of class folders", "does not exist")
+    refused(tmp_path / "gone", str(tmp_path / "gone"), *names, error=FileNotFoundError)
+    refused("goldfinch", "'goldfinch'", "Did you mean 'goldfinches'?", *names, error=FileNotFoundError)
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "photos.zip").touch()
+    refused(tmp_path / "photos.zip", str(tmp_path / "photos.zip"), "unpack it first")
+
+
+def test_no_class_folders(tmp_path):
+    write_pictures(tmp_path / "flat", np.random.default_rng(0), 3)
+    refused(tmp_path / "flat", str(tmp_path / "flat"), "has no class folders", "into a folder of its own")
+    photos(tmp_path / "deep/train", a=3, b=3)
+    refused(tmp_path / "deep", f"did you mean {tmp_path / 'deep/train'}?")
+    (tmp_path / "nothing").mkdir()
+    refused(tmp_path / "nothing", "has no class folders")
+
+
+def test_one_class_only(tmp_path):
+    refused(photos(tmp_path / "p", a=5), str(tmp_path / "p"), "only one class folder, 'a'", "another class")
+
+
+def test_the_same_picture_in_two_classes(tmp_path):
+    photos(tmp_path / "p", a=5, b=5)
+    Image.open(tmp_path / "p/a/3.png").save(tmp_path / "p/b/other name.bmp")
+    refused(tmp_path / "p", "a/3.png", "b/other name.bmp", "in two classes", "where it belongs")
+
+
+def test_fewer_images_than_asked_for_says_how_many_are_possible(tmp_path):
+    photos(tmp_path / "p", a=30, b=16)
+    words = (
+        "'b' has 16 different images, 2 go to val, 4 to test",
+        "leaves 10 to train on",
+        "per_class=10 at most",
+    )
+    refused(tmp_path / "p", str(tmp_path / "p"), *words, per_class=11)
+    assert len(open_small(tmp_path / "p", 10).train) == 20
+
+
+@pytest.mark.parametrize("settings", [{}, {"val": 20}, {"test": 0.95}])
+def test_a_class_with_nothing_left_to_train_on(tmp_path, settings):
+    photos(tmp_path / "p", a=30, b=20 if settings else 2)
+    refused(tmp_path / "p", str(tmp_path / "p"), "none to train on", "Add images", **settings)
+
+
+def test_a_class_of_bad_files_only_is_not_forgotten(tmp_path):
+    photos(tmp_path / "p", a=5, b=5)
+    (tmp_path / "p/c").mkdir()
+    (tmp_path / "p/c/bad.jpg").touch()
+    refused(tmp_path / "p", "'c' has 0 different images", on_bad="skip")
+
+
+@pytest.mark.parametrize(
+    "settings, word",
+    [
+        ({"per_class": 0}, "per_class=0"),
+        ({"per_class": 2.5}, "per_class=2.5"),
+        ({"per_class": True}, "per_class=True"),
+        ({"seed": -1}, "seed=-1"),
+        ({"seed": None}, "seed=None"),
+        ({"size": 4}, "size=4"),
+        ({"size": "64"}, "size='64'"),
+        ({"val": 0}, "val=0"),
+        ({"val": 1.5}, "val=1.5"),
+        ({"test": -0.1}, "test=-0.1"),
+        ({"on_bad": "ignore"}, 'must be "error" or "skip"'),
+    ],
+)
+def test_settings_out_of_range(tmp_path, settings, word):
+    refused(photos(tmp_path / "p", a=5, b=5), word, **settings)
+
+
+# --- splits and tasks as values ---
+
+
+def test_a_split_gives_copies_by_number_slice_tensor_and_mask(tmp_path):
+    split = open_small(photos(tmp_path / "p", a=10, b=10)).pool
+    before = split.pixels
+    for which in (3, slice(2, 5), slice(None), torch.tensor([4, 4, 0]), split.labels == 1, [1, 2], -1):
+        pixels, labels = split[which]
+        assert torch.equal(pixels, before[which]) and torch.equal(labels, split.labels[which])
+        assert pixels.dtype == torch.uint8 and labels.dtype == torch.int64
+        pixels.zero_()
+        labels.fill_(7)
+    assert torch.equal(split.pixels, before) and split.labels.max() == 1
+    with pytest.raises(IndexError):
+        split[len(split)]
+    assert len(list(split)) == len(split)
+
+
+def test_a_split_feeds_a_dataloader(tmp_path):
+    split = open_small(photos(tmp_path / "p", a=10, b=10)).pool
+    batches = list(torch.utils.data.DataLoader(split, batch_size=4))
+    assert torch.equal(torch.cat([pixels for pixels, _ in batches]), split.pixels)
+    assert torch.equal(torch.cat([labels for _, labels in batches]), split.labels)
+
+
+def test_tasks_are_frozen_short_to_print_and_can_be_pickled(tmp_path):
+    task = open_small(photos(tmp_path / "p", a=10, b=10), 5)
+    with pytest.raises(AttributeError):
+        task.seed = 1
+    with pytest.raises(AttributeError):
+        task.train.labels = None
+    assert repr(task) == "Task('p': 2 classes, 8 px, train / val / test 10 / 2 / 4)"
+    assert repr(task.train) == "Split(10 images, 8 px)"
+    assert torch.equal(pickle.loads(pickle.dumps(task)).test.pixels, task.test.pixels)
+
+
+def test_describe_and_html_count_the_images_of_each_class(tmp_path):
+    photos(tmp_path / "<i>my photos", **{"red & blue": 12, "b": 16})
+    (tmp_path / "<i>my photos/why?.txt").touch()
+    task = open_small(tmp_path / "<i>my photos", 3)
+    lines = [line.split() for line in task.describe().splitlines()]
+    assert lines[1:5] == [
+        ["class", "train", "val", "test"],
+        ["b", "3", "2", "4"],
+        ["red", "&", "blue", "3", "2", "3"],
+        ["together", "6", "4", "7"],
+    ]
+    assert "drawn from 17 with seed 0" in task.describe() and "why?.txt" in task.describe()
+    html = task._repr_html_()
+    assert (
+        "<i>" not in html
+        and "red &amp; blue</th><td>3</td><td>2</td><td>3</td>" in html
+        and "why?.txt" in html
+    )
+    assert html.count("<tr>") == html.count("</tr>") == 4 and html.count("<th ") == html.count("</th>") == 7
+
+
+# --- the embedded tasks ---
+
+
+def test_embedded_tasks_are_asked_of_the_renderer_once(monkeypatch):
+    calls = []
+
+    def render_split(kind, split, per_class, seed, size):
+        calls.append((kind, split, per_class, seed, size))
+        labels = torch.arange(3).repeat(per_class)  # classes interleaved
+        images = torch.zeros(len(labels), 3, size, size, dtype=torch.uint8)
+        images[:, 0, 0, 0] = labels
+        return images, labels, {"pose": torch.arange(len(labels)).float()}, ["x", "y", "z"]
+
+    monkeypatch.setattr(garden, "render_split", render_split)
+    module._render.cache_clear()
+    try:
+        task = open_task("flowers", 5, 2, size=16, val=4)
+        again = open_task("flowers", 7, 2, size=16, val=4)
+        expected = [("train", 100), ("val", 4), ("test", 100)]
+        assert calls == [("flowers", part, count, 2, 16) for part, count in expected]
+        assert task.classes == ["x", "y", "z"] and task.train.labels.bincount().tolist() == [5, 5, 5]
+        assert torch.equal(task.train.pixels[:, 0, 0, 0].long(), task.train.labels)
+        assert torch.equal(task.train.targets["pose"].long(), task.train.index)  # targets follow their images
+        assert len(again.train) == 21 and set(task.train.index.tolist()) < set(again.train.index.tolist())
+        assert task.train.files == [""] * 15
+        assert len(open_task("flowers", 150, size=16).train) == 450  # rendered to order
+    finally:
+        module._render.cache_clear()
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_embedded_tasks_are_disjoint_stratified_and_repeatable(name):
+    task = open_task(name, 5, size=32, val=6, test=8)
+    count = len(task.classes)
+    assert task.train.labels.bincount().tolist() == [5] * count
+    assert task.val.labels.bincount().tolist() == [6] * count
+    assert task.test.labels.bincount().tolist() == [8] * count
+    everything = [content for part in parts(task).values() for content in contents(part)]
+    assert len(everything) == len(set(everything)) == 114 * count
+    before = task.train.pixels
+    module._render.cache_clear()
+    assert torch.equal(open_task(name, 5, size=32, val=6, test=8).train.pixels, before)
+    assert (
+        all(len(values) == len(task.train) for values in task.train.targets.values()) and task.train.targets
+    )
+
+
+def test_embedded_tasks_have_no_shares(tmp_path):
+    refused("flowers", "val=0.2", val=0.2)
+
+
+def test_a_folder_with_an_embedded_name_is_opened_by_its_path(tmp_path, monkeypatch):
+    photos(tmp_path / "flowers", a=10, b=10)
+    monkeypatch.chdir(tmp_path)
+    assert open_small("./flowers").classes == open_small(Path("flowers")).classes == ["a", "b"]
+
+
+# --- real photographs ---
+
+
+@pytest.mark.skipif("COURSE_PHOTOS" not in os.environ, reason="COURSE_PHOTOS names no folder of photographs")
+def test_real_photographs_open_and_reopen():
+    folder = os.environ["COURSE_PHOTOS"]
+    task, again = open_task(folder), open_task(folder)
+    assert len(task.train) == 20 * len(task.classes) and len(task.classes) >= 2
+    assert torch.equal(task.test.pixels, again.test.pixels)
+    everything = [content for part in parts(task).values() for content in contents(part)]
+    assert len(everything) == len(set(everything))
+    assert 40 < task.train.pixels.float().mean() < 215 and isinstance(task.train, Split)
