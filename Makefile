@@ -10,7 +10,7 @@ BIN := .venv/bin
 # One line that says why the environment cannot be made, or nothing.
 PROBLEM = $(shell command -v "$(PYTHON)" >/dev/null \
 	&& "$(PYTHON)" tools/environment.py --check \
-	|| echo "There is no '$(PYTHON)' here: install Python 3.11 or newer, on Debian or Ubuntu with 'apt install python3-venv'.")
+	|| echo "There is no '$(PYTHON)' here: install Python 3.11 or newer, on Debian or Ubuntu with 'apt install python3-venv'")
 # Text browsers would take over the terminal: open one only where there is a screen.
 SCREEN = $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname))
 ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)

@@ -39,11 +39,11 @@ The set-up failed: %s
 The reason stands above. Run the same command to try again."""
 TOO_OLD = (
     "The course needs Python %d.%d or newer, and %s is Python %s: install a newer one, "
-    "then name it if need be, as in 'make lab PYTHON=python3.12'."
+    "then name it if need be, as in 'make lab PYTHON=python3.12'"
 )
 NO_VENV = (
     "%s (Python %s) lacks its venv module: on Debian or Ubuntu run '%sapt install python%s-venv', "
-    "then try again."
+    "then try again"
 )
 
 
