@@ -3,8 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from .decoding import image_extensions
-from .imagecache import Pictures
+from helpers.decoding import image_extensions
+from helpers.imagecache import Pictures
 
 
 def find_images(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
@@ -44,7 +44,7 @@ def distinct_images(folder: Path, classes: dict[str, list[str]], pictures: Pictu
     picture is in two classes.
     """
     row_of = {file: row for row, file in enumerate(pictures.files)}
-    rows, notes, first_seen, clashes = {}, [], {}, []
+    rows, first_seen, repeated, clashes = {}, {}, [], []
     for name, files in classes.items():
         rows[name] = []
         usable = [row_of[file] for file in files if file not in pictures.bad]
@@ -54,14 +54,12 @@ def distinct_images(folder: Path, classes: dict[str, list[str]], pictures: Pictu
                 rows[name].append(row)
             else:
                 same = f"{pictures.files[first]} = {pictures.files[row]}"
-                notes.append(f"the same picture, used once: {same}")
-                if other != name:
-                    clashes.append(same)
+                (repeated if other == name else clashes).append(same)
     if clashes:
         raise ValueError(
             f"{folder} has the same picture in two classes: {_some(clashes)}. Keep each where it belongs."
         )
-    return rows, notes
+    return rows, [f"the same picture again, used once: {_some(repeated)}"] if repeated else []
 
 
 def divide(folder: Path, rows: dict[str, list[int]], content: list[str], per_class, val, test, seed):

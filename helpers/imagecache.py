@@ -1,16 +1,15 @@
 """Image files -> pixels, decoded once and kept in a memory-mapped cache.
 
-The cache is two files a folder and size: NAME.npy has the pixels, NAME.json what they are and their checksum.
-NAME is a hash of every image's path, length and time of change, so after any change another one is made. Both
-are written elsewhere and renamed, the .json last: an interrupted run leaves nothing that looks whole, and
-when two run at once the later replaces equal by equal. Deleting the cache folder is always safe.
+The cache is two files a folder and size: NAME.npy has the pixels, NAME.json what they are, and checksums.
+NAME is a hash of every image's path, length and time of change, so after any change another is made. They are
+written elsewhere and renamed: an interrupted run leaves nothing that looks whole, and when two run at once the
+later replaces equal by equal. Deleting the cache folder is always safe.
 """
 
 import hashlib
 import io
 import json
 import os
-import sys
 import tempfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -22,9 +21,9 @@ import numpy as np
 import PIL
 import platformdirs
 import torch
-from tqdm import tqdm
 
-from .decoding import read_image
+from helpers.decoding import read_image
+from helpers.progress import Progress
 
 _VERSION = 1  # of what the cache holds: raise it when the same file would give other pixels
 
@@ -46,8 +45,7 @@ class Pictures:
 
 
 def cache_folder(cache_dir=None) -> Path:
-    """Where decoded images are kept: `cache_dir`, else what COURSE_CACHE says, else the user's cache
-    folder."""
+    """Where decoded images are kept: `cache_dir`, else COURSE_CACHE, else the user's cache folder."""
     chosen = cache_dir or os.environ.get("COURSE_CACHE")
     return Path(chosen or platformdirs.user_cache_dir("transfer-learning-course")).expanduser()
 
@@ -98,14 +96,12 @@ def _decode_all(place: Path, files: list[str], size: int, max_pixels: int, targe
         return pixels, content, why
 
     about = {"folder": str(place), "files": files, "content": [], "pixels": [], "bad": {}, "checksum": 0}
-    watched = sys.stdout.isatty() or "ipykernel" in sys.modules  # a notebook's output is no terminal
-    bar = tqdm(total=len(files), desc="decoding", unit=" images", leave=False, ncols=80, delay=0.5,
-               file=sys.stdout, disable=not watched)  # fmt: skip
+    progress = Progress(len(files), f"decoding {place.name}:")
     threads = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="unfinished-") as unfinished:
         images, description = Path(unfinished, "images"), Path(unfinished, "description")
         try:
-            with bar, open(images, "wb") as out:
+            with open(images, "wb") as out:
                 header = {"descr": "|u1", "fortran_order": False, "shape": (len(files), 3, size, size)}
                 np.lib.format.write_array_header_1_0(out, header)
                 for file, (pixels, content, why) in zip(files, threads.map(decode, files), strict=True):
@@ -115,25 +111,28 @@ def _decode_all(place: Path, files: list[str], size: int, max_pixels: int, targe
                     about["pixels"].append(_hash(pixels))
                     if why:
                         about["bad"][file] = why
-                    bar.update()
+                    progress.step()
         finally:
             threads.shutdown(cancel_futures=True)
-        description.write_text(json.dumps(about))
+        description.write_text(json.dumps(about | {"seal": _hash(json.dumps(about).encode())}))
         os.replace(images, f"{target}.npy")
         os.replace(description, f"{target}.json")
-    print(f"decoded {len(files):,} images of {place.name} at {size} x {size} pixels, and kept them")
+    progress.done(f"decoded {len(files):,} images of {place.name} at {size} x {size} pixels, and kept them")
 
 
 def _load(target: Path) -> Pictures | None:
     """What the cache has, or None if it is missing, cut short or altered."""
     try:
         about = json.loads(Path(f"{target}.json").read_text())
+        if about.pop("seal") != _hash(json.dumps(about).encode()):
+            return None
         images = np.load(f"{target}.npy", mmap_mode="c")  # copy on write: the file itself stays as it is
-        whole = zlib.crc32(images) == about["checksum"] and len(images) == len(about["files"])
-        parts = [about[name] for name in ("files", "content", "pixels", "bad")]
-    except (OSError, EOFError, ValueError, KeyError, TypeError):
+        if zlib.crc32(images) != about["checksum"] or len(images) != len(about["files"]):
+            return None
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return Pictures(torch.from_numpy(images), *parts) if whole else None
+    parts = (about[name] for name in ("files", "content", "pixels", "bad"))
+    return Pictures(torch.from_numpy(images), *parts)
 
 
 def _length_and_time(path: Path) -> tuple[int, int]:

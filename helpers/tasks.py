@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
-from .decoding import MAX_PIXELS
-from .folders import distinct_images, divide, find_images
-from .imagecache import decode_once
+from helpers.decoding import MAX_PIXELS
+from helpers.folders import distinct_images, divide, find_images
+from helpers.imagecache import decode_once
 
 EMBEDDED = ("goldfinches", "flowers")
 
@@ -93,7 +93,7 @@ class Task:
         rows = self._table()
         width = max(len(name) for name, *_ in rows)
         lines = [name.ljust(width) + "".join(count.rjust(7) for count in counts) for name, *counts in rows]
-        return "\n".join([self._title(), *lines, *self.notes])
+        return "\n".join([self._title(), *lines, *self._main_notes()])
 
     def _repr_html_(self) -> str:
         def cells(tag, texts):
@@ -102,7 +102,11 @@ class Task:
         head, *rows = self._table()
         body = [cells('th scope="row"', row[:1]) + cells("td", row[1:]) for row in rows]
         lines = "".join(f"<tr>{line}</tr>" for line in [cells('th scope="col"', head), *body])
-        return f"<table>{cells('caption', [self._title()])}{lines}</table>" + cells("p", self.notes)
+        return f"<table>{cells('caption', [self._title()])}{lines}</table>" + cells("p", self._main_notes())
+
+    def _main_notes(self) -> list[str]:
+        more = len(self.notes) - 10
+        return self.notes if more <= 1 else [*self.notes[:10], f"and {more} more in notes"]
 
     def _title(self) -> str:
         drawn = f"training images drawn from {len(self.pool)} with seed {self.seed}"
@@ -169,7 +173,7 @@ def _embedded(name, per_class, seed, size, val, test) -> Task:
 
 @lru_cache(maxsize=6)  # the three parts of two tasks
 def _render(*what):
-    from . import garden
+    from helpers import garden
 
     return garden.render_split(*what)
 
