@@ -8,13 +8,23 @@ import os
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 MAX_PIXELS = 64_000_000  # about 190 MB once decoded; a small file can claim any size in its header
 
 # Only formats that are pictures and nothing else: Pillow would also start Ghostscript for an .eps file.
 # HEIF counts once its plugin is registered; formats that this Pillow was built without are left out.
 _FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "AVIF", "HEIF", "JPEG2000")
+
+_TURNS = {  # EXIF orientation -> what undoes it
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def image_extensions() -> frozenset[str]:
@@ -76,6 +86,15 @@ class _Refused(ValueError):
     """A picture that could be decoded, but should not be."""
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    # Not ImageOps.exif_transpose, which also rewrites the EXIF data and fails where any of it is malformed.
+    try:
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # unreadable EXIF data: the picture as it is stored, as browsers show it
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
 def _convert(image: Image.Image, max_pixels: int, size: int | None) -> Image.Image:
     if image.width * image.height > max_pixels:
         raise _Refused(
@@ -84,7 +103,7 @@ def _convert(image: Image.Image, max_pixels: int, size: int | None) -> Image.Ima
         )
     image.load()  # before its orientation is asked for: a TIFF turns itself while loading
     depth = (image.mode, image.format)
-    image = ImageOps.exif_transpose(image)
+    image = _upright(image)
     if size:
         # Cropped before it is resized: a strip of 1 x 50,000 never grows to 64 x 3,200,000.
         side = min(image.size)

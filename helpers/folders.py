@@ -34,7 +34,7 @@ def find_images(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
             f"{folder} has only one class folder, {next(iter(classes))!r}: there is nothing to tell apart. "
             "Add a folder with the images of another class."
         )
-    return classes, [f"ignored, as they are no images: {_some(ignored)}"] if ignored else []
+    return classes, [f"ignored (no image, or in no class folder): {_some(ignored)}"] if ignored else []
 
 
 def distinct_images(folder: Path, classes: dict[str, list[str]], pictures: Pictures):
@@ -79,26 +79,21 @@ def divide(folder: Path, rows: dict[str, list[int]], content: list[str], per_cla
         parts["pool"][name] = order[n_test + n_val :]
         left = len(order) - n_test - n_val
         if fewest is None or left < fewest[0]:
-            fewest = (
-                left,
-                f"class {name!r} has {len(order)} different images, {n_val} go to val, {n_test} to test",
-            )
+            why = f"class {name!r} has {len(order)} different images; {n_val} for val and {n_test} for test"
+            fewest = left, why
     left, why = fewest
     if left < 1:
-        raise ValueError(
-            f"too few images in {folder}: {why}, which leaves none to train on. "
-            "Add images, or set fewer aside with val=... and test=..."
-        )
-    if per_class is not None and left < per_class:
-        raise ValueError(
-            f"too few images in {folder}: {why}, which leaves {left} to train on, not per_class={per_class}. "
-            f"Ask for per_class={left} at most, or add images."
-        )
-    return parts
+        remedy = "none to train on. Add images, or set fewer aside with val=... and test=..."
+    elif per_class is not None and left < per_class:
+        remedy = f"{left} to train on, not per_class={per_class}. Ask for at most {left}, or add images."
+    else:
+        return parts
+    raise ValueError(f"too few images in {folder}: {why} leave {remedy}")
 
 
 def _visible(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__")))
+    # by name: paths themselves sort differently on Windows, which would change the order of the classes
+    return sorted((f for f in folder.iterdir() if not f.name.startswith((".", "__"))), key=lambda f: f.name)
 
 
 def _some(names: list[str], most: int = 5) -> str:

@@ -2,7 +2,7 @@
 
 The cache is two files a folder and size: NAME.npy has the pixels, NAME.json what they are, and checksums.
 NAME is a hash of every image's path, length and time of change, so after any change another is made. They are
-written elsewhere and renamed: an interrupted run leaves nothing that looks whole, and when two run at once the
+written elsewhere and renamed: an interrupted run leaves nothing that looks whole, and if two run at once the
 later replaces equal by equal. Deleting the cache folder is always safe.
 """
 

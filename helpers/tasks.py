@@ -120,9 +120,8 @@ class Task:
 
     def __repr__(self) -> str:
         counts = " / ".join(str(len(split)) for split in (self.train, self.val, self.test))
-        return (
-            f"Task({self.name!r}: {len(self.classes)} classes, {self.size} px, train / val / test {counts})"
-        )
+        about = f"{len(self.classes)} classes, {self.size} px"
+        return f"Task({self.name!r}: {about}, train / val / test {counts})"
 
 
 def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_bad="error",
@@ -188,10 +187,8 @@ def _from_folder(folder, per_class, seed, size, val, test, on_bad, cache_dir, ma
     bad = list(pictures.bad.values())
     if bad and on_bad == "error":
         listed = bad[:10] + ([f"and {len(bad) - 10} more"] if len(bad) > 10 else [])
-        title = f"{len(bad)} of the {len(files)} images in {folder} can't be used:"
-        raise ValueError(
-            "\n  ".join([title, *listed]) + '\nTo leave them out: open_task(..., on_bad="skip").'
-        )
+        listed = [f"{len(bad)} of the {len(files)} images in {folder} can't be used:", *listed]
+        raise ValueError("\n  ".join(listed) + '\nTo leave them out: open_task(..., on_bad="skip").')
     rows, repeated = distinct_images(folder, classes, pictures)
     splits = {}
     for part, members in divide(folder, rows, pictures.content, per_class, val, test, seed).items():
@@ -209,9 +206,8 @@ def _draw(pool: Split, per_class: int | None, seed: int) -> Split:
         return pool
     dice = torch.Generator().manual_seed(seed)
     of_class = [(pool.labels == label).nonzero()[:, 0] for label in pool.labels.unique()]
-    return pool.select(
-        torch.cat([row[torch.randperm(len(row), generator=dice)[:per_class]] for row in of_class])
-    )
+    drawn = [rows[torch.randperm(len(rows), generator=dice)[:per_class]] for rows in of_class]
+    return pool.select(torch.cat(drawn))
 
 
 def _whole(name: str, value, least: int, otherwise: str = "") -> None:

@@ -104,6 +104,15 @@ def test_broken_exif_does_not_lose_the_picture(tmp_path):
     assert_quadrants(read_image(tmp_path / "a.jpg", 32))
 
 
+def test_malformed_exif_entries_do_not_hide_the_orientation(tmp_path):
+    turned = struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0)
+    malformed = struct.pack(">HHI4s", 0x011A, 2, 4, b"abc\0")  # a resolution that is text
+    exif = b"Exif\0\0MM\0*\0\0\0\x08" + struct.pack(">H", 2) + turned + malformed + bytes(4)
+    stored = quadrants().transpose(Image.Transpose.ROTATE_90)
+    stored.save(tmp_path / "a.jpg", exif=exif, quality=95, subsampling=0)
+    assert_quadrants(read_image(tmp_path / "a.jpg", 32))
+
+
 def test_grey_and_black_and_white(tmp_path):
     ramp = Image.fromarray(np.array([[0, 90], [180, 255]], np.uint8).repeat(32, 0).repeat(32, 1))
     expected = np.array([[0, 90], [180, 255]])[..., None].repeat(3, -1)

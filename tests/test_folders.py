@@ -1,0 +1,156 @@
+"""What a folder may hold, and what is refused with a remedy."""
+
+import shutil
+
+import numpy as np
+import pytest
+from photos import open_small, parts, photos, refused, write_pictures
+from PIL import Image
+
+from helpers.tasks import EMBEDDED
+
+
+def test_duplicates_are_used_once_and_said(tmp_path):
+    photos(tmp_path / "p", a=10, b=10)
+    shutil.copyfile(tmp_path / "p/a/3.png", tmp_path / "p/a/same bytes.png")
+    Image.open(tmp_path / "p/b/4.png").save(tmp_path / "p/b/same pixels.bmp")
+    task = open_small(tmp_path / "p")
+    assert [int((split.labels == 0).sum()) for split in parts(task).values()] == [7, 1, 2]
+    assert sum(map(len, parts(task).values())) == 20
+    (note,) = task.notes
+    for file in ("a/3.png", "a/same bytes.png", "b/4.png", "b/same pixels.bmp"):
+        assert file in note
+
+
+def test_hidden_files_are_passed_over_and_others_ignored_with_a_note(tmp_path):
+    photos(tmp_path / "p", **{"a": 5, "b": 5, "__MACOSX": 5, ".ipynb_checkpoints": 5})
+    (tmp_path / "p/.DS_Store").write_text("x")
+    (tmp_path / "p/a/._0.png").write_text("x")
+    (tmp_path / "p/readme.txt").write_text("x")
+    (tmp_path / "p/a/notes.txt").write_text("x")
+    (tmp_path / "p/a/folder.png").mkdir()
+    (tmp_path / "p/empty").mkdir()
+    task = open_small(tmp_path / "p")
+    assert task.classes == ["a", "b"] and sum(map(len, parts(task).values())) == 10
+    assert task.notes == [
+        "ignored (no image, or in no class folder): a/folder.png, a/notes.txt, empty, readme.txt"
+    ]
+
+
+def test_kinds_of_images_can_be_mixed_and_endings_may_be_capitals(tmp_path):
+    photos(tmp_path / "p", a=4, b=4)
+    Image.new("CMYK", (20, 30), (0, 200, 0, 0)).save(tmp_path / "p/a/print.JPG")
+    Image.fromarray(np.full((9, 9), 30_000, np.uint16)).save(tmp_path / "p/a/deep.Tiff")
+    Image.new("RGBA", (5, 70), (9, 9, 9, 0)).save(tmp_path / "p/b/clear.webp", lossless=True)
+    task = open_small(tmp_path / "p")
+    assert sum(map(len, parts(task).values())) == 11 and not task.notes
+
+
+def test_undecodable_files_are_all_listed_and_skipped_on_request_only(tmp_path):
+    photos(tmp_path / "p", a=10, b=10)
+    (tmp_path / "p/a/empty.jpg").touch()
+    (tmp_path / "p/b/page.png").write_text("<html>")
+    whole = (tmp_path / "p/b/0.png").read_bytes()
+    (tmp_path / "p/b/cut.png").write_bytes(whole[: len(whole) // 2])
+    for _ in range(2):  # decoded, and from the cache
+        with pytest.raises(ValueError, match="3 of the 23 images in .*p can't be used") as caught:
+            open_small(tmp_path / "p")
+        for name in ("a/empty.jpg: cannot", "b/page.png: cannot", "b/cut.png: cannot", 'on_bad="skip"'):
+            assert name in str(caught.value)
+        task = open_small(tmp_path / "p", on_bad="skip")
+        assert sum(map(len, parts(task).values())) == 20
+        assert [note.split(":")[0] for note in task.notes] == [
+            "skipped a/empty.jpg",
+            "skipped b/cut.png",
+            "skipped b/page.png",
+        ]
+
+
+def test_a_long_list_of_bad_files_is_cut_short(tmp_path):
+    photos(tmp_path / "p", a=4, b=4)
+    for number in range(25):
+        (tmp_path / f"p/a/bad{number}.jpg").touch()
+    with pytest.raises(ValueError, match="25 of the 33 .*\n(.*\n){10}  and 15 more\n"):
+        open_small(tmp_path / "p")
+    task = open_small(tmp_path / "p", on_bad="skip")
+    assert len(task.notes) == 25 and "bad24" in "".join(task.notes)
+    assert task.describe().count("skipped") == 10 and "and 15 more in notes" in task._repr_html_()
+
+
+def test_an_image_above_the_pixel_bound_is_refused_and_can_be_allowed(tmp_path):
+    photos(tmp_path / "p", a=5, b=5)
+    Image.new("RGB", (40, 40)).save(tmp_path / "p/a/large.png")
+    with pytest.raises(ValueError, match=r"a/large\.png: too large: 40 x 40 is more than max_pixels=1,599"):
+        open_small(tmp_path / "p", max_pixels=1599)
+    assert sum(map(len, parts(open_small(tmp_path / "p", max_pixels=1600)).values())) == 11
+    assert "large.png" in open_small(tmp_path / "p", max_pixels=1599, on_bad="skip").notes[0]
+
+
+def test_no_such_folder_or_name(tmp_path):
+    names = (*EMBEDDED, "or a folder of class folders", "does not exist")
+    refused(tmp_path / "gone", str(tmp_path / "gone"), *names, error=FileNotFoundError)
+    refused("goldfinch", "'goldfinch'", "Did you mean 'goldfinches'?", *names, error=FileNotFoundError)
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "photos.zip").touch()
+    refused(tmp_path / "photos.zip", str(tmp_path / "photos.zip"), "unpack it first")
+
+
+def test_no_class_folders(tmp_path):
+    write_pictures(tmp_path / "flat", np.random.default_rng(0), 3)
+    refused(tmp_path / "flat", str(tmp_path / "flat"), "has no class folders", "into a folder of its own")
+    photos(tmp_path / "deep/train", a=3, b=3)
+    refused(tmp_path / "deep", f"did you mean {tmp_path / 'deep/train'}?")
+    (tmp_path / "nothing").mkdir()
+    refused(tmp_path / "nothing", "has no class folders")
+
+
+def test_one_class_only(tmp_path):
+    refused(photos(tmp_path / "p", a=5), str(tmp_path / "p"), "only one class folder, 'a'", "another class")
+
+
+def test_the_same_picture_in_two_classes(tmp_path):
+    photos(tmp_path / "p", a=5, b=5)
+    Image.open(tmp_path / "p/a/3.png").save(tmp_path / "p/b/other name.bmp")
+    refused(tmp_path / "p", "a/3.png", "b/other name.bmp", "in two classes", "where it belongs")
+
+
+def test_fewer_images_than_asked_for_says_how_many_are_possible(tmp_path):
+    photos(tmp_path / "p", a=30, b=16)
+    words = "'b' has 16 different images; 2 for val and 4 for test", "leave 10 to train on", "at most 10"
+    refused(tmp_path / "p", str(tmp_path / "p"), *words, per_class=11)
+    assert len(open_small(tmp_path / "p", 10).train) == 20
+
+
+@pytest.mark.parametrize("settings", [{}, {"val": 20}, {"test": 0.95}])
+def test_a_class_with_nothing_left_to_train_on(tmp_path, settings):
+    photos(tmp_path / "p", a=30, b=20 if settings else 2)
+    refused(tmp_path / "p", str(tmp_path / "p"), "none to train on", "Add images", **settings)
+
+
+def test_a_class_of_bad_files_only_is_not_forgotten(tmp_path):
+    photos(tmp_path / "p", a=5, b=5)
+    (tmp_path / "p/c").mkdir()
+    (tmp_path / "p/c/bad.jpg").touch()
+    refused(tmp_path / "p", "'c' has 0 different images", on_bad="skip")
+
+
+@pytest.mark.parametrize(
+    "settings, word",
+    [
+        ({"per_class": 0}, "per_class=0"),
+        ({"per_class": 2.5}, "per_class=2.5"),
+        ({"per_class": True}, "per_class=True"),
+        ({"seed": -1}, "seed=-1"),
+        ({"seed": None}, "seed=None"),
+        ({"size": 4}, "size=4"),
+        ({"size": "64"}, "size='64'"),
+        ({"val": 0}, "val=0"),
+        ({"val": 1.5}, "val=1.5"),
+        ({"test": -0.1}, "test=-0.1"),
+        ({"on_bad": "ignore"}, 'must be "error" or "skip"'),
+    ],
+)
+def test_settings_out_of_range(tmp_path, settings, word):
+    refused(photos(tmp_path / "p", a=5, b=5), word, **settings)
