@@ -44,7 +44,7 @@ COLAB = {
     "torchvision": "0.26.0",
     "tqdm": "4.67.3",
 }
-COLAB_LACKS = {"lightning"}
+COLAB_LACKS = {"lightning", "torchmetrics"}
 
 PLATFORMS = {
     "Linux": {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"},
