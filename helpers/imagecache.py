@@ -58,7 +58,7 @@ def decode_once(folder: Path, files: list[str], size: int, max_pixels: int, cach
     """
     place = folder.resolve()
     about = [[file, *_length_and_time(place / file)] for file in files]
-    key = _hash(json.dumps([_VERSION, PIL.__version__, str(place), size, max_pixels, about]).encode())
+    key = _hash(json.dumps([_VERSION, PIL.__version__, max_pixels, about]).encode())
     prefix = f"{_hash(os.fsencode(place))[:12]}-{size}px-"
     cache = cache_folder(cache_dir)
     target = cache / f"{prefix}{key}"

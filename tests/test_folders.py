@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from photos import open_small, parts, photos, refused, write_pictures
+from photos import contents, open_small, parts, photos, refused, write_pictures
 from PIL import Image
 
 from helpers.tasks import EMBEDDED
@@ -20,6 +20,16 @@ def test_duplicates_are_used_once_and_said(tmp_path):
     (note,) = task.notes
     for file in ("a/3.png", "a/same bytes.png", "b/4.png", "b/same pixels.bmp"):
         assert file in note
+
+
+def test_which_duplicate_is_kept_does_not_depend_on_names(tmp_path):
+    for place, first, second in (("here", "a", "z"), ("there", "z", "a")):
+        photos(tmp_path / place, a=8, b=8)
+        for file in list((tmp_path / place / "a").iterdir()):
+            Image.open(file).save(file.with_name(f"{first}{file.stem}.bmp"))
+            file.rename(file.with_name(f"{second}{file.stem}.png"))
+    here, there = open_small(tmp_path / "here"), open_small(tmp_path / "there")
+    assert contents(here.pool) == contents(there.pool) and contents(here.test) == contents(there.test)
 
 
 def test_hidden_files_are_passed_over_and_others_ignored_with_a_note(tmp_path):
