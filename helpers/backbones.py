@@ -191,8 +191,8 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
             "state_dict is accepted, as written by torch.save(model.state_dict(), path)"
         ) from None
     if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
-        content = f"a dict of {', '.join(map(str, [*state][:5]))}" if isinstance(state, dict) else f"a {type(state)}"
-        raise ValueError(f"{path} holds {content}, not the state_dict of a model")
+        keys = f" with {', '.join(map(str, [*state][:5]))}" if isinstance(state, dict) else ""
+        raise ValueError(f"{path} holds a {type(state).__name__}{keys}, not the state_dict of a model")
     return state
 
 

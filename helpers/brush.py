@@ -91,7 +91,10 @@ class Canvas:
     def __init__(self, count: int, size: int):
         self.size = size
         line = (torch.arange(size) + 0.5) / size * 2 - 1
-        self.x, self.y = line.view(1, 1, size).expand(1, size, size), line.view(1, size, 1).expand(1, size, size)
+        self.x, self.y = (
+            line.view(1, 1, size).expand(1, size, size),
+            line.view(1, size, 1).expand(1, size, size),
+        )
         self.image = torch.zeros(count, 3, size, size)
 
     def paint(self, mask, colour) -> None:

@@ -32,8 +32,10 @@ def freeze(model: nn.Module, upto: str | float) -> nn.Module:
             parameter.grad = None  # an old gradient would let the optimizer go on moving it
     for module in model.modules():
         _release(module, model.training)
-    if before:
-        _hold(model, {module for stage in after for module in stage.modules})
+    trained_modules = {module for stage in after for module in stage.modules}
+    for module in {module for stage in before for module in stage.modules} - trained_modules:
+        module.register_forward_pre_hook(stay_in_eval)
+        module.eval()
     return model
 
 
@@ -47,16 +49,6 @@ def stay_in_eval(module: nn.Module, inputs) -> None:
     """The hook of frozen modules: a plain function, to survive deepcopy, torch.save and torch.compile."""
     if module.training:
         module.eval()
-
-
-def _hold(module: nn.Module, trained: set[nn.Module]) -> None:
-    """Hook the largest modules that contain none of those in `trained`."""
-    if trained.isdisjoint(module.modules()):
-        module.register_forward_pre_hook(stay_in_eval)
-        module.eval()
-    elif module not in trained:
-        for child in module.children():
-            _hold(child, trained)
 
 
 def _release(module: nn.Module, training: bool) -> None:

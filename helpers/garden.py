@@ -8,7 +8,9 @@ import torch
 
 from helpers import world
 from helpers.brush import Canvas, Dice, mix
-from helpers.flora import FLOWERS, GOLDFINCHES, daylight, meadow, paint_finch, paint_flower
+from helpers.finches import GOLDFINCHES, paint_finch
+from helpers.flowers import FLOWERS, paint_flower
+from helpers.scenery import daylight, meadow
 
 COLLECTIONS = ("source", "goldfinches", "flowers")
 SPLITS = ("train", "val", "test")
@@ -43,7 +45,9 @@ def render(collection: str, labels, numbers, *, split="train", seed: int = 0, si
     if labels.shape != numbers.shape or labels.dim() != 1:
         raise ValueError(f"labels {tuple(labels.shape)} and numbers {tuple(numbers.shape)} must both be (N,)")
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
-        raise ValueError(f"labels of {collection!r} run from 0 to {classes - 1}, got {int(labels.min())} to {int(labels.max())}")
+        raise ValueError(
+            f"labels of {collection!r} run from 0 to {classes - 1}, got {int(labels.min())} to {int(labels.max())}"
+        )
     if not 16 <= size <= 1024:
         raise ValueError(f"size is {size} px; choose 16 to 1024")
     images = torch.empty(len(labels), 3, size, size, dtype=torch.uint8)
@@ -63,7 +67,9 @@ def render_split(collection: str, split: str, per_class: int, seed: int = 0, siz
     """`per_class` pictures of every class of a split: (images, labels int64 (N,), targets, class names)."""
     names = class_names(collection)
     labels = torch.arange(len(names)).repeat_interleave(per_class)
-    images, targets = render(collection, labels, torch.arange(len(labels)) % per_class, split=split, seed=seed, size=size)
+    images, targets = render(
+        collection, labels, torch.arange(len(labels)) % per_class, split=split, seed=seed, size=size
+    )
     return images, labels, targets, names
 
 

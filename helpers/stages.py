@@ -34,7 +34,8 @@ def split(model: nn.Module, at: str | float) -> tuple[nn.Module, nn.Module]:
     Raises what `freeze` raises, and ValueError if the model takes other steps in training than in evaluation.
     """
     before, after = cut(model, at)
-    evaluation, training = (_steps(model, training=mode) for mode in (False, True))
+    head = find_head(model)
+    evaluation, training = (_steps(model, head, training=mode) for mode in (False, True))
     if list(map(fx.Node.format_node, evaluation)) != list(map(fx.Node.format_node, training)):
         raise ValueError(
             f"{type(model).__name__} takes other steps in training than in evaluation, which fixed halves "
@@ -63,11 +64,12 @@ class Stage:
 def stages(model: nn.Module) -> list[Stage]:
     """The stages of `stage_names` with their content; every step and parameter is in exactly one of them.
 
-    Bare parameters, such as the class token of a ViT, belong to the stage in which they are used.
-    Parameters that are never used (auxiliary heads in evaluation mode) belong to the first stage.
+    Bare parameters, such as the class token of a ViT, belong to the stage in which they are used. What is
+    not used at all (auxiliary heads, in evaluation mode) belongs to the first stage.
     """
-    steps = _steps(model)
-    starts = _starts(model, steps)
+    head = find_head(model)
+    steps = _steps(model, head)
+    starts = _starts(model, steps, head)
     ends = [*list(starts.values())[1:], len(steps)]
     found, unused = [], list(model.parameters())
     for (name, start), end in zip(starts.items(), ends, strict=True):
@@ -76,6 +78,9 @@ def stages(model: nn.Module) -> list[Stage]:
         modules = [item for item in used if isinstance(item, nn.Module)]
         found.append(Stage(name, steps[start:end], modules, [p for p in unused if p in state]))
         unused = [p for p in unused if p not in state]
+    called = {inner for stage in found for module in stage.modules for inner in module.modules()}
+    rest = [module for module in model.modules() if module not in called]
+    found[0].modules.extend(module for module in rest if called.isdisjoint(module.modules()))
     found[0].parameters.extend(unused)
     return found
 
@@ -125,8 +130,8 @@ def _position(at: str | float, names: list[str]) -> int:
     )
 
 
-def _steps(model: nn.Module, training: bool = False) -> list[fx.Node]:
-    return list(trace(model, _opened(model, find_head(model)), training).nodes)
+def _steps(model: nn.Module, head: str, training: bool = False) -> list[fx.Node]:
+    return list(trace(model, _opened(model, head), training).nodes)
 
 
 def _opened(module: nn.Module, head: str, prefix: str = "") -> set[str]:
@@ -145,14 +150,13 @@ def _opened(module: nn.Module, head: str, prefix: str = "") -> set[str]:
     return opened
 
 
-def _starts(model: nn.Module, steps: list[fx.Node]) -> dict[str, int]:
+def _starts(model: nn.Module, steps: list[fx.Node], head: str) -> dict[str, int]:
     """At which step each stage starts.
 
     A module may start a stage if its input is the only value that flows on from there, and if what comes
     before shares neither weights nor dropout with what comes after: then the model is one part followed by
     another.
     """
-    head = find_head(model)
     states = [_state(_used(model, step)) for step in steps]
     starts, seen = {}, {}
     for i, step in enumerate(steps):
@@ -162,7 +166,7 @@ def _starts(model: nn.Module, steps: list[fx.Node]) -> dict[str, int]:
             if not starts:
                 starts[step.target] = 0  # the input of the model is always a place to cut
             elif is_only_way and set().union(*states[:i]).isdisjoint(set().union(*states[i:])):
-                starts[step.target] = i
+                starts.setdefault(step.target, i)
             if step.target == head:
                 break
         seen[step] = None

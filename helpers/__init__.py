@@ -1,0 +1,69 @@
+"""Helpers of the transfer learning course. Everything is imported from here: `from helpers import freeze, open_task`.
+
+    the model     stage_names, split       the ordered stages of any classifier, and the cut at one of them
+                  find_head, swap_head     its output layer
+                  freeze, parameter_groups, Thaw     what trains, how fast, and from when on
+                  summary                  what each stage holds and costs
+                  save_trained, load_trained         keep only what was trained
+                  load_backbone, Backbone  source models by name, with their preprocessing
+    the images    render, render_split, class_names, field_marks     the embedded images, drawn from code
+                  open_task, Task, read_image, augment               a task by name or folder
+    the training  Recipe, SCRATCH, FEATURE_EXTRACTION, FINE_TUNE_LAST, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, diff
+                  fit, compare, load_comparison, Classifier, load_classifier
+    the teaching  show, plot_images, plot_split, plot_history, plot_confusion, plot_mistakes, plot_comparisons
+
+The arrows run one way: teaching -> training -> images, model.
+"""
+
+from importlib import import_module
+
+_HOME = {
+    "stages": ["stage_names", "split"],
+    "heads": ["find_head", "swap_head"],
+    "freezing": ["freeze", "parameter_groups"],
+    "thawing": ["Thaw"],
+    "ledger": ["summary"],
+    "saving": ["save_trained", "load_trained"],
+    "backbones": ["load_backbone", "Backbone"],
+    "gardennet": ["GardenNet"],
+    "garden": ["render", "render_split", "class_names", "field_marks"],
+    "decoding": ["read_image", "open_image"],
+    "tasks": ["open_task", "Task", "Split"],
+    "augmentation": ["augment"],
+    "recipes": [
+        "Recipe",
+        "SCRATCH",
+        "FEATURE_EXTRACTION",
+        "FINE_TUNE_LAST",
+        "FINE_TUNE_ALL",
+        "PROBE_THEN_FINE_TUNE",
+        "diff",
+    ],
+    "training": ["fit", "Fit"],
+    "results": ["compare", "Comparison", "load_comparison"],
+    "classifier": ["Classifier", "load_classifier"],
+    "plots": [
+        "show",
+        "plot_images",
+        "plot_split",
+        "plot_history",
+        "plot_confusion",
+        "plot_mistakes",
+        "plot_comparisons",
+    ],
+}
+_MODULE = {name: module for module, names in _HOME.items() for name in names}
+__all__ = sorted(_MODULE)
+
+
+def __getattr__(name: str):
+    """Import a name's module when the name is first used: importing helpers itself costs nothing."""
+    if name not in _MODULE:
+        raise AttributeError(f"helpers has no {name!r}; see help(helpers) for what there is")
+    value = getattr(import_module(f"helpers.{_MODULE[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return __all__

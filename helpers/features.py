@@ -1,0 +1,44 @@
+"""Run the frozen part of a model once and keep its output."""
+
+import torch
+from torch import nn
+
+from helpers.augmentation import augment
+from helpers.backbones import Backbone
+from helpers.tasks import Split
+
+LARGEST_CACHE = 2_000_000_000  # bytes; beyond it features are computed anew in each step
+
+
+def fixed_views(split: Split, views: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """`views` augmented versions of each image: uint8 (views * N, 3, S, S) and labels int64 (views * N,).
+
+    The same for the same seed; torch's own random numbers are left as they were.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        images = torch.cat([augment(split.pixels) for _ in range(views)])
+    return images, split.labels.repeat(views)
+
+
+@torch.no_grad()
+def extract(prefix: nn.Module, images: torch.Tensor, backbone: Backbone, batch_size: int = 100) -> torch.Tensor:
+    """The prefix's output for uint8 images (N, 3, S, S): float32 (N, ...), computed in evaluation mode.
+
+    It is computed, and stays, on the device on which the prefix is.
+    """
+    device = next(prefix.parameters()).device
+    training = prefix.training
+    prefix.eval()
+    parts = [prefix(backbone.normalise(batch.to(device))) for batch in images.split(batch_size)]
+    prefix.train(training)
+    return torch.cat(parts)
+
+
+def fits_in_cache(prefix: nn.Module, count: int, size: int) -> bool:
+    """Whether the features of `count` images of `size` x `size` pixels are small enough to be kept."""
+    shapes = nn.Module.state_dict(prefix)
+    meta = {name: torch.empty_like(tensor, device="meta") for name, tensor in shapes.items()}
+    with torch.no_grad():
+        one = torch.func.functional_call(prefix, meta, torch.empty(1, 3, size, size, device="meta"))
+    return count * one.numel() * one.element_size() <= LARGEST_CACHE

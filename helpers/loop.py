@@ -1,0 +1,130 @@
+"""The training loop behind `fit`: a LightningModule that gathers images, or kept features, by their positions."""
+
+import logging
+import math
+import warnings
+from contextlib import contextmanager
+
+import lightning
+import torch
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, RandomSampler
+from torchmetrics.classification import MulticlassAccuracy
+
+from helpers.augmentation import augment
+from helpers.backbones import Backbone
+from helpers.freezing import parameter_groups
+from helpers.progress import Progress
+from helpers.recipes import Recipe
+
+CHECKS = 10  # how often a run looks at the validation images
+LARGEST_GRADIENT = 1.0  # its norm is clipped to this
+
+
+class Run(lightning.LightningModule):
+    """`steps` optimizer steps on images, with a look at the validation images every tenth of them.
+
+    trains     what is applied to a batch: the whole model, or its suffix if the images are features
+    whole      the model that the optimizer gets the parameters of
+    train, val tensors (images uint8 (N, 3, S, S) or features float32 (N, ...), labels int64 (N,))
+    """
+
+    def __init__(self, recipe: Recipe, trains, whole, train, val, steps: int, lr: float, seed: int,
+                 backbone: Backbone, progress: Progress, first_step: int = 0):  # fmt: skip
+        super().__init__()
+        self.recipe, self.trains, self.train_data, self.val_data = recipe, trains, train, val
+        self.whole = [whole]  # in a list: not a submodule, whose parameters Lightning would count twice
+        self.steps, self.lr, self.backbone, self.progress, self.first_step = steps, lr, backbone, progress, first_step
+        self.fresh_views = recipe.augment and not recipe.views
+        self.accuracy = MulticlassAccuracy(int(max(train[1].max(), val[1].max())) + 1, average="micro")
+        self.history, self.losses, self.val_losses = [], [], []
+        self.batches = self._order(len(train[1]), seed)
+
+    def _order(self, count: int, seed: int) -> list[list[torch.Tensor]]:
+        """The rows of every batch, in as many parts as there are looks at the validation images.
+
+        Permutations of all rows follow one another without a break, so that every batch is full.
+        """
+        size = min(self.recipe.batch_size, count)
+        dice = torch.Generator().manual_seed(seed)
+        batches = torch.tensor(list(RandomSampler(range(count), num_samples=self.steps * size, generator=dice))).split(size)
+        parts = min(CHECKS, self.steps)
+        ends = [self.steps * part // parts for part in range(parts + 1)]
+        return [list(batches[start:end]) for start, end in zip(ends, ends[1:], strict=False)]
+
+    def run(self) -> list[dict]:
+        """Train; returns the history, a row for each look at the validation images."""
+        with quiet():
+            # one Lightning epoch is the stretch between two looks, whatever the number of images
+            lightning.Trainer(
+                max_epochs=len(self.batches), accelerator="auto", devices=1, logger=False, enable_checkpointing=False,
+                enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, deterministic="warn",
+                gradient_clip_val=LARGEST_GRADIENT, reload_dataloaders_every_n_epochs=1,
+            ).fit(self)  # fmt: skip
+        return self.history
+
+    def configure_optimizers(self):
+        groups = parameter_groups(self.whole[0], self.lr, self.recipe.decay, self.recipe.weight_decay)
+        optimizer = torch.optim.AdamW(groups)
+        peaks = [group["lr"] for group in groups]
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, total_steps=self.steps + 1, pct_start=0.2)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def train_dataloader(self):
+        return DataLoader(self.batches[self.current_epoch], batch_size=None)
+
+    def val_dataloader(self):
+        return DataLoader(torch.arange(len(self.val_data[1])).split(250), batch_size=None)
+
+    def _batch(self, data, rows):
+        images, labels = (tensor[rows.to(tensor.device)].to(self.device) for tensor in data)
+        return images, labels
+
+    def training_step(self, rows, _):
+        images, labels = self._batch(self.train_data, rows)
+        if images.dtype == torch.uint8:
+            images = self.backbone.normalise(augment(images) if self.fresh_views else images)
+        loss = F.cross_entropy(self.trains(images), labels)
+        self.losses.append(loss.detach())
+        self.progress.step()
+        return loss
+
+    def validation_step(self, rows, _):
+        images, labels = self._batch(self.val_data, rows)
+        logits = self.trains(self.backbone.normalise(images) if images.dtype == torch.uint8 else images)
+        self.val_losses.append(F.cross_entropy(logits, labels, reduction="none"))
+        self.accuracy.update(logits, labels)
+
+    def on_validation_epoch_end(self):
+        row = {
+            "step": self.first_step + self.global_step,
+            "train_loss": torch.stack(self.losses).mean().item(),
+            "val_loss": torch.cat(self.val_losses).mean().item(),
+            "val_accuracy": self.accuracy.compute().item(),
+        }
+        if not math.isfinite(row["train_loss"]):
+            raise ValueError(
+                f"{self.recipe.name!r} diverged: its loss is {row['train_loss']} by step {row['step']}. "
+                f"Choose a learning rate below lr={self.lr}"
+            )
+        self.history.append(row)
+        self.accuracy.reset()
+        self.losses, self.val_losses = [], []
+
+
+@contextmanager
+def quiet():
+    """Without Lightning's notices and advertisements, and the warnings set off by frozen modules in evaluation mode."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    exact = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        torch.use_deterministic_algorithms(exact[0], warn_only=exact[1])

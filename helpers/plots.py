@@ -1,0 +1,175 @@
+"""The course's figures: one style, colours told apart by the colour-blind, a caption and alt text with each."""
+
+import base64
+import io
+from html import escape
+
+import matplotlib
+import torch
+from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito, 2008
+STYLE = {
+    "font.size": 12, "axes.titlesize": 13, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
+    "grid.alpha": 0.3, "legend.frameon": False, "figure.dpi": 100, "lines.linewidth": 2.2,
+    "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
+}  # fmt: skip
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Show a figure in a notebook with `alt` as its caption and as its text for screen readers.
+
+    alt: one or two sentences that say what there is to see. Raises ValueError if it is empty.
+    """
+    from IPython.display import display
+
+    if len(alt.strip()) < 20:
+        raise ValueError(f"alt={alt!r}: say in a sentence or two what there is to see in the figure")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", bbox_inches="tight")
+    data = base64.b64encode(buffer.getvalue()).decode()
+    html = (
+        f'<figure style="margin:0"><img src="data:image/png;base64,{data}" alt="{escape(alt)}" style="max-width:100%">'
+        f"<figcaption><small>{escape(alt)}</small></figcaption></figure>"
+    )
+    display({"text/html": html, "text/plain": f"[figure] {alt}"}, raw=True)
+
+
+def plot_images(images, titles=None, columns: int = 8, width: float = 1.4) -> Figure:
+    """A contact sheet of uint8 images (N, 3, S, S), row by row, with a title above each (or none)."""
+    rows = -(-len(images) // columns)
+    figure, axes = _axes(
+        rows,
+        min(columns, len(images)),
+        (width * min(columns, len(images)), (width + 0.3 * bool(titles)) * rows),
+    )
+    for i, axis in enumerate(axes.flat):
+        axis.axis("off")
+        if i < len(images):
+            axis.imshow(torch.as_tensor(images[i]).permute(1, 2, 0).numpy())
+            if titles:
+                axis.set_title(titles[i], fontsize=9)
+    return figure
+
+
+def plot_split(split, classes, per_class: int = 5, width: float = 1.2) -> Figure:
+    """A row a class: the first `per_class` images of a split, the class's name on the left."""
+    figure, axes = _axes(len(classes), per_class, (width * per_class + 1.6, width * len(classes)))
+    for label, name in enumerate(classes):
+        rows = (split.labels == label).nonzero()[:per_class, 0]
+        images = split[rows][0]
+        for i, axis in enumerate(axes[label]):
+            axis.set(xticks=[], yticks=[])
+            axis.grid(False)
+            axis.spines[:].set_visible(False)
+            if i < len(images):
+                axis.imshow(images[i].permute(1, 2, 0).numpy())
+        axes[label][0].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=8)
+    return figure
+
+
+def plot_history(fits) -> Figure:
+    """Learning curves of one or several fits: loss and validation accuracy against steps."""
+    fits = fits if isinstance(fits, (list, tuple)) else [fits]
+    figure, ((left, right),) = _axes(1, 2, (9.5, 3.4))
+    for i, run in enumerate(fits):
+        history, colour = run.history, COLOURS[i % len(COLOURS)]
+        left.plot(history.step, history.train_loss, "--", color=colour, label=f"{run.recipe.name}, training")
+        left.plot(history.step, history.val_loss, "-", color=colour, label=f"{run.recipe.name}, validation")
+        right.plot(
+            history.step, 100 * history.val_accuracy, "-o", color=colour, label=run.recipe.name, markersize=4
+        )
+    left.set(xlabel="step", ylabel="cross-entropy", title="loss")
+    right.set(xlabel="step", ylabel="%", title="accuracy on the validation images")
+    left.legend(fontsize=9)
+    right.legend(fontsize=9, loc="lower right")
+    return figure
+
+
+def plot_confusion(labels, predictions, classes) -> Figure:
+    """A confusion matrix: rows are the truth, columns what the network said, cells are counts."""
+    from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+    counts = multiclass_confusion_matrix(predictions, labels, len(classes))
+    side = 2.2 + 0.5 * len(classes)
+    figure, ((axis,),) = _axes(1, 1, (side, side))
+    axis.imshow(counts / counts.sum(1, keepdim=True).clamp(min=1), cmap="Blues", vmin=0, vmax=1)
+    axis.grid(False)
+    for row in range(len(classes)):
+        for column in range(len(classes)):
+            if counts[row, column]:
+                dark = counts[row, column] > 0.5 * counts[row].sum()
+                axis.text(
+                    column,
+                    row,
+                    int(counts[row, column]),
+                    ha="center",
+                    va="center",
+                    fontsize=10,
+                    color="w" if dark else "k",
+                )
+    ticks = range(len(classes))
+    axis.set(xlabel="predicted", ylabel="true", xticks=ticks, yticks=ticks, yticklabels=classes)
+    axis.set_xticks(ticks, classes, rotation=45, ha="right")
+    return figure
+
+
+def plot_mistakes(fit, count: int = 8) -> Figure:
+    """The test images on which the network was most wrong: it gave the truth the least probability."""
+    sure = fit.logits.softmax(1)
+    wrong = (~fit.correct).nonzero()[:, 0]
+    worst = wrong[sure[wrong, fit.labels[wrong]].argsort()][:count]
+    names = fit.classifier.classes
+    titles = [
+        f"{names[fit.labels[i]]}\ntaken for {names[fit.logits[i].argmax()]}\n({sure[i].max():.0%})"
+        for i in worst.tolist()
+    ]
+    if not titles:
+        raise ValueError("there are no mistakes to show: every test image is named rightly")
+    return plot_images(fit.task.test[worst][0], titles, columns=4, width=2.0)
+
+
+def plot_comparisons(comparisons) -> Figure:
+    """One panel a comparison: each run a small dot, each recipe's mean a large one with its 95 % interval."""
+    comparisons = list(comparisons)
+    names = list(comparisons[0].correct)
+    figure, (axes,) = _axes(
+        1, len(comparisons), (1.6 + 4 * len(comparisons), 1.5 + 0.55 * len(names)), sharey=True
+    )
+    for axis, comparison in zip(axes, comparisons, strict=True):
+        table = comparison.table
+        for i, name in enumerate(names):
+            row, colour = table.loc[name], COLOURS[i % len(COLOURS)]
+            runs = 100 * comparison.correct[name].float().mean(1)
+            axis.plot(runs, [i + 0.22] * len(runs), "o", color=colour, alpha=0.45, markersize=5)
+            error = [[row["accuracy %"] - row["low"]], [row["high"] - row["accuracy %"]]]
+            axis.errorbar(
+                row["accuracy %"],
+                i,
+                xerr=error,
+                fmt="o",
+                color=colour,
+                markersize=9,
+                capsize=5,
+                elinewidth=2.5,
+            )
+            axis.annotate(
+                f"{row['accuracy %']:.0f}",
+                (row["accuracy %"], i),
+                (0, -17),
+                textcoords="offset points",
+                ha="center",
+            )
+        axis.set(
+            xlim=(0, 100), xlabel="test accuracy, %", yticks=range(len(names)), ylim=(len(names) - 0.3, -0.6)
+        )
+        axis.set_yticks(range(len(names)), names)
+        axis.set_title(f"{comparison.task}\n{len(comparison.seeds)} seeds, n = {comparison.n}", fontsize=11)
+    return figure
+
+
+def _axes(rows: int, columns: int, size, **settings):
+    """A figure in the course's style, that no other library displays by itself, and its axes (rows, columns)."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=size, layout="constrained")
+        return figure, figure.subplots(rows, columns, squeeze=False, **settings)

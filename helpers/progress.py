@@ -1,0 +1,53 @@
+"""Progress of long work: one line that moves, and one line that stays."""
+
+import sys
+import time
+from html import escape
+
+
+class Progress:
+    """Shows how far work of `total` steps is; `done(text)` replaces the moving line by `text`.
+
+    In a notebook the line is a display that is updated in place: the saved notebook keeps the last text alone, and no
+    widget state (tqdm's notebook bar would leave both). In a terminal it is a line rewritten in place; where output
+    goes to a file, only the last text is written.
+    """
+
+    def __init__(self, total: int, label: str = ""):
+        self.total, self.label, self.count = total, label, 0
+        self.started = self.shown = time.monotonic()
+        self.terminal = sys.stdout.isatty()
+        self.display = _notebook_display()
+
+    def step(self, count: int = 1, text: str = "") -> None:
+        """`count` more steps are done; the line is redrawn at most five times a second."""
+        self.count += count
+        now = time.monotonic()
+        if now - self.shown < 0.2:
+            return
+        self.shown = now
+        left = (now - self.started) / self.count * max(self.total - self.count, 0)
+        line = f"{self.label} {self.count}/{self.total}, {left:.0f} s left{', ' + text if text else ''}"
+        if self.display:
+            bar = f'<progress value="{self.count}" max="{self.total}" aria-label="{escape(self.label)}"></progress>'
+            self.display.update({"text/plain": line, "text/html": f"{bar} {escape(line)}"}, raw=True)
+        elif self.terminal:
+            print("\r\x1b[K" + line, end="", flush=True)
+
+    def done(self, text: str) -> None:
+        """Put `text` in place of the moving line."""
+        if self.display:
+            self.display.update({"text/plain": text}, raw=True)
+        else:
+            print(("\r\x1b[K" if self.terminal else "") + text, flush=True)
+
+
+def _notebook_display():
+    """A display that can be updated, if this runs in a Jupyter kernel; else None."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    if shell is None or not hasattr(shell, "kernel"):
+        return None
+    from IPython.display import display
+
+    return display({"text/plain": ""}, raw=True, display_id=True)

@@ -1,0 +1,88 @@
+"""The transfer variants as values: what trains, starting from where, for how long, how fast."""
+
+from dataclasses import asdict, dataclass, fields
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train on a target task. Change one with `dataclasses.replace(FINE_TUNE_ALL, lr=1e-4)`.
+
+    name         what tables and figures call it
+    source       the source model, as in `load_backbone`: "garden", "resnet18", the path of a checkpoint
+    weights      its weights, as in `load_backbone`; None: random, nothing is transferred
+    upto         the first stage that trains, as in `freeze`: -1 the head alone, -2 also the last stage before it,
+                 0 everything, or a stage's name
+    head_steps   steps in which only the head trains, before the steps proper (0: none), at the rate head_lr
+    steps        optimizer steps: batches seen, whatever the number of images
+    batch_size   images a step (all of them, if there are fewer)
+    lr           peak learning rate; it rises over the first fifth of the steps and falls to zero (one cycle)
+    decay        learning rate of a stage relative to the stage after it (1: the same for all)
+    weight_decay of AdamW; biases and normalisation parameters are spared
+    augment      random views of the training images (crop, flip, colour): a new view each time an image is seen
+    views        if above 0: this many views of each image, fixed in advance, so that frozen stages can be cached
+
+    Raises ValueError for a setting out of range.
+    """
+
+    name: str
+    source: str = "garden"
+    weights: str | None = "DEFAULT"
+    upto: str | float = 0
+    head_steps: int = 0
+    head_lr: float = 1e-2
+    steps: int = 300
+    batch_size: int = 32
+    lr: float = 1e-3
+    decay: float = 1.0
+    weight_decay: float = 0.05
+    augment: bool = True
+    views: int = 0
+
+    def __post_init__(self):
+        for name, least in {"steps": 1, "batch_size": 1, "head_steps": 0, "views": 0}.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(
+                    f"{name}={value!r} of recipe {self.name!r} must be a whole number, {least} or more"
+                )
+        if not (self.lr > 0 and self.head_lr > 0 and 0 < self.decay <= 1 and self.weight_decay >= 0):
+            raise ValueError(
+                f"recipe {self.name!r} needs lr > 0, head_lr > 0, 0 < decay <= 1 and weight_decay >= 0, "
+                f"got lr={self.lr}, head_lr={self.head_lr}, decay={self.decay}, weight_decay={self.weight_decay}"
+            )
+        if self.weights is None and self.upto != 0:
+            raise ValueError(
+                f"recipe {self.name!r} would freeze random weights: with weights=None, upto must be 0"
+            )
+        if self.views and not self.augment:
+            raise ValueError(f"recipe {self.name!r} asks for {self.views} views but augment=False")
+
+
+SCRATCH = Recipe("scratch", weights=None, steps=600, lr=2e-3)
+FEATURE_EXTRACTION = Recipe("feature extraction", upto=-1, lr=1e-2, views=8)
+FINE_TUNE_LAST = Recipe("fine-tune last", upto=-2)
+FINE_TUNE_ALL = Recipe("fine-tune all", upto=0)
+PROBE_THEN_FINE_TUNE = Recipe("probe, then fine-tune", upto=0, head_steps=100)
+
+
+class Difference(dict):
+    """What differs between two recipes: {setting: (value in the first, value in the second)}; prints as a table."""
+
+    def __str__(self) -> str:
+        if not self:
+            return "no difference"
+        width = max(map(len, self))
+        return "\n".join(f"{name.ljust(width)}  {a!r} -> {b!r}" for name, (a, b) in self.items())
+
+    __repr__ = __str__
+
+
+def diff(a: Recipe, b: Recipe) -> Difference:
+    """What differs between recipe a and recipe b. A comparison is fair if this is what one means to compare."""
+    for recipe in (a, b):
+        if not isinstance(recipe, Recipe):
+            raise TypeError(f"diff compares two recipes, got {type(recipe).__name__}")
+    one, two = asdict(a), asdict(b)
+    return Difference(
+        {f.name: (one[f.name], two[f.name]) for f in fields(Recipe) if one[f.name] != two[f.name]}
+    )

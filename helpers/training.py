@@ -1,0 +1,142 @@
+"""Fit a recipe on a task, with Lightning, on whatever accelerator there is."""
+
+import math
+import time
+from dataclasses import dataclass
+
+import lightning
+import pandas
+import torch
+from lightning.pytorch.utilities.seed import isolate_rng
+
+from helpers.backbones import load_backbone
+from helpers.classifier import Classifier
+from helpers.features import extract, fixed_views, fits_in_cache
+from helpers.freezing import freeze
+from helpers.heads import swap_head
+from helpers.loop import Run, quiet
+from helpers.progress import Progress
+from helpers.recipes import Recipe
+from helpers.stages import split
+from helpers.tasks import Task
+
+
+@dataclass(eq=False)
+class Fit:
+    """What came out of `fit`.
+
+    classifier  the trained network, ready to predict, save and reload
+    history     a row for each look at the validation images: step, train_loss, val_loss, val_accuracy (0..1)
+    logits      of the test images, float32 (n, classes)
+    trained     number of parameters that were trained
+    seconds     of training; loading the source model and the test are not in it
+    cached      the place before which frozen features were kept ("-1": before the head), or "" if none were
+    """
+
+    recipe: Recipe
+    task: Task
+    seed: int
+    classifier: Classifier
+    history: pandas.DataFrame
+    logits: torch.Tensor
+    trained: int
+    seconds: float
+    cached: str
+
+    @property
+    def model(self) -> torch.nn.Module:
+        """The trained network: normalised images -> logits."""
+        return self.classifier.model
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """The truth about the test images: int64 (n,)."""
+        return self.task.test.labels
+
+    @property
+    def correct(self) -> torch.Tensor:
+        """Which of the test images are named rightly: bool (n,)."""
+        return self.logits.argmax(1) == self.labels
+
+    @property
+    def n(self) -> int:
+        """How many test images the accuracy was measured on."""
+        return len(self.labels)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the test images that are named rightly, 0..1."""
+        return self.correct.float().mean().item()
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the accuracy for this one network: how it may do on other images of the kind."""
+        return wilson(int(self.correct.sum()), self.n)
+
+    def __repr__(self) -> str:
+        low, high = self.interval
+        return (
+            f"{self.recipe.name}: {self.accuracy:.1%} of {self.n} test images (95 % interval {low:.1%} to {high:.1%}), "
+            f"seed {self.seed}, {self.trained:,} parameters trained, {self.seconds:.1f} s"
+        )
+
+
+def wilson(right: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share, `right` of `n`, within 0..1. Source: Wilson, 1927."""
+    z, p = 1.959964, right / n
+    middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return max(0.0, (middle - half) / (1 + z * z / n)), min(1.0, (middle + half) / (1 + z * z / n))
+
+
+def fit(recipe: Recipe, task: Task, seed: int = 0, *, cache: bool = True, progress: Progress | None = None) -> Fit:
+    """Train `recipe` on `task.train`, look at `task.val` on the way, and measure once on `task.test`.
+
+    The same seed gives the same numbers on the same machine; torch's own random numbers are left as they were.
+    Frozen stages are run once and their output is kept, where the recipe allows it (nothing is augmented, or the
+    views are fixed) and memory does; cache=False does without.
+    progress: one that is shown already, to report to; by default a line of its own.
+
+    Raises ValueError for a recipe whose stage or source does not exist or whose training diverges, TypeError if
+    recipe and task are something else.
+    """
+    if not isinstance(recipe, Recipe) or not isinstance(task, Task):
+        raise TypeError(f"fit takes a Recipe and a Task, got {type(recipe).__name__} and {type(task).__name__}")
+    with isolate_rng(), quiet():
+        lightning.seed_everything(seed, workers=True, verbose=False)
+        backbone = load_backbone(recipe.source, recipe.weights)
+        model = swap_head(backbone.model, len(task.classes)).to(memory_format=torch.channels_last)
+        model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+        freeze(model, recipe.upto)  # a wrong stage name fails before anything is trained
+        line = progress or Progress(recipe.head_steps + recipe.steps, recipe.name)
+        started, history = time.perf_counter(), []
+        if recipe.head_steps:
+            history, _ = _phase(recipe, -1, recipe.head_steps, recipe.head_lr, 0, backbone, task, seed, cache, line)
+        rows, cached = _phase(
+            recipe, recipe.upto, recipe.steps, recipe.lr, recipe.head_steps, backbone, task, seed, cache, line
+        )
+        seconds = time.perf_counter() - started
+        classifier = Classifier(backbone, task.classes, task.size, recipe.source)
+        model.eval()
+        trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+        logits = classifier.logits(task.test.pixels)
+    result = Fit(recipe, task, seed, classifier, pandas.DataFrame(history + rows), logits, trained, seconds, cached)
+    if progress is None:
+        line.done(repr(result))
+    return result
+
+
+def _phase(recipe, upto, steps, lr, first_step, backbone, task, seed, cache, progress) -> tuple[list[dict], str]:
+    """One run of the optimizer with one part frozen: its history, and the place before which features were kept."""
+    model = freeze(backbone.model.train(), upto)
+    images, labels = task.train.pixels, task.train.labels
+    if recipe.views:
+        images, labels = fixed_views(task.train, recipe.views, seed)
+    val_images, trains, kept = task.val.pixels, model, ""
+    if cache and upto != 0 and (recipe.views or not recipe.augment):
+        prefix, suffix = split(model, upto)
+        if fits_in_cache(prefix, len(images) + len(val_images), task.size):
+            images, val_images = extract(prefix, images, backbone), extract(prefix, val_images, backbone)
+            trains, kept = suffix, str(upto)
+    run = Run(recipe, trains, model, (images, labels), (val_images, task.val.labels), steps, lr, seed, backbone,
+              progress, first_step)  # fmt: skip
+    return run.run(), kept

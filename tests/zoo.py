@@ -1,0 +1,112 @@
+"""Every torchvision classifier, quickly: with cheap weights at a small size, or only its shapes if it is a giant."""
+
+import warnings
+from unittest import mock
+
+import torch
+import torchvision
+from lightning.pytorch import LightningModule, Trainer
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.overrides import TorchFunctionMode
+from torchvision.models import get_model, get_model_weights, list_models
+
+from helpers.freezing import parameter_groups
+
+NAMES = list_models(module=torchvision.models)
+GIANTS = {
+    "convnext_large": "198 M parameters",
+    "efficientnet_v2_l": "118 M parameters in 1409 modules",
+    "regnet_y_128gf": "645 M parameters",
+    "vit_h_14": "633 M parameters",
+    "vit_l_16": "304 M parameters",
+    "vit_l_32": "306 M parameters",
+}
+NOISE = torch.rand(1_000_003, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+def smallest_size(name: str) -> int:
+    """The width and height of the images that `name` is tested on."""
+    if name.startswith("vit"):
+        return 2 * int(name[-2:])  # build() makes it for 2 x 2 patches
+    if name.startswith("swin"):
+        return 64
+    return max(32, *get_model_weights(name).DEFAULT.meta["min_size"])
+
+
+def build(name: str, meta: bool = False, **settings) -> nn.Module:
+    """A model with cheap random weights (the same at each call), or on the meta device: shapes without values."""
+    if name.startswith("vit"):
+        settings["image_size"] = smallest_size(name)
+    keep = lambda *args, **kwargs: (*args, *kwargs.values())[0]
+    initialisers = {name: keep for name in dir(nn.init) if name.endswith("_") and not name.startswith("_")}
+    with warnings.catch_warnings(), mock.patch.multiple(nn.init, **initialisers):
+        warnings.simplefilter("ignore")  # googlenet and inception_v3 announce another initialisation
+        if meta:
+            with _ParametersOnMeta():
+                return get_model(name, weights=None, **settings)
+        model = get_model(name, weights=None, **settings)
+    with torch.no_grad():
+        for key, parameter in model.named_parameters():
+            _fill(parameter, centre=float(parameter.ndim < 2 and key.endswith("weight")))
+    return model
+
+
+def batch(size: int, meta: bool = False, n: int = 4, classes: int = 7) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images (n, 3, size, size) and labels (n,)."""
+    generator = torch.Generator().manual_seed(size)
+    images = torch.randn(n, 3, size, size, generator=generator)
+    labels = torch.arange(n) % classes
+    return (images.to("meta"), labels.to("meta")) if meta else (images, labels)
+
+
+class Learner(LightningModule):
+    """Trains a model under Lightning as its users do: AdamW, one-cycle learning rates, dropout that differs by step."""
+
+    def __init__(self, model: nn.Module, groups: list[dict] | None = None):
+        super().__init__()
+        self.model = model
+        self.groups = groups
+
+    def training_step(self, batch, index):
+        torch.manual_seed(self.global_step)
+        images, labels = batch
+        return cross_entropy(self.model(images), labels)
+
+    def validation_step(self, batch, index):
+        images, labels = batch
+        self.log("loss", cross_entropy(self.model(images), labels))
+
+    def configure_optimizers(self):
+        groups = parameter_groups(self.model, lr=1e-3, weight_decay=0.1) if self.groups is None else self.groups
+        optimizer = torch.optim.AdamW(groups)
+        rates = [group["lr"] for group in optimizer.param_groups]
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=8)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def quiet_trainer(**settings) -> Trainer:
+    """A Trainer on the CPU that writes no files and prints nothing."""
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    return Trainer(accelerator="cpu", devices=1, enable_model_summary=False, **{**quiet, **settings})
+
+
+class _ParametersOnMeta(TorchFunctionMode):
+    """Make parameters without memory; index tables, which are computed, stay real."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        if function in (torch.empty, torch.zeros, torch.ones):
+            kwargs["device"] = "meta"
+        return function(*args, **kwargs)
+
+
+def _fill(parameter: torch.Tensor, centre: float) -> None:
+    """Noise of a size that keeps activations about the same from layer to layer."""
+    flat = parameter.view(-1)
+    fan_in = max(1, parameter.numel() // len(parameter)) if parameter.ndim > 1 else 100
+    for start in range(0, len(flat), len(NOISE)):
+        piece = flat[start : start + len(NOISE)]
+        torch.mul(NOISE[: len(piece)], (6 / fan_in) ** 0.5, out=piece)
+    if centre:
+        flat.add_(centre)
