@@ -22,6 +22,7 @@ from helpers.saving import _trained, load_trained, save_trained
 from helpers.stages import part, split, stage_names, stages
 from helpers.thawing import Thaw
 
+
 @dataclass
 class Subject:
     name: str
