@@ -38,7 +38,7 @@ weights: environment ## train the shipped source model again, from code alone
 	@$(BIN)/python -m helpers.source
 
 results: environment ## measure the numbers that the course quotes again
-	@$(BIN)/python -m helpers.results
+	@$(BIN)/python -m helpers.measure
 
 lint: environment ## check the style of code and notebooks
 	@$(BIN)/python -m ruff check .

@@ -1,5 +1,6 @@
 """The transfer variants as values: what trains, starting from where, for how long, how fast."""
 
+import math
 from dataclasses import asdict, dataclass, fields
 
 
@@ -10,8 +11,8 @@ class Recipe:
     name         what tables and figures call it
     source       the source model, as in `load_backbone`: "garden", "resnet18", the path of a checkpoint
     weights      its weights, as in `load_backbone`; None: random, nothing is transferred
-    upto         the first stage that trains, as in `freeze`: -1 the head alone, -2 also the last stage before it,
-                 0 everything, or a stage's name
+    upto         the first stage that trains, as in `freeze`: a stage's name, a fraction, 0 everything, -1 the head
+                 alone; here also -2, -3, ...: the last two, three, ... stages that have parameters
     head_steps   steps in which only the head trains, before the steps proper (0: none), at the rate head_lr
     steps        optimizer steps: batches seen, whatever the number of images
     batch_size   images a step (all of them, if there are fewer)
@@ -30,7 +31,7 @@ class Recipe:
     upto: str | float = 0
     head_steps: int = 0
     head_lr: float = 1e-2
-    steps: int = 300
+    steps: int = 200
     batch_size: int = 32
     lr: float = 1e-3
     decay: float = 1.0
@@ -39,26 +40,50 @@ class Recipe:
     views: int = 0
 
     def __post_init__(self):
-        for name, least in {"steps": 1, "batch_size": 1, "head_steps": 0, "views": 0}.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(
-                    f"{name}={value!r} of recipe {self.name!r} must be a whole number, {least} or more"
-                )
-        if not (self.lr > 0 and self.head_lr > 0 and 0 < self.decay <= 1 and self.weight_decay >= 0):
+        for name, ok, rule in (
+            ("name", _is_text(self.name), "a text"),
+            ("source", _is_text(self.source), "a text: the name of a source model, or the path of a checkpoint"),
+            ("weights", self.weights is None or _is_text(self.weights), "a text or None"),
+            ("upto", _is_place(self.upto), "a stage's name, a fraction from 0.0 to 1.0, 0, or -1, -2, ..."),
+            ("head_steps", _is_count(self.head_steps, 0), "a whole number, 0 or more"),
+            ("head_lr", _is_number(self.head_lr) and self.head_lr > 0, "a number above 0"),
+            ("steps", _is_count(self.steps, 1), "a whole number, 1 or more"),
+            ("batch_size", _is_count(self.batch_size, 1), "a whole number, 1 or more"),
+            ("lr", _is_number(self.lr) and self.lr > 0, "a number above 0"),
+            ("decay", _is_number(self.decay) and 0 < self.decay <= 1, "a number above 0, at most 1"),
+            ("weight_decay", _is_number(self.weight_decay) and self.weight_decay >= 0, "a number, 0 or more"),
+            ("augment", isinstance(self.augment, bool), "True or False"),
+            ("views", _is_count(self.views, 0), "a whole number, 0 or more"),
+        ):
+            if not ok:
+                raise ValueError(f"{name}={getattr(self, name)!r} of recipe {self.name!r} must be {rule}")
+        if self.weights is None and (self.upto != 0 or self.head_steps):
             raise ValueError(
-                f"recipe {self.name!r} needs lr > 0, head_lr > 0, 0 < decay <= 1 and weight_decay >= 0, "
-                f"got lr={self.lr}, head_lr={self.head_lr}, decay={self.decay}, weight_decay={self.weight_decay}"
-            )
-        if self.weights is None and self.upto != 0:
-            raise ValueError(
-                f"recipe {self.name!r} would freeze random weights: with weights=None, upto must be 0"
+                f"recipe {self.name!r} would freeze random weights: with weights=None, upto and head_steps must be 0"
             )
         if self.views and not self.augment:
             raise ValueError(f"recipe {self.name!r} asks for {self.views} views but augment=False")
 
 
-SCRATCH = Recipe("scratch", weights=None, steps=600, lr=2e-3)
+def _is_text(value) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_count(value, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_place(value) -> bool:
+    if isinstance(value, str):
+        return bool(value)
+    return _is_number(value) and (0 <= value <= 1 if isinstance(value, float) else value <= 0)
+
+
+SCRATCH = Recipe("scratch", weights=None, steps=400, lr=2e-3)  # longer: see docs/source_model.md
 FEATURE_EXTRACTION = Recipe("feature extraction", upto=-1, lr=1e-2, views=8)
 FINE_TUNE_LAST = Recipe("fine-tune last", upto=-2)
 FINE_TUNE_ALL = Recipe("fine-tune all", upto=0)

@@ -3,21 +3,20 @@
 import math
 import time
 from dataclasses import dataclass
+from numbers import Integral
 
-import lightning
 import pandas
 import torch
-from lightning.pytorch.utilities.seed import isolate_rng
 
-from helpers.backbones import load_backbone
-from helpers.classifier import Classifier
-from helpers.features import extract, fixed_views, fits_in_cache
+from helpers.backbones import Backbone, load_backbone
+from helpers.classifier import Classifier, architecture
+from helpers.features import extract, fixed_views, worth_caching
 from helpers.freezing import freeze
 from helpers.heads import swap_head
 from helpers.loop import Run, quiet
 from helpers.progress import Progress
 from helpers.recipes import Recipe
-from helpers.stages import split
+from helpers.stages import split, stages
 from helpers.tasks import Task
 
 
@@ -66,7 +65,7 @@ class Fit:
     @property
     def accuracy(self) -> float:
         """Share of the test images that are named rightly, 0..1."""
-        return self.correct.float().mean().item()
+        return int(self.correct.sum()) / self.n
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -96,47 +95,75 @@ def fit(recipe: Recipe, task: Task, seed: int = 0, *, cache: bool = True, progre
     views are fixed) and memory does; cache=False does without.
     progress: one that is shown already, to report to; by default a line of its own.
 
-    Raises ValueError for a recipe whose stage or source does not exist or whose training diverges, TypeError if
-    recipe and task are something else.
+    Raises ValueError for a recipe whose stage or source does not exist or whose training diverges, and for a seed
+    that is none; TypeError if recipe and task are something else.
     """
     if not isinstance(recipe, Recipe) or not isinstance(task, Task):
         raise TypeError(f"fit takes a Recipe and a Task, got {type(recipe).__name__} and {type(task).__name__}")
-    with isolate_rng(), quiet():
-        lightning.seed_everything(seed, workers=True, verbose=False)
-        backbone = load_backbone(recipe.source, recipe.weights)
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+        raise ValueError(f"seed={seed!r} must be a whole number, 0 or more")
+    with quiet(), torch.random.fork_rng():
+        torch.manual_seed(seed)
+        backbone = _source(recipe)
         model = swap_head(backbone.model, len(task.classes)).to(memory_format=torch.channels_last)
-        model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-        freeze(model, recipe.upto)  # a wrong stage name fails before anything is trained
+        upto = _first_trained(model, recipe)
+        freeze(model, upto)  # a wrong stage name fails before anything is trained
         line = progress or Progress(recipe.head_steps + recipe.steps, recipe.name)
-        started, history = time.perf_counter(), []
+        started, rows, of_head = time.perf_counter(), [], ""
         if recipe.head_steps:
-            history, _ = _phase(recipe, -1, recipe.head_steps, recipe.head_lr, 0, backbone, task, seed, cache, line)
-        rows, cached = _phase(
-            recipe, recipe.upto, recipe.steps, recipe.lr, recipe.head_steps, backbone, task, seed, cache, line
+            rows, of_head = _phase(recipe, -1, recipe.head_steps, recipe.head_lr, 0, backbone, task, seed, cache, line)
+        more, cached = _phase(
+            recipe, upto, recipe.steps, recipe.lr, recipe.head_steps, backbone, task, seed, cache, line
         )
+        history, cached = pandas.DataFrame(rows + more), cached or of_head
         seconds = time.perf_counter() - started
-        classifier = Classifier(backbone, task.classes, task.size, recipe.source)
-        model.eval()
+        classifier = Classifier(backbone, task.classes, task.size, architecture(recipe.source))
+        model.to(_device()).eval()
         trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
         logits = classifier.logits(task.test.pixels)
-    result = Fit(recipe, task, seed, classifier, pandas.DataFrame(history + rows), logits, trained, seconds, cached)
+    result = Fit(recipe, task, seed, classifier, history, logits, trained, seconds, cached)
     if progress is None:
         line.done(repr(result))
     return result
 
 
+def _source(recipe: Recipe) -> Backbone:
+    backbone = load_backbone(recipe.source, recipe.weights)
+    if recipe.weights is None and backbone.weights:  # a checkpoint: only its architecture and preprocessing count
+        backbone.model = load_backbone(architecture(recipe.source), weights=None).model
+    return backbone
+
+
+def _first_trained(model: torch.nn.Module, recipe: Recipe) -> str | float:
+    """The recipe's `upto` as `freeze` takes it; -2, -3, ... count the stages that have parameters, from the end."""
+    if isinstance(recipe.upto, str) or recipe.upto >= -1:
+        return recipe.upto
+    names = [stage.name for stage in stages(model) if stage.parameters]
+    if -recipe.upto > len(names):
+        raise ValueError(
+            f"upto={recipe.upto} of recipe {recipe.name!r}: there are only {len(names)} stages with parameters, "
+            f"{', '.join(names)}"
+        )
+    return names[recipe.upto]
+
+
 def _phase(recipe, upto, steps, lr, first_step, backbone, task, seed, cache, progress) -> tuple[list[dict], str]:
     """One run of the optimizer with one part frozen: its history, and the place before which features were kept."""
-    model = freeze(backbone.model.train(), upto)
+    model = freeze(backbone.model.to(_device()).train(), upto)  # Lightning puts what it trained back onto the CPU
     images, labels = task.train.pixels, task.train.labels
     if recipe.views:
         images, labels = fixed_views(task.train, recipe.views, seed)
     val_images, trains, kept = task.val.pixels, model, ""
-    if cache and upto != 0 and (recipe.views or not recipe.augment):
+    if cache and (recipe.views or not recipe.augment):
         prefix, suffix = split(model, upto)
-        if fits_in_cache(prefix, len(images) + len(val_images), task.size):
+        if worth_caching(prefix, images, len(images) + len(val_images), backbone):
             images, val_images = extract(prefix, images, backbone), extract(prefix, val_images, backbone)
             trains, kept = suffix, str(upto)
     run = Run(recipe, trains, model, (images, labels), (val_images, task.val.labels), steps, lr, seed, backbone,
               progress, first_step)  # fmt: skip
     return run.run(), kept
+
+
+def _device() -> torch.device:
+    """Where Lightning trains when it may choose."""
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")

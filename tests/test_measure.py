@@ -1,0 +1,56 @@
+"""The numbers that the texts quote are those of the shipped results, and the results hold what is promised of them."""
+
+import json
+
+import pytest
+from project import ROOT
+
+from helpers import load_comparison, measure
+
+FILES = sorted(path for path in measure.DATA.glob("*.json") if path.name != "scratch-budget.json")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_shipped_comparison_says_where_it_comes_from_and_has_five_seeds(path):
+    result = load_comparison(path)
+    assert len(result.seeds) >= 5
+    assert {"torch", "torchvision", "hardware", "date"} <= result.about.keys()
+    assert {len(rows) for rows in result.correct.values()} == {len(result.seeds)}
+
+
+@pytest.mark.parametrize("task, promised", [("goldfinches", 25), ("flowers", 50)])
+def test_fine_tuning_gains_what_is_promised_over_scratch(task, promised):
+    gain = load_comparison(measure.DATA / f"{task}-5.json").paired("scratch").loc["fine-tune all - scratch"]
+    assert gain["points"] >= promised
+    assert gain["low"] > 0
+
+
+def test_more_steps_do_not_help_training_from_scratch():
+    """By the validation images: no larger budget is better by more than two points (means over seeds)."""
+    for task, row in measure.budget_table().iterrows():
+        larger = row[[steps for steps in row.index if steps > measure.SCRATCH.steps]]
+        shipped = row[[steps for steps in row.index if steps <= measure.SCRATCH.steps]].iloc[-1]
+        assert (larger <= shipped + 2).all(), f"{task}: {row.to_dict()}"
+
+
+@pytest.mark.parametrize("file", measure.STAMPED)
+def test_numbers_in_the_text_are_those_of_the_results(file, tmp_path):
+    copy = tmp_path / (ROOT / file).name
+    copy.write_text((ROOT / file).read_text(encoding="utf-8"), encoding="utf-8")
+    measure.stamp(copy, measure.stamps())
+    assert copy.read_text(encoding="utf-8") == (ROOT / file).read_text(encoding="utf-8"), "run `make results`"
+    assert "<!-- /" in copy.read_text(encoding="utf-8"), "no marks for measured texts"
+
+
+def test_a_sentence_that_disagrees_with_the_results_is_noticed(tmp_path):
+    text = tmp_path / "page.md"
+    text.write_text("Look: <!-- headline -->100 % of all images<!-- /headline --> and so on")
+    measure.stamp(text, {"headline": "half of them"})
+    assert text.read_text() == "Look: <!-- headline -->half of them<!-- /headline --> and so on"
+
+
+def test_a_stamped_notebook_stays_valid_json(tmp_path):
+    page = tmp_path / "page.ipynb"
+    page.write_text(json.dumps({"source": ["<!-- results --><!-- /results -->"]}))
+    measure.stamp(page, {"results": '\n| "a" |\n'})
+    assert json.loads(page.read_text())["source"] == ['<!-- results -->\n| "a" |\n<!-- /results -->']
