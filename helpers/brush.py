@@ -103,24 +103,28 @@ class Canvas:
 
     def frame(self, cx=0.0, cy=0.0, angle=0.0, scale=1.0, squash=1.0) -> "Frame":
         """Coordinates of an object at (cx, cy), turned by `angle` (radians), `scale` large, squashed along its v."""
-        return Frame(self.x, self.y, 2 / self.size).inner(cx, cy, angle, scale, squash)
+        return Frame(self.x, self.y, 2 / self.size, self.size / 64).inner(cx, cy, angle, scale, squash)
 
 
 class Frame:
-    """An object's own coordinates u, v (N, H, W); `edge` is the width of one pixel in them."""
+    """An object's own coordinates u, v (N, H, W); `edge` is the width of one pixel in them.
 
-    def __init__(self, u, v, edge):
-        self.u, self.v, self.edge, self._polar = u, v, edge, None
+    `fineness` is the number of pixels where a 64 px picture has one: blur must not depend on the size in pixels.
+    """
+
+    def __init__(self, u, v, edge, fineness=1.0):
+        self.u, self.v, self.edge, self.fineness, self._polar = u, v, edge, fineness, None
 
     def inner(self, cx=0.0, cy=0.0, angle=0.0, scale=1.0, squash=1.0) -> "Frame":
         """The frame of a part at (cx, cy) of this object."""
         du, dv, edge = self.u - cx, self.v - cy, self.edge / scale
         if isinstance(angle, float) and angle == 0.0:
-            return Frame(du * (1 / scale), dv * (1 / (scale * squash)), edge)
+            return Frame(du * (1 / scale), dv * (1 / (scale * squash)), edge, self.fineness)
         angle = torch.as_tensor(angle)
         cos, sin = torch.cos(angle), torch.sin(angle)
         across = 1 / (scale * squash)
-        return Frame(du * (cos / scale) + dv * (sin / scale), dv * (cos * across) - du * (sin * across), edge)
+        u, v = du * (cos / scale) + dv * (sin / scale), dv * (cos * across) - du * (sin * across)
+        return Frame(u, v, edge, self.fineness)
 
     def polar(self):
         """Radius and angle (N, H, W); angle in radians, -pi to pi."""
@@ -129,8 +133,12 @@ class Frame:
         return self._polar
 
     def inside(self, distance, softness=1.0) -> torch.Tensor:
-        """Mask from a signed distance (negative inside), one pixel (times softness) of soft edge."""
-        return (0.5 - distance * (1 / (self.edge * softness))).clamp_(0, 1)
+        """Mask from a signed distance (negative inside) with one pixel of soft edge.
+
+        softness above 1 blurs: it is the edge's width in pixels of a 64 px picture, whatever the size is.
+        """
+        width = 1 + (softness - 1) * self.fineness
+        return (0.5 - distance * (1 / (self.edge * width))).clamp_(0, 1)
 
     def ellipse(self, cx=0.0, cy=0.0, a=1.0, b=1.0, angle=0.0, softness=1.0) -> torch.Tensor:
         """Mask of an ellipse with half axes a (along) and b (across)."""

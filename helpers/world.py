@@ -12,7 +12,7 @@ import torch
 from helpers.brush import Canvas, Dice, Frame, blend, fractal_noise, hsv, mix
 
 TURN = 2 * math.pi
-FAMILIES = {"rosette": 140, "solid": 140, "creature": 140, "material": 100}
+FAMILIES = {"rosette": 220, "solid": 220, "creature": 220, "material": 140}
 CLASSES = [f"{name}-{i:03d}" for name, count in FAMILIES.items() for i in range(count)]
 _FIRST = torch.tensor([sum(list(FAMILIES.values())[:i]) for i in range(len(FAMILIES))])
 _WORLD = 2026
@@ -35,13 +35,12 @@ def paint(canvas: Canvas, dice: Dice, group: int, labels) -> dict[str, torch.Ten
     several = dice.chance(0.2)  # a crowd: the plane is folded into cells, each with the object in it
     crowd = canvas.frame(x, y, turn, 1.0)
     cell = dice.uniform(0.8, 1.2)
-    fold = Frame(
-        _fold(crowd.u, cell), _fold(crowd.v + _row(crowd.u, cell) * dice.uniform(-0.4, 0.4), cell), crowd.edge
-    )
+    across = crowd.v + _row(crowd.u, cell) * dice.uniform(-0.4, 0.4)
+    fold = Frame(_fold(crowd.u, cell), _fold(across, cell), crowd.edge, crowd.fineness)
     u, v = (several * fold.u + (1 - several) * crowd.u), (several * fold.v + (1 - several) * crowd.v)
     size = size * (1 - 0.45 * several)
     mirror = 1 - 2 * dice.chance(0.5)
-    frame = Frame(mirror * u / size, v / size / squash, crowd.edge / size)
+    frame = Frame(mirror * u / size, v / size / squash, crowd.edge / size, crowd.fineness)
     (_rosette, _solid, _creature, _material)[group](canvas, frame, trait, dice, palette)
     x0, y0, x1, y1 = (dice.uniform(-1.2, 1.2) for _ in range(4))  # something in front, now and then
     twig = canvas.frame().bar(x0, y0, x1, y1, dice.uniform(0.03, 0.15), dice.uniform(0.2, 1))
@@ -73,7 +72,7 @@ def backdrop(canvas: Canvas, dice: Dice) -> None:
 
 
 def texture(canvas, frame: Frame, trait, dice, a, b) -> torch.Tensor:
-    """A class's own pattern between two colours (N, 3, H, W): stripes, rings, spokes, spots, checks, marble or plain."""
+    """A class's own pattern between two colours (N, 3, H, W): stripes, rings, spokes, checks, marble or plain."""
     radius, angle = frame.polar()
     along, rings, spokes = trait.normal(), trait.normal(0.7), torch.floor(trait.uniform(-4, 5)).clamp(min=0)
     pitch, swirl = trait.uniform(3, 22), trait.uniform(0, 1) ** 2 * 6
@@ -136,7 +135,7 @@ def _solid(canvas, frame, trait, dice, palette):
     copies, where = torch.floor(trait.uniform(0, 8)), trait.uniform(0.3, 1.0)
     sector = TURN / copies.clamp(min=1)
     folded = torch.remainder(angle + sector / 2 + trait.uniform(0, TURN), sector) - sector / 2
-    part = Frame(radius * torch.cos(folded), radius * torch.sin(folded), frame.edge)
+    part = Frame(radius * torch.cos(folded), radius * torch.sin(folded), frame.edge, frame.fineness)
     parts = part.ellipse(where, 0.0, trait.uniform(0.08, 0.4), trait.uniform(0.06, 0.2)) * (copies > 0)
     front = trait.chance(0.5)
     light = _relief(frame, radius, dice)
@@ -223,7 +222,7 @@ def _relief(frame, radius, dice):
 
 
 def _class_colour(trait, dice):
-    """One of a class's colours, as it varies; one picture in seven takes any colour, so that shape must be learnt too."""
+    """One of a class's colours, as it varies; 15% of the pictures take any colour: shape must be learnt too."""
     hue, saturation, value = trait.uniform(), trait.uniform(0, 1), trait.uniform(0.1, 1)
     own = hsv(
         hue + dice.normal(0.03),
