@@ -11,6 +11,7 @@ def freeze(model: nn.Module, upto: str | float) -> nn.Module:
     `upto` is the first stage that trains:
         "layer4"     a name from stage_names(model)
         -1           the head: all but the head is frozen
+        -2, -3, ...  the head and the last one, two, ... stages before it that have parameters
         0            nothing is frozen
         0.0 .. 1.0   this fraction of the stages before the head is frozen (rounded to whole stages)
 

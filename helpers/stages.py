@@ -88,7 +88,7 @@ def stages(model: nn.Module) -> list[Stage]:
 def cut(model: nn.Module, at: str | float) -> tuple[list[Stage], list[Stage]]:
     """The stages before the place `at` and those from there on; raises what `freeze` raises."""
     found = stages(model)
-    position = _position(at, [stage.name for stage in found])
+    position = _position(at, found)
     before, after = found[:position], found[position:]
     frozen = {inner for stage in before for module in stage.modules for inner in module.modules()}
     for name, module in model.named_modules():
@@ -114,19 +114,23 @@ def part(
     return fx.GraphModule(model, graph, class_name=f"{type(model).__name__}Part")
 
 
-def _position(at: str | float, names: list[str]) -> int:
+def _position(at: str | float, found: list[Stage]) -> int:
     """The number of stages before the place `at`."""
+    names = [stage.name for stage in found]
+    with_parameters = [i for i, stage in enumerate(found) if stage.parameters]
     if isinstance(at, bool) or not isinstance(at, (str, int, float)):
         raise TypeError(f"{at!r} is no place to cut: use a stage's name, -1, 0 or a fraction such as 0.5")
     if at in names:
         return names.index(at)
-    if at in (-1, "head"):
+    if at == "head":
         return len(names) - 1
+    if isinstance(at, int) and -len(with_parameters) <= at < 0:
+        return with_parameters[at]
     if at == 0 or (isinstance(at, float) and 0 <= at <= 1):
         return round(at * (len(names) - 1))
     raise ValueError(
-        f"{at!r} is no place to cut: use -1 (before the head), 0 (before everything), a fraction from 0.0 to "
-        f"1.0, or one of the stages {', '.join(names)}"
+        f"{at!r} is no place to cut: use -1 (before the head), -2 (before the last stage with parameters as "
+        f"well), and so on to {-len(with_parameters)}, 0 (before everything), a fraction from 0.0 to 1.0, or one of the stages {', '.join(names)}"
     )
 
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from zoo import build
 
 from helpers.gardennet import GardenNet
-from helpers.stages import split, stage_names
+from helpers.stages import cut, split, stage_names
 
 
 class Cifar(nn.Module):
@@ -148,7 +148,7 @@ def test_a_cut_at_the_input_leaves_the_prefix_empty(at):
     assert torch.equal(suffix(images), model(images))
 
 
-@pytest.mark.parametrize("at", [1.5, -2, 2, -0.5, float("nan"), "layer5", "layer4.0", "features", ""])
+@pytest.mark.parametrize("at", [1.5, -99, 2, -0.5, float("nan"), "layer5", "layer4.0", "features", ""])
 def test_a_place_that_does_not_exist_is_refused_with_a_list_of_stages(at):
     with pytest.raises(ValueError, match="no place to cut.*conv1, bn1, relu, maxpool, layer1, layer2"):
         split(GardenNet(10), at)
@@ -238,3 +238,9 @@ def test_lazy_layers_have_to_be_filled_first():
 def test_what_is_no_model_is_refused():
     with pytest.raises(TypeError, match="expected a model .torch.nn.Module., got str"):
         stage_names("resnet18")
+
+
+def test_minus_two_is_the_last_stage_with_parameters_before_the_head():
+    resnet, vgg = build("resnet18"), build("vgg11")
+    assert [cut(resnet, at)[1][0].name for at in (-1, -2, -3)] == ["fc", "layer4", "layer3"]
+    assert cut(vgg, -2)[1][0].name == "classifier.3"  # not the ReLU or the Dropout between the two
