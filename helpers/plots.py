@@ -2,6 +2,7 @@
 
 import base64
 import io
+import textwrap
 from html import escape
 
 import matplotlib
@@ -25,11 +26,13 @@ def show(figure: Figure, alt: str) -> None:
 
     if len(alt.strip()) < 20:
         raise ValueError(f"alt={alt!r}: say in a sentence or two what there is to see in the figure")
+    colour_pictures = any(image.get_array().ndim == 3 for axes in figure.axes for image in axes.images)
+    kind = "jpeg" if colour_pictures else "png"  # as PNG, a sheet of photographs takes megabytes of the notebook
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", bbox_inches="tight")
+    figure.savefig(buffer, format=kind, bbox_inches="tight", pil_kwargs={"quality": 88} if colour_pictures else {})
     data = base64.b64encode(buffer.getvalue()).decode()
     html = (
-        f'<figure style="margin:0"><img src="data:image/png;base64,{data}" alt="{escape(alt)}" style="max-width:100%">'
+        f'<figure style="margin:0"><img src="data:image/{kind};base64,{data}" alt="{escape(alt)}" style="max-width:100%">'
         f"<figcaption><small>{escape(alt)}</small></figcaption></figure>"
     )
     display({"text/html": html, "text/plain": f"[figure] {alt}"}, raw=True)
@@ -153,18 +156,14 @@ def plot_comparisons(comparisons) -> Figure:
                 capsize=5,
                 elinewidth=2.5,
             )
-            axis.annotate(
-                f"{row['accuracy %']:.0f}",
-                (row["accuracy %"], i),
-                (0, -17),
-                textcoords="offset points",
-                ha="center",
-            )
+            label = f"{row['accuracy %']:.0f}"
+            axis.annotate(label, (row["accuracy %"], i), (0, 9), textcoords="offset points", ha="center")
         axis.set(
             xlim=(0, 100), xlabel="test accuracy, %", yticks=range(len(names)), ylim=(len(names) - 0.3, -0.6)
         )
         axis.set_yticks(range(len(names)), names)
-        axis.set_title(f"{comparison.task}\n{len(comparison.seeds)} seeds, n = {comparison.n}", fontsize=11)
+        words = textwrap.fill(comparison.task, 46)
+        axis.set_title(f"{words}\n{len(comparison.seeds)} seeds, n = {comparison.n}", fontsize=10)
     return figure
 
 
