@@ -4,8 +4,7 @@ import difflib
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
 from urllib.parse import urlparse
@@ -66,13 +65,14 @@ def load_backbone(
         a path      a checkpoint: a state_dict as .safetensors, .pt or .pth. No code in it is run.
                     `arch` names the architecture, such as "resnet18", where the file does not; its
                     preprocessing is then that of the architecture's default weights
-    With weights=None, "garden" and torchvision's models are random: the same architecture, nothing learnt.
+    With weights=None the model is random: the same architecture and preprocessing, nothing learnt.
 
     Raises ValueError for unknown names (and says which are like them) and for files that do not hold such a
     model, FileNotFoundError for files that are absent and cannot be downloaded.
     """
     if Path(name).suffix in (".safetensors", ".pt", ".pth"):
-        return _from_file(Path(name), arch)
+        _check(weights, ["DEFAULT", None], f"weights of {name}")
+        return _from_file(Path(name), weights, arch)
     if name == "garden":
         return _garden(weights)
     _check(name, ["garden", *list_models(module=torchvision.models)], "source model")
@@ -84,13 +84,9 @@ def _garden(weights: str | None) -> Backbone:
     if not GARDEN.is_file():
         raise FileNotFoundError(f"{GARDEN} is missing: install the course again, or run `make weights`")
     digest = hashlib.sha256(GARDEN.read_bytes()).hexdigest()
-    if GARDEN_SHA256 and digest != GARDEN_SHA256:
+    if digest != GARDEN_SHA256:
         raise ValueError(f"{GARDEN} is damaged (its sha256 is {digest}): install the course again")
-    backbone = _from_file(GARDEN, None)
-    backbone.name, backbone.weights = "garden", "garden"
-    if weights is None:
-        backbone.model, backbone.classes, backbone.weights = GardenNet(len(backbone.classes)), [], None
-    return backbone
+    return replace(_from_file(GARDEN, weights), name="garden", weights=weights and "garden")
 
 
 def _from_torchvision(name: str, weights: str | None) -> Backbone:
@@ -98,7 +94,7 @@ def _from_torchvision(name: str, weights: str | None) -> Backbone:
     _check(weights, [*known.__members__, None], f"weights of {name!r}")
     chosen = known[weights or "DEFAULT"]
     if weights is None:
-        return _with_preset(name, _random(name), chosen, classes=None, weights=None)
+        return _with_preset(name, _new(name), chosen, classes=None, weights=None)
     model = drop_auxiliary_heads(_download(name, chosen))
     return _with_preset(name, model, chosen, chosen.meta["categories"], chosen.name)
 
@@ -110,7 +106,10 @@ def _with_preset(name, model, source: WeightsEnum, classes, weights) -> Backbone
     return Backbone(name, model, list(classes or []), preset, mean, std, size, weights)
 
 
-def _random(arch: str, **settings) -> nn.Module:
+def _new(arch: str, **settings) -> nn.Module:
+    """A random model."""
+    if arch == "GardenNet":
+        return GardenNet(**settings)
     if arch in ("googlenet", "inception_v3"):
         # With their weights they expect the usual preprocessing; how they initialise, they warn about.
         settings |= {"transform_input": True, "init_weights": True}
@@ -124,7 +123,7 @@ def _download(name: str, weights: WeightsEnum) -> nn.Module:
         return get_model(name, weights=weights)
     except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
         if was_cached:
-            raise ValueError(f"{file} is damaged ({error}): delete it, and it is downloaded again") from error
+            raise ValueError(f"{file} cannot be read ({error}): delete it, to download it anew") from error
         raise FileNotFoundError(
             f"{weights} is not on this machine and cannot be downloaded ({error}). Wanted: {file}, which is "
             f"torchvision's {weights.url}: download it where there is a network and put it there. Or use the "
@@ -132,7 +131,7 @@ def _download(name: str, weights: WeightsEnum) -> nn.Module:
         ) from error
 
 
-def _from_file(path: Path, arch: str | None) -> Backbone:
+def _from_file(path: Path, weights: str | None, arch: str | None = None) -> Backbone:
     state, about = read_safetensors(path) if path.suffix == ".safetensors" else (_read_pickle(path), {})
     arch = arch or about.get("arch")
     if arch is None:
@@ -140,9 +139,12 @@ def _from_file(path: Path, arch: str | None) -> Backbone:
     if arch == "GardenNet" and "mean" not in about:
         raise ValueError(f"{path} lacks the metadata of a GardenNet: classes, mean, std and size")
     _check(arch, ["GardenNet", *list_models(module=torchvision.models)], f"architecture (arch) of {path}")
-    model = _build(arch, state, path)
+    model, classes, origin = _filled(arch, state, path), json.loads(about.get("classes", "[]")), str(path)
+    if weights is None:
+        outputs = len(model.get_submodule(find_head(model)).weight)
+        model, classes, origin = _new(arch, num_classes=outputs), [], None
     if "mean" not in about:
-        return _with_preset(str(path), model, get_model_weights(arch)["DEFAULT"], None, weights=str(path))
+        return _with_preset(str(path), model, get_model_weights(arch)["DEFAULT"], classes, origin)
     mean, std, size = json.loads(about["mean"]), json.loads(about["std"]), int(about["size"])
     transforms = v2.Compose(
         [
@@ -153,17 +155,15 @@ def _from_file(path: Path, arch: str | None) -> Backbone:
             v2.Normalize(mean, std),
         ]
     )
-    classes = json.loads(about["classes"])
-    return Backbone(str(path), model, classes, transforms, tuple(mean), tuple(std), size, weights=str(path))
+    return Backbone(str(path), model, classes, transforms, tuple(mean), tuple(std), size, origin)
 
 
-def _build(arch: str, state: dict[str, Tensor], path: Path) -> nn.Module:
+def _filled(arch: str, state: dict[str, Tensor], path: Path) -> nn.Module:
     """A model with the tensors of `state`; it has as many classes as the head in there."""
-    new = GardenNet if arch == "GardenNet" else partial(_random, arch)
-    model = new()
+    model = _new(arch)
     head = f"{find_head(model)}.weight"
     if head in state and state[head].ndim and len(state[head]) != len(model.get_parameter(head)):
-        model = new(num_classes=len(state[head]))
+        model = _new(arch, num_classes=len(state[head]))
     own = model.state_dict()
     auxiliary = ("aux1.", "aux2.", "AuxLogits.")
     given = {name: tensor for name, tensor in state.items() if not name.startswith(auxiliary)}

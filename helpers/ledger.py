@@ -85,7 +85,7 @@ def summary(model: nn.Module, size: int = 224) -> Summary:
 
 
 def _mode(stage: Stage, held: set[nn.Module]) -> str:
-    if held.issuperset(stage.modules):
+    if not held.isdisjoint(stage.modules):
         return "frozen"
     return "train" if any(module.training for module in stage.modules) else "eval"
 

@@ -16,8 +16,7 @@ def stage_names(model: nn.Module) -> list[str]:
     """The names of the stages, from the input to the head; the model can be cut before each of them.
 
     A resnet18 has conv1, bn1, relu, maxpool, layer1, layer2, layer3, layer4, avgpool and fc. The last stage
-    is the head. Dropout right before the head belongs to it: it has to stay random while the head is
-    trained.
+    is the head; Dropout right before it belongs to it, and has to stay random while the head is trained.
     Raises ValueError if the forward pass cannot be followed, or the head cannot be cut off.
     """
     return [stage.name for stage in stages(model)]
@@ -27,19 +26,18 @@ def split(model: nn.Module, at: str | float) -> tuple[nn.Module, nn.Module]:
     """Cut the model in two: suffix(prefix(x)) is model(x) to the last bit, and so are the gradients.
 
     `at` is the first stage of the suffix, in the forms that `freeze` takes: a name, -1 for the head, a
-    fraction; 0 leaves the prefix empty. The halves share the model's own modules: to train the suffix is to
+    fraction ...; 0 leaves the prefix empty. The halves share the model's own modules: to train the suffix is to
     train the model. The suffix works on a copy of its input, so that features that are kept stay intact
     even if its first layer overwrites what it gets, as ReLU(inplace=True) does.
 
     Raises what `freeze` raises, and ValueError if the model takes other steps in training than in evaluation.
     """
     before, after = cut(model, at)
-    head = find_head(model)
-    evaluation, training = (_steps(model, head, training=mode) for mode in (False, True))
-    if list(map(fx.Node.format_node, evaluation)) != list(map(fx.Node.format_node, training)):
+    steps = [step for stage in before + after for step in stage.steps]
+    if _text(steps) != _text(_steps(model, find_head(model), training=True)):
         raise ValueError(
             f"{type(model).__name__} takes other steps in training than in evaluation, which fixed halves "
-            "cannot do: use nn.Dropout in place of F.dropout"
+            "cannot do: use nn.Dropout in place of F.dropout, and swap_head if there are auxiliary heads"
         )
     if not before:
         return nn.Identity(), part(model, after)
@@ -101,13 +99,13 @@ def cut(model: nn.Module, at: str | float) -> tuple[list[Stage], list[Stage]]:
 
 
 def part(
-    model: nn.Module, stages: list[Stage], start: fx.Node | None = None, end: fx.Node | None = None
+    model: nn.Module, some: list[Stage], start: fx.Node | None = None, end: fx.Node | None = None
 ) -> nn.Module:
-    """These stages as a module, from a copy of the value `start` to `end` (default: the model's ends)."""
+    """Some stages as a module, from a copy of the value `start` to `end` (default: the model's ends)."""
     graph, copies = fx.Graph(), {}
     if start is not None:
         copies[start] = graph.call_method("clone", (graph.placeholder("features"),))
-    for step in (step for stage in stages for step in stage.steps):
+    for step in (step for stage in some for step in stage.steps):
         copies[step] = graph.node_copy(step, copies.__getitem__)
     if end is not None:
         graph.output(copies[end])
@@ -129,8 +127,9 @@ def _position(at: str | float, found: list[Stage]) -> int:
     if at == 0 or (isinstance(at, float) and 0 <= at <= 1):
         return round(at * (len(names) - 1))
     raise ValueError(
-        f"{at!r} is no place to cut: use -1 (before the head), -2 (before the last stage with parameters as "
-        f"well), and so on to {-len(with_parameters)}, 0 (before everything), a fraction from 0.0 to 1.0, or one of the stages {', '.join(names)}"
+        f"{at!r} is no place to cut: use -1 (before the head), -2 to {-len(with_parameters)} (so many stages with "
+        "parameters from the end), 0 (before everything), a fraction from 0.0 to 1.0, or one of the stages "
+        f"{', '.join(names)}"
     )
 
 
@@ -145,12 +144,11 @@ def _opened(module: nn.Module, head: str, prefix: str = "") -> set[str]:
     opened = set()
     for name, child in module.named_children():
         if name == branch:
-            is_open = bool(path_in_branch)
+            is_open, head_inside = bool(path_in_branch), path_in_branch
         else:
-            is_open = any(child.children()) and _size(child) >= 0.9 * rest > 0
+            is_open, head_inside = any(child.children()) and _size(child) >= 0.9 * rest > 0, ""
         if is_open or type(child) in (nn.ModuleList, nn.ModuleDict):
-            inside = path_in_branch if name == branch else ""
-            opened |= {prefix + name} | _opened(child, inside, f"{prefix}{name}.")
+            opened |= {prefix + name} | _opened(child, head_inside, f"{prefix}{name}.")
     return opened
 
 
@@ -202,6 +200,10 @@ def _state(used) -> set:
         dropouts = (module for module in used.modules() if isinstance(module, DROPOUTS))
         return {*used.parameters(), *used.buffers(), *dropouts}
     return set() if used is None else {used}
+
+
+def _text(steps: list[fx.Node]) -> list[str | None]:
+    return [step.format_node() for step in steps]
 
 
 def _size(module: nn.Module) -> int:

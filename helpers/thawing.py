@@ -8,7 +8,7 @@ from helpers.stages import cut
 
 
 class Thaw(Callback):
-    """A Lightning callback that freezes up to another stage at given epochs.
+    """A Lightning callback that freezes up to another stage at given epochs (Howard and Ruder, 2018).
 
     Thaw({0: "head", 2: "layer4", 4: "layer2"}) trains the head in epochs 0 and 1, from epoch 2 on all from
     layer4, from epoch 4 on all from layer2. Each value is what `freeze` takes ("head" is -1); each key is

@@ -1,5 +1,6 @@
 """Source models: where they come from, what comes with them, and what is refused."""
 
+import hashlib
 import json
 import os
 import pickle
@@ -51,6 +52,10 @@ def garden_file(path, classes=3):
     return model
 
 
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def same(a, b):
     return all(torch.equal(tensor, b.state_dict()[name]) for name, tensor in a.state_dict().items())
 
@@ -81,7 +86,7 @@ def test_a_download_that_is_cut_short_is_reported_the_same_way(no_network, monke
 def test_a_damaged_file_in_the_cache_is_named_with_the_remedy(no_network, content):
     no_network.mkdir(parents=True)
     (no_network / "resnet18-f37072fd.pth").write_bytes(content)
-    with pytest.raises(ValueError, match="resnet18-f37072fd.pth is damaged .*delete it"):
+    with pytest.raises(ValueError, match="resnet18-f37072fd.pth cannot be read .*delete it"):
         load_backbone("resnet18")
 
 
@@ -258,35 +263,44 @@ def test_a_checkpoint_without_architecture_or_metadata_says_what_is_missing(tmp_
 
 @pytest.fixture
 def garden(monkeypatch, tmp_path):
-    monkeypatch.setattr(backbones, "GARDEN", tmp_path / "garden.safetensors")
-    monkeypatch.setattr(backbones, "GARDEN_SHA256", "")
-    return tmp_path / "garden.safetensors"
+    """Another file in place of the one that comes with the course: its path, and the model in it."""
+    path = tmp_path / "garden.safetensors"
+    model = garden_file(path)
+    monkeypatch.setattr(backbones, "GARDEN", path)
+    monkeypatch.setattr(backbones, "GARDEN_SHA256", sha256(path))
+    return path, model
 
 
 def test_the_garden_model_is_the_default(garden):
-    model = garden_file(garden)
     backbone = load_backbone()
     assert (backbone.name, backbone.weights, len(backbone.classes)) == ("garden", "garden", 3)
-    assert same(backbone.model, model)
+    assert same(backbone.model, garden[1])
 
 
-def test_a_random_garden_model_has_the_same_shape_and_preprocessing(garden):
-    model = garden_file(garden)
-    backbone = load_backbone("garden", weights=None)
-    assert (backbone.name, backbone.weights, backbone.classes) == ("garden", None, [])
+def test_the_file_that_comes_with_the_course_is_the_one_that_was_meant():
+    backbone = load_backbone("garden")
+    assert backbone.size == 64 and len(backbone.classes) == backbone.model.fc.out_features >= 100
+
+
+@pytest.mark.parametrize("as_path", [False, True])
+def test_a_random_garden_model_has_the_same_shape_and_preprocessing(garden, as_path):
+    path, model = garden
+    backbone = load_backbone(path if as_path else "garden", weights=None)
+    assert (backbone.name, backbone.weights, backbone.classes) == (str(path) if as_path else "garden", None, [])
     assert backbone.mean == (0.5, 0.4, 0.3) and backbone.model.fc.weight.shape == model.fc.weight.shape
     assert not same(backbone.model, model)
 
 
-def test_a_garden_file_that_is_missing_or_not_the_shipped_one_is_refused(garden, monkeypatch):
-    with pytest.raises(FileNotFoundError, match="garden.safetensors is missing"):
-        load_backbone("garden")
-    garden_file(garden)
-    monkeypatch.setattr(backbones, "GARDEN_SHA256", "0" * 64)
+def test_a_garden_file_that_is_not_the_shipped_one_is_refused_and_so_is_none(garden):
+    path, _ = garden
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
     with pytest.raises(ValueError, match="garden.safetensors is damaged"):
         load_backbone("garden")
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match="garden.safetensors is missing"):
+        load_backbone("garden")
 
 
-def test_the_garden_model_has_no_other_weights(garden):
+def test_the_garden_model_has_no_other_weights():
     with pytest.raises(ValueError, match="unknown weights of 'garden': 'IMAGENET1K_V1'"):
         load_backbone("garden", "IMAGENET1K_V1")

@@ -48,6 +48,7 @@ def trainable_stages(model):
         ("head", {"fc"}),
         (1.0, {"fc"}),
         ("layer4", {"layer4", "fc"}),
+        (-2, {"layer4", "fc"}),
         (0.5, {"layer1", "layer2", "layer3", "layer4", "fc"}),
         (0, {"conv1", "bn1", "layer1", "layer2", "layer3", "layer4", "fc"}),
     ],
@@ -61,7 +62,7 @@ def test_freeze_returns_the_model_itself():
     assert freeze(model, -1) is model
 
 
-@pytest.mark.parametrize("upto", [2, 1, -3, 1.01, "layer9", "conv2"])
+@pytest.mark.parametrize("upto", [2, 1, -8, 1.01, "layer9", "conv2"])
 def test_a_place_that_does_not_exist_is_refused_and_nothing_changes(upto):
     model = freeze(GardenNet(10), "layer4")
     with pytest.raises(ValueError, match="or one of the stages conv1, bn1"):
