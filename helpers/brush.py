@@ -119,6 +119,8 @@ class Frame:
         """The frame of a part at (cx, cy) of this object."""
         du, dv, edge = self.u - cx, self.v - cy, self.edge / scale
         if isinstance(angle, float) and angle == 0.0:
+            if isinstance(scale, float) and scale == squash == 1.0:
+                return Frame(du, dv, edge, self.fineness)
             return Frame(du * (1 / scale), dv * (1 / (scale * squash)), edge, self.fineness)
         angle = torch.as_tensor(angle)
         cos, sin = torch.cos(angle), torch.sin(angle)
@@ -129,7 +131,7 @@ class Frame:
     def polar(self):
         """Radius and angle (N, H, W); angle in radians, -pi to pi."""
         if self._polar is None:
-            self._polar = (self.u * self.u + self.v * self.v).sqrt(), torch.atan2(self.v, self.u)
+            self._polar = (self.u * self.u + self.v * self.v).sqrt_(), torch.atan2(self.v, self.u)
         return self._polar
 
     def inside(self, distance, softness=1.0) -> torch.Tensor:
@@ -138,14 +140,14 @@ class Frame:
         softness above 1 blurs: it is the edge's width in pixels of a 64 px picture, whatever the size is.
         """
         width = 1 + (softness - 1) * self.fineness
-        return (0.5 - distance * (1 / (self.edge * width))).clamp_(0, 1)
+        return (distance * (-1 / (self.edge * width))).add_(0.5).clamp_(0, 1)
 
     def ellipse(self, cx=0.0, cy=0.0, a=1.0, b=1.0, angle=0.0, softness=1.0) -> torch.Tensor:
         """Mask of an ellipse with half axes a (along) and b (across)."""
         part = self.inner(cx, cy, angle)
         small = torch.minimum(torch.as_tensor(a), torch.as_tensor(b))
         u, v = part.u * (1 / a), part.v * (1 / b)
-        return self.inside(((u * u + v * v).sqrt() - 1) * small, softness)
+        return self.inside((u * u + v * v).sqrt_().sub_(1) * small, softness)
 
     def bar(self, x0, y0, x1, y1, width, taper=1.0) -> torch.Tensor:
         """Mask of a line from (x0, y0) to (x1, y1), `width` thick at the start and taper * width at the end."""
@@ -153,5 +155,5 @@ class Frame:
         u, v, square = self.u - x0, self.v - y0, dx * dx + dy * dy
         t = (u * (dx / square) + v * (dy / square)).clamp(0, 1)
         u, v = u - t * dx, v - t * dy
-        away = (u * u + v * v).sqrt()
+        away = (u * u + v * v).sqrt_()
         return self.inside(away - width / 2 * (1 + (taper - 1) * t))

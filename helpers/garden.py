@@ -83,7 +83,7 @@ def _paint(collection, group, labels, keys, size):
         painter = paint_finch if collection == "goldfinches" else paint_flower
         truth = painter(canvas, dice, _kinds(collection)[name])
     daylight(canvas, dice)
-    return (canvas.image.clamp(0, 1) * 255).round().to(torch.uint8), truth
+    return canvas.image.clamp_(0, 1).mul_(255).round_().to(torch.uint8), truth
 
 
 def _keys(collection, split, seed, labels, numbers):
