@@ -1,17 +1,18 @@
 """A trained network with what is needed to use it: its classes, image size and preprocessing."""
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from PIL import Image
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from helpers.backbones import Backbone, load_backbone
 from helpers.decoding import read_image
 from helpers.heads import swap_head
+from helpers.saving import read_safetensors
 
 _FORMAT = "transfer-learning-course classifier 1"
 
@@ -49,18 +50,19 @@ class Classifier:
         return torch.cat(parts)
 
     def predict(self, image) -> dict[str, float]:
-        """Probability of each class, the likeliest first, for one image: a path, a PIL image or uint8 (3, S, S).
+        """Probability of each class, the likeliest first, for one image: a path, a PIL image or uint8 (3, H, W).
 
-        Raises what `read_image` raises for a file that is not an image.
+        Raises what `read_image` raises for a file that is not an image, ValueError for another tensor.
         """
         if not isinstance(image, torch.Tensor):
             image = read_image(image, self.size)
-        elif image.ndim != 3:
+        elif image.ndim != 3 or len(image) != 3 or image.dtype != torch.uint8:
             raise ValueError(
-                f"predict takes one image (3, S, S), got {tuple(image.shape)}; for several use logits()"
+                f"predict takes one uint8 image (3, H, W), got {image.dtype} {tuple(image.shape)}; for several use "
+                "logits()"
             )
         elif image.shape[1:] != (self.size, self.size):
-            image = read_image(Image.fromarray(image.permute(1, 2, 0).numpy()), self.size)
+            image = read_image(Image.fromarray(image.permute(1, 2, 0).cpu().numpy()), self.size)
         probabilities = self.logits(image[None]).softmax(1)[0]
         order = probabilities.argsort(descending=True).tolist()
         return {self.classes[i]: probabilities[i].item() for i in order}
@@ -83,27 +85,34 @@ class Classifier:
         return Path(path)
 
 
+def architecture(source: str) -> str:
+    """The name by which `load_backbone` knows the architecture of a source model, also of one that is a file."""
+    if Path(source).suffix != ".safetensors":
+        return source
+    name = read_safetensors(source)[1]["arch"]
+    return "garden" if name == "GardenNet" else name
+
+
 def load_classifier(path: str | Path) -> Classifier:
     """Read back what `Classifier.save` wrote; no code in the file is run.
 
-    Raises FileNotFoundError if there is no such file, ValueError if it is not a saved classifier.
+    Raises FileNotFoundError if there is no such file, ValueError if it is not an intact saved classifier.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            about = file.metadata() or {}
-        tensors = load_file(path)
-    except Exception as error:
-        raise ValueError(f"{path} is no intact safetensors file: {error}") from error
+    tensors, about = read_safetensors(path)
     if about.get("format") != _FORMAT:
         raise ValueError(
             f"{path} was not written by Classifier.save: its metadata lack the format {_FORMAT!r}"
         )
-    classes = json.loads(about["classes"])
-    backbone = load_backbone(about["source"], weights=None)
-    swap_head(backbone.model, len(classes))
-    backbone.model.load_state_dict(tensors)
-    backbone.model.eval()
-    backbone.mean, backbone.std = tuple(json.loads(about["mean"])), tuple(json.loads(about["std"]))
-    return Classifier(backbone, classes, int(about["size"]), about["source"])
+    try:
+        classes, size = json.loads(about["classes"]), int(about["size"])
+        mean, std = (tuple(json.loads(about[name])) for name in ("mean", "std"))
+        backbone = load_backbone(about["source"], weights=None)
+        with warnings.catch_warnings(action="ignore"):  # what swap_head has to say was said in training
+            swap_head(backbone.model, len(classes))
+        backbone.model.load_state_dict(tensors)
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{path} is no intact classifier: {error}") from error
+    # the order in memory in which it was trained: sums then come out the same to the last bit
+    backbone.model.to(memory_format=torch.channels_last).eval()
+    backbone.mean, backbone.std = mean, std
+    return Classifier(backbone, classes, size, about["source"])

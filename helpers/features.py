@@ -15,9 +15,10 @@ def fixed_views(split: Split, views: int, seed: int) -> tuple[torch.Tensor, torc
 
     The same for the same seed; torch's own random numbers are left as they were.
     """
+    pixels = split.pixels
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        images = torch.cat([augment(split.pixels) for _ in range(views)])
+        torch.default_generator.manual_seed(seed)  # the CPU's alone: augment draws from no other
+        images = torch.cat([augment(pixels) for _ in range(views)])
     return images, split.labels.repeat(views)
 
 
@@ -35,10 +36,8 @@ def extract(prefix: nn.Module, images: torch.Tensor, backbone: Backbone, batch_s
     return torch.cat(parts)
 
 
-def fits_in_cache(prefix: nn.Module, count: int, size: int) -> bool:
-    """Whether the features of `count` images of `size` x `size` pixels are small enough to be kept."""
-    shapes = nn.Module.state_dict(prefix)
-    meta = {name: torch.empty_like(tensor, device="meta") for name, tensor in shapes.items()}
-    with torch.no_grad():
-        one = torch.func.functional_call(prefix, meta, torch.empty(1, 3, size, size, device="meta"))
-    return count * one.numel() * one.element_size() <= LARGEST_CACHE
+def worth_caching(prefix: nn.Module, images: torch.Tensor, count: int, backbone: Backbone) -> bool:
+    """Whether the prefix has something to compute, and its output for `count` images like these can be kept."""
+    if next(prefix.parameters(), None) is None:
+        return False
+    return count * extract(prefix, images[:1], backbone).nbytes <= LARGEST_CACHE

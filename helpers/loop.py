@@ -2,6 +2,7 @@
 
 import logging
 import math
+import signal
 import warnings
 from contextlib import contextmanager
 
@@ -19,6 +20,7 @@ from helpers.recipes import Recipe
 
 CHECKS = 10  # how often a run looks at the validation images
 LARGEST_GRADIENT = 1.0  # its norm is clipped to this
+FAR_ABOVE_GUESSING = 10  # times the loss of a guess, log(classes): no training ends there, unless it diverged
 
 
 class Run(lightning.LightningModule):
@@ -53,21 +55,34 @@ class Run(lightning.LightningModule):
         return [list(batches[start:end]) for start, end in zip(ends, ends[1:], strict=False)]
 
     def run(self) -> list[dict]:
-        """Train; returns the history, a row for each look at the validation images."""
-        with quiet():
-            # one Lightning epoch is the stretch between two looks, whatever the number of images
-            lightning.Trainer(
-                max_epochs=len(self.batches), accelerator="auto", devices=1, logger=False, enable_checkpointing=False,
-                enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, deterministic="warn",
-                gradient_clip_val=LARGEST_GRADIENT, reload_dataloaders_every_n_epochs=1,
-            ).fit(self)  # fmt: skip
+        """Train; returns the history, a row for each look at the validation images.
+
+        Raises ValueError if the training diverges.
+        """
+        # one Lightning epoch is the stretch between two looks, whatever the number of images
+        trainer = lightning.Trainer(
+            max_epochs=len(self.batches), accelerator="auto", devices=1, logger=False, enable_checkpointing=False,
+            enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, deterministic="warn",
+            gradient_clip_val=LARGEST_GRADIENT, reload_dataloaders_every_n_epochs=1,
+        )  # fmt: skip
+        on_interrupt = signal.getsignal(signal.SIGINT)
+        try:
+            trainer.fit(self)
+        except SystemExit:  # what Lightning makes of a KeyboardInterrupt, after which it is deaf to further ones
+            signal.signal(signal.SIGINT, on_interrupt)
+            raise KeyboardInterrupt from None
+        last = self.history[-1]  # learning rates have come down to zero: what is lost by now stays lost
+        if max(last["train_loss"], last["val_loss"]) > FAR_ABOVE_GUESSING * math.log(self.accuracy.num_classes):
+            raise self._diverged(last)
         return self.history
 
     def configure_optimizers(self):
         groups = parameter_groups(self.whole[0], self.lr, self.recipe.decay, self.recipe.weight_decay)
         optimizer = torch.optim.AdamW(groups)
         peaks = [group["lr"] for group in groups]
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, total_steps=self.steps + 1, pct_start=0.2)
+        total = self.steps + 1
+        rise = max(0.2, 2 / total)  # one step at least, or OneCycleLR divides by zero
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, total_steps=total, pct_start=rise)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def train_dataloader(self):
@@ -102,14 +117,17 @@ class Run(lightning.LightningModule):
             "val_loss": torch.cat(self.val_losses).mean().item(),
             "val_accuracy": self.accuracy.compute().item(),
         }
-        if not math.isfinite(row["train_loss"]):
-            raise ValueError(
-                f"{self.recipe.name!r} diverged: its loss is {row['train_loss']} by step {row['step']}. "
-                f"Choose a learning rate below lr={self.lr}"
-            )
+        if not (math.isfinite(row["train_loss"]) and math.isfinite(row["val_loss"])):
+            raise self._diverged(row)
         self.history.append(row)
         self.accuracy.reset()
         self.losses, self.val_losses = [], []
+
+    def _diverged(self, row: dict) -> ValueError:
+        return ValueError(
+            f"{self.recipe.name!r} diverged: by step {row['step']} its loss is {row['train_loss']:.3g} on training and "
+            f"{row['val_loss']:.3g} on validation images. Choose a learning rate below {self.lr:g}"
+        )
 
 
 @contextmanager

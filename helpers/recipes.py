@@ -11,8 +11,8 @@ class Recipe:
     name         what tables and figures call it
     source       the source model, as in `load_backbone`: "garden", "resnet18", the path of a checkpoint
     weights      its weights, as in `load_backbone`; None: random, nothing is transferred
-    upto         the first stage that trains, as in `freeze`: a stage's name, a fraction, 0 everything, -1 the head
-                 alone; here also -2, -3, ...: the last two, three, ... stages that have parameters
+    upto         the first stage that trains, as in `freeze`: a stage's name, -1 the head alone, -2 also the last
+                 stage before it that has parameters, a fraction of the stages, 0 everything
     head_steps   steps in which only the head trains, before the steps proper (0: none), at the rate head_lr
     steps        optimizer steps: batches seen, whatever the number of images
     batch_size   images a step (all of them, if there are fewer)

@@ -16,7 +16,7 @@ from helpers.heads import swap_head
 from helpers.loop import Run, quiet
 from helpers.progress import Progress
 from helpers.recipes import Recipe
-from helpers.stages import split, stages
+from helpers.stages import split
 from helpers.tasks import Task
 
 
@@ -70,7 +70,7 @@ class Fit:
     @property
     def interval(self) -> tuple[float, float]:
         """95 % interval of the accuracy for this one network: how it may do on other images of the kind."""
-        return wilson(int(self.correct.sum()), self.n)
+        return wilson(self.accuracy, self.n)
 
     def __repr__(self) -> str:
         low, high = self.interval
@@ -80,10 +80,9 @@ class Fit:
         )
 
 
-def wilson(right: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share, `right` of `n`, within 0..1. Source: Wilson, 1927."""
-    z, p = 1.959964, right / n
-    middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+def wilson(share: float, n: float, z: float = 1.959964) -> tuple[float, float]:
+    """The interval of a share of n, within 0..1; of 95 %, unless another quantile z is given. Source: Wilson, 1927."""
+    middle, half = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return max(0.0, (middle - half) / (1 + z * z / n)), min(1.0, (middle + half) / (1 + z * z / n))
 
 
@@ -106,14 +105,13 @@ def fit(recipe: Recipe, task: Task, seed: int = 0, *, cache: bool = True, progre
         torch.manual_seed(seed)
         backbone = _source(recipe)
         model = swap_head(backbone.model, len(task.classes)).to(memory_format=torch.channels_last)
-        upto = _first_trained(model, recipe)
-        freeze(model, upto)  # a wrong stage name fails before anything is trained
+        freeze(model, recipe.upto)  # a wrong stage name fails before anything is trained
         line = progress or Progress(recipe.head_steps + recipe.steps, recipe.name)
         started, rows, of_head = time.perf_counter(), [], ""
         if recipe.head_steps:
             rows, of_head = _phase(recipe, -1, recipe.head_steps, recipe.head_lr, 0, backbone, task, seed, cache, line)
         more, cached = _phase(
-            recipe, upto, recipe.steps, recipe.lr, recipe.head_steps, backbone, task, seed, cache, line
+            recipe, recipe.upto, recipe.steps, recipe.lr, recipe.head_steps, backbone, task, seed, cache, line
         )
         history, cached = pandas.DataFrame(rows + more), cached or of_head
         seconds = time.perf_counter() - started
@@ -132,19 +130,6 @@ def _source(recipe: Recipe) -> Backbone:
     if recipe.weights is None and backbone.weights:  # a checkpoint: only its architecture and preprocessing count
         backbone.model = load_backbone(architecture(recipe.source), weights=None).model
     return backbone
-
-
-def _first_trained(model: torch.nn.Module, recipe: Recipe) -> str | float:
-    """The recipe's `upto` as `freeze` takes it; -2, -3, ... count the stages that have parameters, from the end."""
-    if isinstance(recipe.upto, str) or recipe.upto >= -1:
-        return recipe.upto
-    names = [stage.name for stage in stages(model) if stage.parameters]
-    if -recipe.upto > len(names):
-        raise ValueError(
-            f"upto={recipe.upto} of recipe {recipe.name!r}: there are only {len(names)} stages with parameters, "
-            f"{', '.join(names)}"
-        )
-    return names[recipe.upto]
 
 
 def _phase(recipe, upto, steps, lr, first_step, backbone, task, seed, cache, progress) -> tuple[list[dict], str]:
