@@ -56,7 +56,8 @@ class Comparison:
     def paired(self, baseline: str | None = None) -> pandas.DataFrame:
         """Differences to `baseline` (default: the first recipe) in points, on the same seeds and images.
 
-        "supported" says whether the 95 % interval leaves out zero: only then speak of better or worse.
+        "supported" says whether the 95 % interval leaves out zero: only then speak of better or worse. One seed
+        supports nothing, because another might have given another difference.
         """
         baseline = baseline or next(iter(self.correct))
         if baseline not in self.correct:
@@ -69,7 +70,7 @@ class Comparison:
                 mean, low, high = interval(correct.float() - self.correct[baseline].float())
                 rows[f"{name} - {baseline}"] = {
                     "points": 100 * mean, "low": 100 * low, "high": 100 * high,
-                    "supported": "yes" if low > 0 or high < 0 else "no",
+                    "supported": "yes" if len(self.seeds) > 1 and (low > 0 or high < 0) else "no",
                 }  # fmt: skip
         return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("difference").round(1)
 
@@ -84,7 +85,7 @@ class Comparison:
         data = {
             "task": self.task, "recipes": self.recipes, "seeds": self.seeds, "about": self.about,
             "correct": {name: ["".join("01"[int(x)] for x in row) for row in rows] for name, rows in self.correct.items()},
-            "runs": self.runs.round(4).to_dict("records"),
+            "runs": self.runs.to_dict("records"),
         }  # fmt: skip
         Path(path).write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
         return Path(path)
@@ -98,30 +99,40 @@ def load_comparison(path: str | Path) -> Comparison:
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
         data["correct"] = {
-            name: torch.tensor([[c == "1" for c in row] for row in rows])
+            name: torch.tensor([["01".index(c) for c in row] for row in rows], dtype=torch.bool)
             for name, rows in data["correct"].items()
         }
-        data["runs"] = pandas.DataFrame(data["runs"])
-        return Comparison(**data)
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no saved comparison: {error}") from error
+        data["runs"] = pandas.DataFrame(data["runs"], columns=["recipe", "seed", "accuracy", "trained", "seconds"])
+        result = Comparison(**data)
+        runs = sorted(zip(result.runs.recipe, result.runs.seed, strict=True))
+        if runs != sorted((name, seed) for name in result.recipes for seed in result.seeds):
+            raise ValueError("its runs are not one a recipe and seed")
+        if [(name, tuple(rows.shape)) for name, rows in result.correct.items()] != [
+            (name, (len(result.seeds), result.n)) for name in result.recipes
+        ]:
+            raise ValueError("its answers are not one a recipe, seed and test image")
+        return result
+    except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
+        raise ValueError(f"{path} is no saved comparison, or a damaged one: {error}") from error
 
 
 def compare(recipes: list[Recipe], task: Task, seeds: int | list[int] = 5) -> Comparison:
     """Fit every recipe once a seed. A seed draws other training images, other new layers, another order of batches.
 
     All recipes see the same training images of a seed, and all runs are judged on the same test images, so that
-    differences are paired. Raises ValueError for no recipes, two of the same name, or no seeds.
+    differences are paired. Raises ValueError for no recipes, two of the same name, no seeds or one of them twice,
+    and what `fit` raises.
     """
-    recipes = list(recipes)
+    if not isinstance(recipes, (list, tuple)) or not all(isinstance(recipe, Recipe) for recipe in recipes):
+        raise TypeError(f"compare takes a list of recipes, got {recipes!r}")
     names = [recipe.name for recipe in recipes]
     if not recipes or len(set(names)) < len(names):
         raise ValueError(
             f"compare needs recipes with different names, got {names}; use replace(recipe, name=...)"
         )
     seeds = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
-    if not seeds:
-        raise ValueError("compare needs at least one seed")
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"compare needs at least one seed, and each once, got {seeds}")
     progress = Progress(
         len(seeds) * sum(recipe.head_steps + recipe.steps for recipe in recipes), "comparing:"
     )
@@ -132,7 +143,7 @@ def compare(recipes: list[Recipe], task: Task, seeds: int | list[int] = 5) -> Co
             run = fit(recipe, drawn, seed, progress=progress)
             correct[recipe.name].append(run.correct)
             rows.append({"recipe": recipe.name, "seed": seed, "accuracy": run.accuracy, "trained": run.trained,
-                         "seconds": run.seconds})  # fmt: skip
+                         "seconds": round(run.seconds, 3)})  # fmt: skip
     labels = "all" if task.per_class is None else task.per_class
     words = f"{task.name}, {labels} training images a class, {task.size} px"
     result = Comparison(
@@ -144,27 +155,27 @@ def compare(recipes: list[Recipe], task: Task, seeds: int | list[int] = 5) -> Co
 
 
 def interval(values: torch.Tensor) -> tuple[float, float, float]:
-    """Mean and 95 % interval of values (seeds, n): rightness of each run (row) on each test image (column), or differences.
+    """Mean and 95 % interval of values (seeds, n), a row a run, a column a test image: bool for right or wrong, or
+    numbers for differences.
 
     Both are samples: another seed, and other test images, would have given another mean. The variances of the two
     means add up (the interaction is counted twice, so the interval errs on the wide side; Owen, The pigeonhole
-    bootstrap, 2007); Student's t for the number of seeds. With one seed of rightness: Wilson's interval, for the
-    images alone. Accuracies are kept within 0..1.
+    bootstrap, 2007); Student's t for the number of seeds. A share gets Wilson's interval for as many independent
+    answers as would leave that variance, so that it stays within 0..1 and is no point when all answers are right.
+    With one seed the interval is for the images alone.
     """
-    values = values.double()
+    shares, values = values.dtype == torch.bool, values.double()
     seeds, n = values.shape
     mean = values.mean().item()
-    shares = bool(((values == 0) | (values == 1)).all())
-    if seeds == 1 and shares:
-        return mean, *wilson(round(mean * n), n)
+    if shares and (seeds == 1 or mean in (0.0, 1.0)):
+        return mean, *wilson(mean, n)
     between_images = values.mean(0).var().item() / n if n > 1 else 0.0
     between_seeds = values.mean(1).var().item() / seeds if seeds > 1 else 0.0
-    half = (
-        stats.t.ppf(0.975, max(seeds - 1, 1) if seeds > 1 else max(n - 1, 1))
-        * (between_seeds + between_images) ** 0.5
-    )
-    low, high = mean - half, mean + half
-    return (mean, max(low, 0.0), min(high, 1.0)) if shares else (mean, low, high)
+    variance = between_images + between_seeds
+    t = stats.t.ppf(0.975, max(seeds - 1 if seeds > 1 else n - 1, 1))
+    if shares:
+        return mean, *wilson(mean, mean * (1 - mean) / variance if variance else n, t)
+    return mean, mean - t * variance**0.5, mean + t * variance**0.5
 
 
 def provenance() -> dict[str, str]:
