@@ -15,8 +15,10 @@ STYLE = {
     "grid.alpha": 0.3, "legend.frameon": False, "figure.dpi": 100, "lines.linewidth": 2.2,
     "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
 }  # fmt: skip
+_in_style = matplotlib.rc_context(STYLE)  # as a decorator: lines and legends take their style when they are drawn
 
 
+@_in_style
 def show(figure: Figure, alt: str) -> None:
     """Show a figure in a notebook with `alt` as its caption and as its text for screen readers.
 
@@ -38,8 +40,14 @@ def show(figure: Figure, alt: str) -> None:
     display({"text/html": html, "text/plain": f"[figure] {alt}"}, raw=True)
 
 
+@_in_style
 def plot_images(images, titles=None, columns: int = 8, width: float = 1.4) -> Figure:
-    """A contact sheet of uint8 images (N, 3, S, S), row by row, with a title above each (or none)."""
+    """A contact sheet of uint8 images (N, 3, S, S), row by row, with a title above each (or none).
+
+    Raises ValueError if there are no images, or not one title an image.
+    """
+    if len(images) == 0 or (titles and len(titles) != len(images)):
+        raise ValueError(f"cannot show {len(images)} images with {len(titles or [])} titles: one an image, or none")
     rows = -(-len(images) // columns)
     figure, axes = _axes(
         rows,
@@ -55,6 +63,7 @@ def plot_images(images, titles=None, columns: int = 8, width: float = 1.4) -> Fi
     return figure
 
 
+@_in_style
 def plot_split(split, classes, per_class: int = 5, width: float = 1.2) -> Figure:
     """A row a class: the first `per_class` images of a split, the class's name on the left."""
     figure, axes = _axes(len(classes), per_class, (width * per_class + 1.6, width * len(classes)))
@@ -71,9 +80,12 @@ def plot_split(split, classes, per_class: int = 5, width: float = 1.2) -> Figure
     return figure
 
 
+@_in_style
 def plot_history(fits) -> Figure:
     """Learning curves of one or several fits: loss and validation accuracy against steps."""
     fits = fits if isinstance(fits, (list, tuple)) else [fits]
+    if not fits:
+        raise ValueError("there is no fit to show the history of")
     figure, ((left, right),) = _axes(1, 2, (9.5, 3.4))
     for i, run in enumerate(fits):
         history, colour = run.history, COLOURS[i % len(COLOURS)]
@@ -89,17 +101,26 @@ def plot_history(fits) -> Figure:
     return figure
 
 
+@_in_style
 def plot_confusion(labels, predictions, classes) -> Figure:
-    """A confusion matrix: rows are the truth, columns what the network said, cells are counts."""
-    from torchmetrics.functional.classification import multiclass_confusion_matrix
+    """A confusion matrix: rows are the truth, columns what the network said, cells are counts.
 
-    counts = multiclass_confusion_matrix(predictions, labels, len(classes))
-    side = 2.2 + 0.5 * len(classes)
+    labels, predictions: int64 (N,), positions in `classes`. Raises ValueError if they are something else.
+    """
+    labels, predictions, count = torch.as_tensor(labels), torch.as_tensor(predictions), len(classes)
+    known = range(count)
+    if labels.shape != predictions.shape or not {*labels.tolist(), *predictions.tolist()} <= {*known}:
+        raise ValueError(
+            f"labels {tuple(labels.shape)} and predictions {tuple(predictions.shape)} must both be (N,), with numbers "
+            f"from 0 to {count - 1}; of logits take logits.argmax(1)"
+        )
+    counts = torch.bincount(labels * count + predictions, minlength=count * count).view(count, count)
+    side = 2.2 + min(0.5 * count, 14)
     figure, ((axis,),) = _axes(1, 1, (side, side))
     axis.imshow(counts / counts.sum(1, keepdim=True).clamp(min=1), cmap="Blues", vmin=0, vmax=1)
     axis.grid(False)
-    for row in range(len(classes)):
-        for column in range(len(classes)):
+    for row in known:
+        for column in known:
             if counts[row, column]:
                 dark = counts[row, column] > 0.5 * counts[row].sum()
                 axis.text(
@@ -108,15 +129,16 @@ def plot_confusion(labels, predictions, classes) -> Figure:
                     int(counts[row, column]),
                     ha="center",
                     va="center",
-                    fontsize=10,
+                    fontsize=min(10, 280 / count),
                     color="w" if dark else "k",
                 )
-    ticks = range(len(classes))
-    axis.set(xlabel="predicted", ylabel="true", xticks=ticks, yticks=ticks, yticklabels=classes)
-    axis.set_xticks(ticks, classes, rotation=45, ha="right")
+    axis.set(xlabel="predicted", ylabel="true", xticks=known, yticks=known, yticklabels=classes)
+    axis.set_xticks(known, classes, rotation=45, ha="right")
+    axis.tick_params(labelsize=min(12, 340 / count))
     return figure
 
 
+@_in_style
 def plot_mistakes(fit, count: int = 8) -> Figure:
     """The test images on which the network was most wrong: it gave the truth the least probability."""
     sure = fit.logits.softmax(1)
@@ -132,10 +154,17 @@ def plot_mistakes(fit, count: int = 8) -> Figure:
     return plot_images(fit.task.test[worst][0], titles, columns=4, width=2.0)
 
 
+@_in_style
 def plot_comparisons(comparisons) -> Figure:
-    """One panel a comparison: each run a small dot, each recipe's mean a large one with its 95 % interval."""
+    """One panel a comparison: each run a small dot, each recipe's mean a large one with its 95 % interval.
+
+    Raises ValueError if there are none, or they are not of the same recipes.
+    """
     comparisons = list(comparisons)
-    names = list(comparisons[0].correct)
+    recipes = [list(comparison.correct) for comparison in comparisons]
+    if not recipes or any(set(names) != set(recipes[0]) for names in recipes):
+        raise ValueError(f"plot_comparisons needs comparisons of the same recipes, got {recipes}")
+    names = recipes[0]
     figure, (axes,) = _axes(
         1, len(comparisons), (1.6 + 4 * len(comparisons), 1.5 + 0.55 * len(names)), sharey=True
     )
@@ -169,6 +198,5 @@ def plot_comparisons(comparisons) -> Figure:
 
 def _axes(rows: int, columns: int, size, **settings):
     """A figure in the course's style, that no other library displays by itself, and its axes (rows, columns)."""
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=size, layout="constrained")
-        return figure, figure.subplots(rows, columns, squeeze=False, **settings)
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **settings)
