@@ -16,7 +16,8 @@ def main(folder: Path = Path()) -> None:
     print("far one that was trained on other things before? What differs between the two:\n")
     print(diff(SCRATCH, FINE_TUNE_ALL), "\n", flush=True)
     result = compare([SCRATCH, FINE_TUNE_ALL], task, seeds=SEEDS)
-    print(f"\n{result}\n\nOn the same images, in points, with 95 % intervals:\n{result.paired('scratch').to_string()}\n")
+    print(f"\n{result}\n\nOn the same images, in points, with 95 % intervals:")
+    print(result.paired("scratch").to_string(), "\n")
     figure = folder / "demo.png"
     result.plot().savefig(figure, dpi=120)
     print(f"The figure is in {figure.absolute()}. That took {time.monotonic() - started:.0f} s.")

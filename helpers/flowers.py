@@ -40,50 +40,51 @@ class Flower(NamedTuple):
 
 FLOWERS = {
     "cornflower": Flower(
-        "8-11 ragged rays in two rings, violet middle; blue, at times pink",
-        (8, 11), (BLUE, (0.66, 0.65, 0.8), PINK),
+        "8-11 ragged rays in two rings, violet middle",
+        (8, 11), (BLUE, VIOLET, PINK, WHITE, CRIMSON),
         base=0.12, ragged=0.22, whorls=2, eye=0.27, eye_colour=(0.78, 0.7, 0.4),
     ),
     "cosmos": Flower(
         "eight broad petals with toothed tips, yellow middle",
-        (8, 8), (PINK, MAGENTA, WHITE), base=0.25, power=0.42, ragged=0.08, eye=0.2,
+        (8, 8), (PINK, MAGENTA, WHITE, ORANGE, YELLOW), base=0.25, power=0.42, ragged=0.08, eye=0.2,
     ),
     "daisy": Flower(
-        "16-22 narrow white rays, at times blushing pink, yellow middle",
-        (16, 22), (WHITE, (0.95, 0.1, 0.97)), base=0.25, power=0.75, eye=0.32,
+        "16-22 narrow rays, yellow middle",
+        (16, 22), (WHITE, PINK, CRIMSON, YELLOW), base=0.25, power=0.75, eye=0.32,
     ),
     "forget-me-not": Flower(
-        "a cluster of small flowers, five round petals, pale ring and yellow eye; sky blue, at times pink",
-        (5, 5), (SKY, (0.6, 0.35, 0.95), (0.93, 0.25, 0.95)),
+        "a cluster of small flowers, five round petals, pale ring and yellow eye",
+        (5, 5), (SKY, VIOLET, PINK, WHITE),
         base=0.45, power=0.4, eye=0.2, throat=(0.15, 0.1, 1.0), heads=5,
     ),
     "lily": Flower(
         "six long pointed petals, dark spots, long stamens with brown tips",
-        (6, 6), (ORANGE, PINK, WHITE),
+        (6, 6), (ORANGE, PINK, WHITE, YELLOW, CRIMSON),
         base=0.13, power=0.62, pointed=0.75, streak=0.03, eye=0.08, eye_colour=(0.25, 0.6, 0.6),
         throat=(0.2, 0.5, 0.8), spots=True, stamens=6,
     ),
     "pansy": Flower(
         "five uneven petals: two above, two at the sides, one wide below; dark blotches around a tiny yellow eye",
-        (5, 5), (VIOLET, YELLOW, WHITE, CRIMSON), eye=0.09, throat=(0.77, 0.8, 0.2), uneven=True,
+        (5, 5), (VIOLET, YELLOW, WHITE, CRIMSON, ORANGE, SKY), eye=0.09, throat=(0.77, 0.8, 0.2), uneven=True,
     ),
     "poppy": Flower(
         "four or five silky overlapping petals, black middle with a crown of stamens",
-        (4, 5), (SCARLET, (0.05, 0.88, 0.95), (0.97, 0.55, 0.92)),
+        (4, 5), (SCARLET, ORANGE, PINK, WHITE, YELLOW),
         base=0.72, power=0.5, eye=0.2, eye_colour=(0.3, 0.4, 0.16), throat=(0.9, 0.7, 0.3), stamens=14,
     ),
     "primrose": Flower(
         "five notched, heart-shaped petals, star-shaped deep yellow throat",
-        (5, 5), (YELLOW, (0.92, 0.4, 0.9), WHITE),
+        (5, 5), (YELLOW, PINK, WHITE, VIOLET, CRIMSON, SKY),
         base=0.3, power=0.5, notch=0.17, streak=0.03, eye=0.09, eye_colour=(0.22, 0.6, 0.7), throat=GOLD,
     ),
     "rose": Flower(
         "many rounded petals, ring within ring, no open middle",
-        (5, 6), (CRIMSON, PINK, CREAM, WHITE), base=0.8, power=0.5, streak=0.02, whorls=5, eye=0.0, full=True,
+        (5, 6), (CRIMSON, PINK, CREAM, WHITE, YELLOW, ORANGE),
+        base=0.8, power=0.5, streak=0.02, whorls=5, eye=0.0, full=True,
     ),
     "sunflower": Flower(
-        "16-24 pointed golden rays in two rings, wide brown disc",
-        (16, 24), (GOLD, (0.1, 0.95, 0.95), (0.06, 0.85, 0.8)),
+        "16-24 pointed rays in two rings, wide brown disc",
+        (16, 24), (GOLD, ORANGE, CREAM, CRIMSON),
         base=0.4, power=1.1, whorls=2, eye=0.5, eye_colour=(0.07, 0.7, 0.3),
     ),
 }  # fmt: skip

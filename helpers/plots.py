@@ -117,7 +117,7 @@ def plot_confusion(labels, predictions, classes) -> Figure:
     counts = torch.bincount(labels * count + predictions, minlength=count * count).view(count, count)
     side = 2.2 + min(0.5 * count, 14)
     figure, ((axis,),) = _axes(1, 1, (side, side))
-    axis.imshow(counts / counts.sum(1, keepdim=True).clamp(min=1), cmap="Blues", vmin=0, vmax=1)
+    axis.imshow((counts / counts.sum(1, keepdim=True).clamp(min=1)).numpy(), cmap="Blues", vmin=0, vmax=1)
     axis.grid(False)
     for row in known:
         for column in known:
