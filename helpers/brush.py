@@ -117,7 +117,9 @@ class Frame:
 
     def inner(self, cx=0.0, cy=0.0, angle=0.0, scale=1.0, squash=1.0) -> "Frame":
         """The frame of a part at (cx, cy) of this object."""
-        du, dv, edge = self.u - cx, self.v - cy, self.edge / scale
+        du = self.u if isinstance(cx, float) and cx == 0.0 else self.u - cx
+        dv = self.v if isinstance(cy, float) and cy == 0.0 else self.v - cy
+        edge = self.edge / scale
         if isinstance(angle, float) and angle == 0.0:
             if isinstance(scale, float) and scale == squash == 1.0:
                 return Frame(du, dv, edge, self.fineness)
@@ -147,13 +149,15 @@ class Frame:
         part = self.inner(cx, cy, angle)
         small = torch.minimum(torch.as_tensor(a), torch.as_tensor(b))
         u, v = part.u * (1 / a), part.v * (1 / b)
-        return self.inside((u * u + v * v).sqrt_().sub_(1) * small, softness)
+        return self.inside((u.mul_(u) + v.mul_(v)).sqrt_().sub_(1) * small, softness)
 
     def bar(self, x0, y0, x1, y1, width, taper=1.0) -> torch.Tensor:
         """Mask of a line from (x0, y0) to (x1, y1), `width` thick at the start and taper * width at the end."""
         dx, dy = x1 - x0, y1 - y0
         u, v, square = self.u - x0, self.v - y0, dx * dx + dy * dy
-        t = (u * (dx / square) + v * (dy / square)).clamp(0, 1)
-        u, v = u - t * dx, v - t * dy
-        away = (u * u + v * v).sqrt_()
+        t = (u * (dx / square)).add_(v * (dy / square)).clamp_(0, 1)
+        u, v = (t * dx).sub_(u), (t * dy).sub_(v)
+        away = u.mul_(u).add_(v.mul_(v)).sqrt_()
+        if isinstance(taper, float) and taper == 1.0:
+            return self.inside(away - width / 2)
         return self.inside(away - width / 2 * (1 + (taper - 1) * t))

@@ -4,6 +4,8 @@ Three collections: "source", the large general world of `helpers.world`; "goldfi
 (10 kinds), the two small targets. A picture is a function of (collection, split, seed, class, number) alone.
 """
 
+from numbers import Integral
+
 import torch
 
 from helpers import world
@@ -33,14 +35,18 @@ def render(collection: str, labels, numbers, *, split="train", seed: int = 0, si
     """Paint pictures.
 
     collection: "source", "goldfinches" or "flowers". labels, numbers: int64 (N,), the class and the running number of
-    each picture. split: "train", "val" or "test"; pictures of different splits never coincide. size: pixels, 16 to 1024.
+    each picture. split: "train", "val" or "test"; pictures of different splits never coincide. size: 16 to 1024 pixels.
 
     Returns images uint8 (N, 3, size, size) and targets, a dict of float (N,): "pose" (degrees), "size" (share of the
-    width), for flowers "petals" (count). Raises ValueError for an unknown name, a label or a size out of range.
+    width), for flowers "petals" (count). Raises ValueError for an unknown name, a label or a size out of range, and for
+    anything but whole numbers.
     """
     _known(collection, COLLECTIONS, "collection")
     _known(split, SPLITS, "split")
     labels, numbers = torch.as_tensor(labels), torch.as_tensor(numbers)
+    for name, values in {"labels": labels, "numbers": numbers, "seed": seed, "size": size}.items():
+        _whole(name, values)
+    labels, numbers = labels.long(), numbers.long()
     classes = len(class_names(collection))
     if labels.shape != numbers.shape or labels.dim() != 1:
         raise ValueError(f"labels {tuple(labels.shape)} and numbers {tuple(numbers.shape)} must both be (N,)")
@@ -64,8 +70,14 @@ def render(collection: str, labels, numbers, *, split="train", seed: int = 0, si
 
 
 def render_split(collection: str, split: str, per_class: int, seed: int = 0, size: int = 64):
-    """`per_class` pictures of every class of a split: (images, labels int64 (N,), targets, class names)."""
+    """`per_class` pictures of every class of a split: (images, labels int64 (N,), targets, class names).
+
+    Raises ValueError as `render` does, and for a per_class below 1.
+    """
     names = class_names(collection)
+    _whole("per_class", per_class)
+    if per_class < 1:
+        raise ValueError(f"per_class is {per_class}; choose 1 or more pictures of each class")
     labels = torch.arange(len(names)).repeat_interleave(per_class)
     images, targets = render(
         collection, labels, torch.arange(len(labels)) % per_class, split=split, seed=seed, size=size
@@ -99,3 +111,13 @@ def _kinds(collection):
 def _known(name, names, what):
     if name not in names:
         raise ValueError(f"unknown {what} {name!r}; there are {', '.join(names)}")
+
+
+def _whole(name, value):
+    """Refuse what would otherwise be cut down to a whole number without a word."""
+    if isinstance(value, torch.Tensor):
+        fine = not (value.is_floating_point() or value.is_complex() or value.dtype == torch.bool)
+    else:
+        fine = isinstance(value, Integral) and not isinstance(value, bool)
+    if not fine:
+        raise ValueError(f"{name} must be whole numbers, got {value!r}")
