@@ -1,0 +1,56 @@
+"""Small tasks, short recipes and cheap source models for the tests of training, each made once a process."""
+
+from dataclasses import replace
+from functools import cache
+
+import torch
+from safetensors.torch import save_file
+from torchvision.models import get_model
+
+from helpers.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, FINE_TUNE_LAST, PROBE_THEN_FINE_TUNE, SCRATCH, Recipe
+from helpers.tasks import open_task
+from helpers.training import Fit, fit
+
+ARCHITECTURE = "squeezenet1_1"  # with dropout right before its head, and a ReLU behind it
+
+
+@cache
+def small_task():
+    """Four goldfinches at 32 px: 12 images to train on, 8 for validation, 20 for the test."""
+    return open_task("goldfinches", per_class=3, size=32, val=2, test=5)
+
+
+def short(recipe: Recipe, **changes) -> Recipe:
+    """The recipe with few steps on few images."""
+    budget = {"steps": 10, "head_steps": min(recipe.head_steps, 5), "batch_size": 6, "views": min(recipe.views, 2)}
+    return replace(recipe, **(budget | changes))
+
+
+RECIPES = [short(r) for r in (SCRATCH, FEATURE_EXTRACTION, FINE_TUNE_LAST, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE)]
+
+
+@cache
+def fitted(recipe: Recipe, seed: int = 0, cached: bool = True) -> Fit:
+    """`recipe` fitted on the small task. It is shared by tests: look, and change nothing."""
+    return fit(recipe, small_task(), seed, cache=cached)
+
+
+def write_source(path, seed: int = 0) -> str:
+    """A checkpoint of a torchvision net with random weights, as a source model; returns its path."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = get_model(ARCHITECTURE, weights=None)
+    save_file(model.state_dict(), path, {"arch": ARCHITECTURE})
+    return str(path)
+
+
+class Deaf:
+    """A progress line that shows nothing, or stops the training when the first step is reported."""
+
+    def __init__(self, stop_with=None):
+        self.stop_with, self.count = stop_with, 0
+
+    def step(self):
+        self.count += 1
+        if self.stop_with:
+            raise self.stop_with

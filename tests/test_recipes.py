@@ -1,0 +1,107 @@
+"""A recipe is a value that cannot be wrong, and two of them can be asked what differs."""
+
+from dataclasses import FrozenInstanceError, fields, replace
+
+import pytest
+
+from helpers.recipes import (
+    FEATURE_EXTRACTION,
+    FINE_TUNE_ALL,
+    FINE_TUNE_LAST,
+    PROBE_THEN_FINE_TUNE,
+    SCRATCH,
+    Recipe,
+    diff,
+)
+
+SHIPPED = [SCRATCH, FEATURE_EXTRACTION, FINE_TUNE_LAST, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE]
+NAN, INFINITY = float("nan"), float("inf")
+BAD = {
+    "name": ["", "  ", None, 3],
+    "source": ["", None, 18],
+    "weights": ["", 1, True],
+    "upto": ["", None, True, 1, 2, 1.5, -0.5, -1.0, NAN],
+    "head_steps": [-1, 1.0, True, "10", None],
+    "head_lr": [0, -1e-3, NAN, INFINITY, "1e-2", None, True],
+    "steps": [0, -1, 10.0, True, "300", None],
+    "batch_size": [0, -8, 32.0, False, None],
+    "lr": [0, 0.0, -1e-3, NAN, INFINITY, "1e-3", None, True],
+    "decay": [0, -0.5, 1.1, NAN, "1", None],
+    "weight_decay": [-0.1, NAN, INFINITY, "0", None],
+    "augment": [1, 0, "no", None],
+    "views": [-1, 2.0, True, None],
+}
+OTHER = {
+    "name": "another", "source": "resnet18", "weights": "garden", "upto": "layer4", "head_steps": 7, "head_lr": 0.5,
+    "steps": 11, "batch_size": 5, "lr": 0.25, "decay": 0.5, "weight_decay": 0.125, "augment": False, "views": 3,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name, value", [(name, value) for name, values in BAD.items() for value in values])
+def test_a_bad_setting_is_an_error_that_names_it_its_value_and_the_recipe(name, value):
+    with pytest.raises(ValueError) as caught:
+        Recipe(**{"name": "mine", name: value})
+    message = str(caught.value)
+    assert f"{name}={value!r}" in message and "must be" in message
+    assert name == "name" or "'mine'" in message
+
+
+def test_every_setting_has_bad_values_in_these_tests():
+    assert set(BAD) == set(OTHER) == {field.name for field in fields(Recipe)}
+
+
+@pytest.mark.parametrize("changes", [{"upto": -1}, {"upto": "layer4"}, {"upto": 0.5}, {"head_steps": 10}])
+def test_freezing_random_weights_is_refused(changes):
+    with pytest.raises(ValueError, match="'scratch' would freeze random weights"):
+        replace(SCRATCH, **changes)
+
+
+def test_views_without_augmentation_are_refused():
+    with pytest.raises(ValueError, match="4 views but augment=False"):
+        Recipe("mine", views=4, augment=False)
+
+
+@pytest.mark.parametrize("upto", [0, 0.0, 0.5, 1.0, -1, -2, -5, "layer4", "head"])
+def test_all_ways_to_name_a_place_are_accepted(upto):
+    assert Recipe("mine", upto=upto).upto == upto
+
+
+def test_a_recipe_cannot_be_changed_but_copied_with_a_change():
+    with pytest.raises(FrozenInstanceError):
+        FINE_TUNE_ALL.lr = 1
+    assert replace(FINE_TUNE_ALL, lr=1).lr == 1
+    assert replace(FINE_TUNE_ALL, lr=1) != FINE_TUNE_ALL == replace(FINE_TUNE_ALL)
+
+
+def test_the_shipped_recipes_are_what_their_names_say():
+    assert len({recipe.name for recipe in SHIPPED}) == len(set(SHIPPED)) == 5
+    assert SCRATCH.weights is None and all(recipe.weights for recipe in SHIPPED[1:])
+    assert [recipe.upto for recipe in SHIPPED] == [0, -1, -2, 0, 0]
+    assert [bool(recipe.head_steps) for recipe in SHIPPED] == [False] * 4 + [True]
+    assert SCRATCH.steps >= max(recipe.steps for recipe in SHIPPED), "scratch has a fair budget"
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_diff_names_the_one_setting_that_differs_with_both_values(name):
+    base = Recipe("base", views=0)
+    changed = replace(base, **{name: OTHER[name]})
+    assert diff(base, changed) == {name: (getattr(base, name), OTHER[name])}
+    assert diff(changed, base) == {name: (OTHER[name], getattr(base, name))}
+
+
+def test_diff_names_all_that_differs_and_prints_a_line_each():
+    difference = diff(SCRATCH, FINE_TUNE_ALL)
+    expected = {f.name for f in fields(Recipe) if getattr(SCRATCH, f.name) != getattr(FINE_TUNE_ALL, f.name)}
+    assert set(difference) == expected
+    assert len(str(difference).splitlines()) == len(expected)
+    assert "weights  None -> 'DEFAULT'" in str(difference) == repr(difference)
+
+
+def test_diff_of_equal_recipes_is_empty_and_says_so():
+    assert not diff(SCRATCH, replace(SCRATCH))
+    assert str(diff(SCRATCH, SCRATCH)) == "no difference"
+
+
+def test_diff_refuses_what_is_no_recipe():
+    with pytest.raises(TypeError, match="got dict"):
+        diff(SCRATCH, {})

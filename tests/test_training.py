@@ -1,0 +1,183 @@
+"""`fit` trains what its recipe says, and measures it once on images that it never trained on."""
+
+import hashlib
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fits import RECIPES, Deaf, fitted, short, small_task, write_source
+from safetensors.torch import load_file, save_file
+from scipy import stats
+from torchvision.models import get_model_weights
+
+from helpers import backbones
+from helpers.backbones import load_backbone
+from helpers.loop import Run
+from helpers.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, FINE_TUNE_LAST, PROBE_THEN_FINE_TUNE, SCRATCH
+from helpers.saving import read_safetensors
+from helpers.stages import stages
+from helpers.tasks import open_task
+from helpers.training import fit, wilson
+
+
+def state_of(stage, model):
+    """Parameters and buffers of a stage of `model`, by name."""
+    return {name: t for name, t in model.state_dict().items() if name.split(".")[0] == stage}
+
+
+FROZEN = {
+    "cached": (short(FEATURE_EXTRACTION), "fc"),
+    "uncached": (short(FEATURE_EXTRACTION, views=0), "fc"),
+    "last stage": (short(FINE_TUNE_LAST), "layer4"),
+    "by name": (short(FINE_TUNE_ALL, upto="layer3", augment=False), "layer3"),
+    "by fraction": (short(FINE_TUNE_ALL, upto=0.5), "layer1"),
+    "head first": (short(PROBE_THEN_FINE_TUNE, upto="layer4"), "layer4"),
+}
+
+
+@pytest.mark.parametrize("case", FROZEN)
+def test_frozen_stages_are_bitwise_those_of_the_source_and_the_others_have_changed(case):
+    recipe, first_trained = FROZEN[case]
+    run, source = fitted(recipe), load_backbone("garden").model
+    found = [stage for stage in stages(run.model) if stage.parameters]
+    place = [stage.name for stage in found].index(first_trained)
+    for i, stage in enumerate(found):
+        mine, theirs = state_of(stage.name, run.model), state_of(stage.name, source)
+        for name, tensor in mine.items():
+            same = tensor.shape == theirs[name].shape and torch.equal(tensor, theirs[name])
+            assert same == (i < place), f"{name} {'changed' if i < place else 'did not train'}"
+    parameters = [parameter for stage in found[place:] for parameter in stage.parameters]
+    assert run.trained == sum(parameter.numel() for parameter in parameters)
+
+
+def test_feature_extraction_trains_the_head_and_nothing_else():
+    assert fitted(short(FEATURE_EXTRACTION)).trained == 256 * 4 + 4
+
+
+@pytest.mark.parametrize("recipe", [SCRATCH, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE], ids=lambda recipe: recipe.name)
+def test_all_parameters_train_where_nothing_is_frozen(recipe):
+    run = fitted(short(recipe))
+    assert run.trained == sum(parameter.numel() for parameter in run.model.parameters())
+    source = dict(load_backbone("garden").model.named_parameters())
+    for name, parameter in run.model.named_parameters():
+        assert parameter.shape != source[name].shape or not torch.equal(parameter, source[name]), name
+
+
+def test_scratch_uses_nothing_of_the_embedded_source(monkeypatch, tmp_path):
+    tensors, about = read_safetensors(backbones.GARDEN)
+    other = tmp_path / "garden.safetensors"
+    save_file({name: torch.zeros_like(tensor) for name, tensor in tensors.items()}, other, about)
+    expected = fitted(short(SCRATCH)), fitted(short(FEATURE_EXTRACTION))
+    monkeypatch.setattr(backbones, "GARDEN", other)
+    monkeypatch.setattr(backbones, "GARDEN_SHA256", hashlib.sha256(other.read_bytes()).hexdigest())
+    assert torch.equal(fit(short(SCRATCH), small_task()).logits, expected[0].logits)
+    assert not torch.equal(fit(short(FEATURE_EXTRACTION), small_task()).logits, expected[1].logits)
+
+
+def test_scratch_uses_nothing_of_a_checkpoint_either(tmp_path):
+    one, two = (write_source(tmp_path / f"{seed}.safetensors", seed) for seed in (1, 2))
+    recipe = short(SCRATCH, steps=2)
+    runs = [fit(replace(recipe, source=source), small_task()) for source in (one, two)]
+    assert torch.equal(runs[0].logits, runs[1].logits)
+    assert set(load_file(one)) == set(runs[0].model.state_dict()), "another architecture than the checkpoint's"
+
+
+def test_probe_then_fine_tune_begins_as_a_probe_and_its_history_goes_on():
+    recipe = short(PROBE_THEN_FINE_TUNE, augment=False)
+    history = fitted(recipe).history
+    probe = short(FEATURE_EXTRACTION, augment=False, views=0, steps=recipe.head_steps, lr=recipe.head_lr)
+    assert history[: recipe.head_steps].equals(fitted(probe).history)
+    assert history.step.is_monotonic_increasing and history.step.is_unique
+    assert history.step.iloc[-1] == recipe.head_steps + recipe.steps
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 11])
+def test_any_number_of_steps_is_trained_and_looked_at_up_to_ten_times(steps):
+    history = fitted(short(FEATURE_EXTRACTION, steps=steps)).history
+    assert history.step.iloc[-1] == steps and len(history) == min(steps, 10)
+    assert list(history.columns) == ["step", "train_loss", "val_loss", "val_accuracy"]
+    assert np.isfinite(history.to_numpy()).all() and history.val_accuracy.between(0, 1).all()
+
+
+@pytest.mark.parametrize("batch_size, steps", [(5, 12), (4, 9), (100, 3)])
+def test_every_batch_is_full_and_all_images_are_seen_equally_often(batch_size, steps):
+    task, backbone = small_task(), load_backbone("garden")
+    data = (task.train.pixels, task.train.labels)
+    recipe = replace(FINE_TUNE_ALL, batch_size=batch_size)
+    run = Run(recipe, backbone.model, backbone.model, data, data, steps, 1e-3, 0, backbone, Deaf())
+    batches = [rows for part in run.batches for rows in part]
+    assert [len(rows) for rows in batches] == [min(batch_size, len(task.train))] * steps
+    seen = torch.bincount(torch.cat(batches), minlength=len(task.train))
+    assert seen.max() - seen.min() <= 1
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+def test_accuracy_n_and_interval_are_those_of_the_logits(recipe):
+    run, test = fitted(recipe), small_task().test
+    assert run.logits.shape == (20, 4) and run.logits.dtype == torch.float32 and not run.logits.requires_grad
+    right = (run.logits.argmax(1) == test.labels).sum().item()
+    assert run.n == 20 and run.accuracy == right / 20
+    expected = stats.binomtest(right, 20).proportion_ci(method="wilson")
+    assert run.interval == pytest.approx((expected.low, expected.high), abs=1e-6)
+    assert f"{run.accuracy:.1%} of 20 test images" in repr(run) and f"{run.trained:,} parameters" in repr(run)
+    assert run.seconds > 0
+
+
+@pytest.mark.parametrize("right, n", [(0, 5), (5, 5), (1, 1), (7, 20), (399, 400)])
+def test_wilsons_interval_is_scipys(right, n):
+    expected = stats.binomtest(right, n).proportion_ci(method="wilson")
+    assert wilson(right / n, n) == pytest.approx((expected.low, expected.high), abs=1e-6)
+
+
+def test_logits_come_in_the_order_of_the_test_images():
+    recipe, task = short(FEATURE_EXTRACTION), small_task()
+    order = torch.randperm(len(task.test), generator=torch.Generator().manual_seed(0))
+    shuffled = fit(recipe, replace(task, test=task.test.select(order)))
+    run = fitted(recipe)
+    torch.testing.assert_close(shuffled.logits, run.logits[order], rtol=1e-5, atol=1e-5)
+    assert torch.equal(shuffled.labels, run.labels[order])
+    assert shuffled.accuracy == run.accuracy
+    alone = run.classifier.logits(task.test[7:8][0])
+    torch.testing.assert_close(alone[0], run.logits[7], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("part", ["test", "val"])
+def test_test_and_validation_images_do_not_influence_what_is_learnt(part):
+    task = small_task()
+    held_out = getattr(task, part)
+    garbled = replace(held_out, images=255 - held_out.images, labels=held_out.labels.flip(0))
+    for recipe in (short(FEATURE_EXTRACTION), short(FINE_TUNE_ALL)):
+        run, other = fitted(recipe), fit(recipe, replace(task, **{part: garbled}))
+        for name, tensor in other.model.state_dict().items():
+            assert torch.equal(tensor, run.model.state_dict()[name])
+        assert not torch.equal(other.logits, run.logits) if part == "test" else torch.equal(other.logits, run.logits)
+        assert other.history.train_loss.equals(run.history.train_loss)
+
+
+def test_training_learns():
+    """On the images that it trains on, which a few steps of the head suffice to tell apart."""
+    task = small_task()
+    run = fit(short(FEATURE_EXTRACTION, steps=60, augment=False, views=0), replace(task, test=task.train))
+    assert run.accuracy > 0.9
+    assert run.history.train_loss.iloc[-1] < 0.5 * run.history.train_loss.iloc[0]
+
+
+def test_a_probe_of_imagenet_weights_tells_real_photographs_apart(tmp_path):
+    folder = os.environ.get("COURSE_PHOTOS")
+    if not folder:
+        pytest.skip("COURSE_PHOTOS names no folder of class folders with photographs")
+    weights = get_model_weights("squeezenet1_0")["DEFAULT"]
+    if not Path(torch.hub.get_dir(), "checkpoints", weights.url.rpartition("/")[2]).is_file():
+        pytest.skip("the ImageNet weights of squeezenet1_0 are not in torch's cache (TORCH_HOME)")
+    for kind in sorted(path for path in Path(folder).iterdir() if path.is_dir()):
+        (tmp_path / kind.name).mkdir()
+        for photograph in sorted(kind.iterdir())[:16]:
+            shutil.copy(photograph, tmp_path / kind.name)
+    task = open_task(tmp_path, per_class=5, size=96, val=2, test=8)
+    run = fit(short(FEATURE_EXTRACTION, source="squeezenet1_0", steps=25, batch_size=32), task)
+    assert run.cached == "-1" and run.trained == (512 + 1) * len(task.classes)
+    assert run.interval[0] > 1 / len(task.classes), repr(run)
