@@ -20,7 +20,7 @@ from helpers.heads import drop_auxiliary_heads, find_head
 from helpers.saving import read_safetensors
 
 GARDEN = Path(__file__).parent / "data" / "garden.safetensors"
-GARDEN_SHA256 = "e2970a34d14493fabdb5371868fb209e3ee3be4232d12e4e02633c56a25c0e36"  # of the shipped file
+GARDEN_SHA256 = "1152d04ae1f45c331b2899b046bf0e05fff2582e876059ada0e659d49808f5c3"  # of the shipped file
 
 
 @dataclass

@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch.nn import functional as F
 
 from helpers import garden
@@ -120,8 +120,17 @@ def save_source(net, path: Path) -> str:
         "std": json.dumps(STD), "size": str(SIZE),
     }  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.contiguous() for name, tensor in net.state_dict().items()}, path, about)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    file = _sorted(save({name: tensor.contiguous() for name, tensor in net.state_dict().items()}, about))
+    path.write_bytes(file)
+    return hashlib.sha256(file).hexdigest()
+
+
+def _sorted(file: bytes) -> bytes:
+    """The file with its header in alphabetical order: safetensors shuffles it, and so no two files would be the same."""
+    end = 8 + int.from_bytes(file[:8], "little")
+    header = json.dumps(json.loads(file[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # the tensors stay aligned
+    return len(header).to_bytes(8, "little") + header + file[end:]
 
 
 def main(arguments=None) -> None:

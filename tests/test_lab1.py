@@ -43,7 +43,7 @@ def test_lab1_runs_on_photographs_with_imagenet_weights(monkeypatch):
     assert "the same tensors: True" in texts["agree"]
     assert "the same answers after reloading: True" in texts["save"]
     probed = float(re.search(r"feature extraction\s+([\d.]+)", texts["run"])[1])
-    assert probed > 60, f"a probe of ImageNet features names {probed} % of five kinds of flowers"
+    assert probed > 40, f"a probe of ImageNet features names only {probed} % of five kinds of flowers (chance: 20)"
 
 
 def test_lab1_runs_on_a_folder_of_ones_own_with_the_embedded_source(monkeypatch, tmp_path):

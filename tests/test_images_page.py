@@ -1,0 +1,51 @@
+"""docs/images.md shows the embedded images as they are."""
+
+import re
+import runpy
+
+import numpy
+import pytest
+import torch
+from PIL import Image
+from project import ROOT
+
+from helpers import class_names, field_marks
+from helpers.world import FAMILIES
+
+PAGE = (ROOT / "docs/images.md").read_text(encoding="utf-8")
+TOOL = runpy.run_path(str(ROOT / "tools/contact_sheets.py"))
+
+
+@pytest.mark.parametrize("collection", ["goldfinches", "flowers"])
+def test_table_has_the_field_marks_of_the_code(collection):
+    rows = dict(re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|$", PAGE.split(f"## The {collection}")[1].split("\n## ")[0], re.M))
+    del rows["---"], rows["kind" if collection == "flowers" else "species"]
+    assert rows == field_marks(collection)
+
+
+@pytest.mark.parametrize("sheet", TOOL["SHEETS"])
+def test_contact_sheet_shows_what_the_code_draws_now(sheet):
+    """Up to its 256 colours; otherwise run python tools/contact_sheets.py again."""
+    path = ROOT / f"docs/{sheet}.png"
+    assert f"]({path.name})" in PAGE and path.stat().st_size < 400_000
+    cells = TOOL["pictures"](sheet)
+    rows, columns, size = cells.shape[:3]
+    page = torch.from_numpy(numpy.array(Image.open(path).convert("RGB"))).float()
+    assert page.shape == (rows * size, TOOL["MARGIN"] + columns * size, 3)
+    shown = page[:, TOOL["MARGIN"] :].reshape(rows, size, columns, size, 3).transpose(1, 2)
+    apart = (shown - cells.float()).mean(dim=(-1)).unfold(2, 8, 8).unfold(3, 8, 8).mean((-1, -2)).abs()
+    assert apart.mean() < 4, "docs/ shows other pictures than the code draws: run python tools/contact_sheets.py"
+    names = page[:, : TOOL["MARGIN"]].reshape(rows, -1)
+    assert (names.amin(1) < 60).all() and names.mean() > 200, "each row has its name beside it"
+
+
+def test_sheets_show_every_species_and_kind_and_every_family():
+    for collection in ("goldfinches", "flowers"):
+        assert TOOL["shown"](collection) == list(range(len(class_names(collection))))
+    names = [class_names("source")[label] for label in TOOL["shown"]("source")]
+    assert {name.split("-")[0] for name in names} == set(FAMILIES)
+
+
+def test_numbers_of_the_source_world_are_those_of_the_code():
+    assert f"{sum(FAMILIES.values())} classes" in PAGE
+    assert {name: int(count) for name, count in re.findall(r"^- \*\*(\w+)s\*\* \((\d+)\)", PAGE, re.M)} == FAMILIES
