@@ -18,9 +18,14 @@ TOOL = runpy.run_path(str(ROOT / "tools/contact_sheets.py"))
 
 @pytest.mark.parametrize("collection", ["goldfinches", "flowers"])
 def test_table_has_the_field_marks_of_the_code(collection):
-    rows = dict(re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|$", PAGE.split(f"## The {collection}")[1].split("\n## ")[0], re.M))
-    del rows["---"], rows["kind" if collection == "flowers" else "species"]
-    assert rows == field_marks(collection)
+    section = PAGE.split(f"## The {collection}")[1].split("\n## ")[0]
+    (_, head), *rows = re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|$", section, re.MULTILINE)
+    assert head == "what to look for" and dict(rows) == field_marks(collection)
+
+
+def test_example_on_the_page_draws_what_it_says():
+    assert 'render("flowers", [5], [0], size=256)     # one pansy' in PAGE
+    assert class_names("flowers")[5] == "pansy"
 
 
 @pytest.mark.parametrize("sheet", TOOL["SHEETS"])
@@ -48,4 +53,4 @@ def test_sheets_show_every_species_and_kind_and_every_family():
 
 def test_numbers_of_the_source_world_are_those_of_the_code():
     assert f"{sum(FAMILIES.values())} classes" in PAGE
-    assert {name: int(count) for name, count in re.findall(r"^- \*\*(\w+)s\*\* \((\d+)\)", PAGE, re.M)} == FAMILIES
+    assert {name: int(count) for name, count in re.findall(r"^- \*\*(\w+)s\*\* \((\d+)\)", PAGE, re.MULTILINE)} == FAMILIES
