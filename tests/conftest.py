@@ -37,6 +37,7 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("torchvision classifiers checked")
     for invariant in sorted(coverage):
         terminalreporter.write_line(f"{invariant}: {INVARIANTS[invariant]}")
-        for how, models in sorted(coverage[invariant].items(), key=lambda item: -len(item[1])):
-            names = f": {', '.join(sorted(models))}" if how != "real" or len(models) < 10 else ""
+        ways = sorted(coverage[invariant].items(), key=lambda way: -len(way[1]))
+        for i, (how, models) in enumerate(ways):
+            names = "" if i == 0 and len(models) > 20 else f": {', '.join(sorted(models))}"
             terminalreporter.write_line(f"    {len(models):3} {how}{names}")
