@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from helpers import FINE_TUNE_ALL, SCRATCH, compare, diff, open_task
+from helpers import FEATURE_EXTRACTION, SCRATCH, compare, diff, open_task
 
 SEEDS = 3
 
@@ -13,9 +13,9 @@ def main(folder: Path = Path()) -> None:
     started = time.monotonic()
     task = open_task("flowers", per_class=5)
     print("Five pictures each of ten kinds of flowers. How far does a network get that starts from nothing, and how")
-    print("far one that was trained on other things before? What differs between the two:\n")
-    print(diff(SCRATCH, FINE_TUNE_ALL), "\n", flush=True)
-    result = compare([SCRATCH, FINE_TUNE_ALL], task, seeds=SEEDS)
+    print("far one that was trained on other things before, and only gets a new head? What differs between the two:\n")
+    print(diff(SCRATCH, FEATURE_EXTRACTION), "\n", flush=True)
+    result = compare([SCRATCH, FEATURE_EXTRACTION], task, seeds=SEEDS)
     print(f"\n{result}\n\nOn the same images, in points, with 95 % intervals:")
     print(result.paired("scratch").to_string(), "\n")
     figure = folder / "demo.png"
