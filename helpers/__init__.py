@@ -10,7 +10,10 @@
                   open_task, Task, read_image, augment               a task by name or folder
     the training  Recipe, SCRATCH, FEATURE_EXTRACTION, FINE_TUNE_LAST, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, diff
                   fit, compare, load_comparison, Classifier, load_classifier
+                  Case, run_study, join_studies, load_study          many fits in one table, live or shipped
     the teaching  show, plot_images, plot_split, plot_history, plot_confusion, plot_mistakes, plot_comparisons
+                  plot_lines, plot_map, plot_differences             figures of studies
+                  choose_budget, beside, quiz                        quick or full; a guess beside the outcome; questions
 
 The arrows run one way: teaching -> training -> images, model.
 """
@@ -41,6 +44,7 @@ _HOME = {
     ],
     "training": ["fit", "Fit"],
     "results": ["compare", "Comparison", "load_comparison"],
+    "study": ["Case", "Study", "run_study", "join_studies", "load_study"],
     "classifier": ["Classifier", "load_classifier"],
     "plots": [
         "show",
@@ -51,6 +55,10 @@ _HOME = {
         "plot_mistakes",
         "plot_comparisons",
     ],
+    "charts": ["plot_lines", "plot_map", "plot_differences"],
+    "budget": ["choose_budget", "Budget"],
+    "guesses": ["beside"],
+    "quiz": ["quiz"],
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted(_MODULE)
