@@ -1,0 +1,136 @@
+"""The switch of a notebook, and guesses beside outcomes."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import urlparse
+
+import pandas
+import pytest
+import torch
+from torchvision.models import get_model_weights
+
+from helpers import budget as module
+from helpers.budget import choose_budget
+from helpers.guesses import beside
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch, tmp_path):
+    """No GPU, no network, no weights and nothing set, unless a test says so."""
+    for variable in ("COURSE_RUN", "COURSE_IMAGES"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(module, "_reachable", lambda host: False)
+    gpu(monkeypatch, None)
+
+
+def gpu(monkeypatch, device):
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available=False: device)
+
+
+def test_without_a_gpu_the_budget_is_quick_and_looks_for_nothing(monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_IMAGES", "/nowhere")  # not even looked at
+    budget = choose_budget()
+    assert (budget.name, budget.full, budget.seeds, budget.images, budget.imagenet) == ("quick", False, 3, None, None)
+    said = capsys.readouterr().out
+    assert said == f"{budget}\n" and "3 seeds" in said and "there is no GPU" in said and '"full"' in said
+
+
+def test_with_a_gpu_the_budget_is_full_and_says_how_to_run_less(monkeypatch, capsys):
+    gpu(monkeypatch, SimpleNamespace(type="cuda"))
+    budget = choose_budget()
+    assert budget.full and budget.seeds == 5
+    said = capsys.readouterr().out
+    assert "there is a GPU (cuda)" in said and 'choose_budget("quick")' in said and said.count("\n") == 1
+
+
+def test_environment_overrides_the_hardware_and_an_argument_overrides_the_environment(monkeypatch, capsys):
+    gpu(monkeypatch, SimpleNamespace(type="cuda"))
+    monkeypatch.setenv("COURSE_RUN", "quick")
+    assert choose_budget().name == "quick" and "COURSE_RUN" in capsys.readouterr().out
+    assert choose_budget("full").full and "you asked" in capsys.readouterr().out
+
+
+def test_unknown_budget_is_refused_with_the_name_of_what_said_so(monkeypatch):
+    with pytest.raises(ValueError, match="choose_budget takes.*'huge'"):
+        choose_budget("huge")
+    monkeypatch.setenv("COURSE_RUN", "Full")
+    with pytest.raises(ValueError, match="COURSE_RUN takes.*'Full'"):
+        choose_budget()
+
+
+def test_full_budget_takes_a_folder_of_photographs_and_refuses_what_is_none(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("COURSE_IMAGES", str(tmp_path))
+    assert choose_budget("full").images == str(tmp_path)
+    said = capsys.readouterr().out
+    assert f"photographs in {tmp_path.name} " in said.replace(",", " ") and str(tmp_path.parent) not in said
+    monkeypatch.setenv("COURSE_IMAGES", "flowers")  # an embedded task, as lab 1 allows
+    assert choose_budget("full").images is None
+    monkeypatch.setenv("COURSE_IMAGES", str(tmp_path / "nothing"))
+    with pytest.raises(ValueError, match="COURSE_IMAGES is .*nothing.*no folder"):
+        choose_budget("full")
+
+
+@pytest.mark.parametrize("name", ["resnet18", "squeezenet1_0"])
+def test_full_budget_names_a_model_whose_weights_are_in_torchs_cache(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_reachable", lambda host: pytest.fail("no need to knock"))
+    file = Path(urlparse(get_model_weights(name)["DEFAULT"].url).path).name
+    Path(tmp_path, "hub", "checkpoints").mkdir(parents=True)
+    Path(tmp_path, "hub", "checkpoints", file).touch()
+    assert choose_budget("full").imagenet == name
+
+
+def test_full_budget_says_where_weights_would_be_downloaded_from(monkeypatch, capsys):
+    assert choose_budget("full").imagenet is None
+    assert "no ImageNet weights" in capsys.readouterr().out
+    monkeypatch.setattr(module, "_reachable", lambda host: True)
+    assert choose_budget("full").imagenet == "resnet18"
+    assert "downloaded from download.pytorch.org when first used" in capsys.readouterr().out
+
+
+def test_guess_stands_beside_the_outcome_with_interval_and_distance():
+    outcome = pandas.DataFrame(
+        {"accuracy %": [36.4, 88.0], "low": [31.0, 80.0], "high": [42.0, 92.0]}, index=["scratch", "fine-tune all"]
+    )
+    table = beside({"fine-tune all": 90, "scratch": 50}, outcome)
+    assert list(table.columns) == ["guess", "measured", "interval", "off by"]
+    assert list(table.loc["scratch"]) == ["50", "36.4", "31.0 to 42.0", "13.6 too high"]
+    assert list(table.loc["fine-tune all"]) == ["90", "88.0", "80.0 to 92.0", "2.0 too high, inside the interval"]
+
+
+def test_outcome_may_be_a_dict_and_rows_that_nobody_guessed_are_shown():
+    table = beside({"head": 1000}, {"head": 650, "all": 1_234_567})
+    assert "interval" not in table
+    assert list(table.loc["head"]) == ["1,000", "650.0", "350.0 too high"]
+    assert list(table.loc["all"]) == ["-", "1,234,567", "-"]
+    assert beside({"a": 5}, {"a": (5, 4, 6)}).loc["a", "off by"] == "nothing"
+
+
+def test_rows_with_several_conditions_are_named_by_their_values():
+    index = pandas.MultiIndex.from_tuples([("flowers", 5), ("flowers", 20)], names=["task", "per_class"])
+    outcome = pandas.DataFrame({"mean": [0.5, 0.25], "low": [0.4, float("nan")], "high": [0.6, float("nan")]}, index)
+    table = beside({("flowers", 5): 0.7, "flowers, 20": 0.2}, outcome)
+    assert list(table.loc["flowers, 5"]) == ["0.7", "0.5", "0.4 to 0.6", "0.2 too high"]
+    assert list(table.loc["flowers, 20"]) == ["0.2", "0.25", "-", "0.05 too low"]
+    numbers = pandas.DataFrame({"seconds": [3.0]}, index=[5])
+    assert beside({5: 4}, numbers, column="seconds").loc["5", "off by"] == "1.0 too high"
+
+
+@pytest.mark.parametrize(
+    "guess, outcome, error, words",
+    [
+        ({"scratch": None}, {"scratch": 3}, TypeError, "guess for 'scratch' is None: put a number"),
+        ({"scratch": "50"}, {"scratch": 3}, TypeError, "guess for 'scratch' is '50'"),
+        ({"scratch": True}, {"scratch": 3}, TypeError, "is True"),
+        ({"scrach": 5}, {"scratch": 3}, ValueError, "you guessed 'scrach', but what was measured is scratch"),
+        ({}, {"scratch": 3}, TypeError, "guess = "),
+        ({"scratch": 5}, {"scratch": "much"}, TypeError, "outcome of 'scratch' is 'much'"),
+        ({"scratch": 5}, {"scratch": (1, 2)}, TypeError, "a number, or .number, low, high."),
+        ({"scratch": 5}, 36.4, TypeError, "got float"),
+        ({"scratch": 5}, pandas.DataFrame({"loss": [1]}, index=["scratch"]), ValueError, "no column accuracy %.*loss"),
+        ({"a": 5}, pandas.DataFrame({"mean": [1, 2]}, index=["a", "a"]), ValueError, "several rows"),
+    ],
+)
+def test_guesses_and_outcomes_that_make_no_sense_are_refused_with_what_to_do(guess, outcome, error, words):
+    with pytest.raises(error, match=words):
+        beside(guess, outcome)
