@@ -1,5 +1,6 @@
 """The training loop behind `fit`: a LightningModule that gathers images, or kept features, by their positions."""
 
+import copy
 import logging
 import math
 import signal
@@ -32,15 +33,22 @@ class Run(lightning.LightningModule):
     """
 
     def __init__(self, recipe: Recipe, trains, whole, train, val, steps: int, lr: float, seed: int,
-                 backbone: Backbone, progress: Progress, first_step: int = 0):  # fmt: skip
+                 backbone: Backbone, progress: Progress, first_step: int = 0, thaw=None):  # fmt: skip
         super().__init__()
         self.recipe, self.trains, self.train_data, self.val_data = recipe, trains, train, val
         self.whole = [whole]  # in a list: not a submodule, whose parameters Lightning would count twice
+        self.callbacks = [thaw] if thaw else []
         self.steps, self.lr, self.backbone, self.progress, self.first_step = steps, lr, backbone, progress, first_step
         self.fresh_views = recipe.augment and not recipe.views
         self.accuracy = MulticlassAccuracy(int(max(train[1].max(), val[1].max())) + 1, average="micro")
-        self.history, self.losses, self.val_losses = [], [], []
+        self.history, self.losses, self.hits, self.val_losses = [], [], [], []
+        self.best = (math.inf, 0, None)  # the lowest validation loss, its look and its weights, for patience
         self.batches = self._order(len(train[1]), seed)
+
+    @property
+    def net(self):
+        """The model that trains, as `Thaw` looks for it."""
+        return self.whole[0]
 
     def _order(self, count: int, seed: int) -> list[list[torch.Tensor]]:
         """The rows of every batch, in as many parts as there are looks at the validation images.
@@ -63,7 +71,7 @@ class Run(lightning.LightningModule):
         trainer = lightning.Trainer(
             max_epochs=len(self.batches), accelerator="auto", devices=1, logger=False, enable_checkpointing=False,
             enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, deterministic="warn",
-            gradient_clip_val=LARGEST_GRADIENT, reload_dataloaders_every_n_epochs=1,
+            gradient_clip_val=LARGEST_GRADIENT, reload_dataloaders_every_n_epochs=1, callbacks=self.callbacks,
         )  # fmt: skip
         on_interrupt = signal.getsignal(signal.SIGINT)
         try:
@@ -74,11 +82,16 @@ class Run(lightning.LightningModule):
         last = self.history[-1]  # learning rates have come down to zero: what is lost by now stays lost
         if max(last["train_loss"], last["val_loss"]) > FAR_ABOVE_GUESSING * math.log(self.accuracy.num_classes):
             raise self._diverged(last)
+        if self.recipe.patience:
+            self.net.load_state_dict(self.best[2])
+            self.progress.step(self.steps - self.global_step)
         return self.history
 
     def configure_optimizers(self):
         groups = parameter_groups(self.whole[0], self.lr, self.recipe.decay, self.recipe.weight_decay)
         optimizer = torch.optim.AdamW(groups)
+        if self.recipe.schedule == "constant":
+            return optimizer
         peaks = [group["lr"] for group in groups]
         total = self.steps + 1
         rise = max(0.2, 2 / total)  # one step at least, or OneCycleLR divides by zero
@@ -99,8 +112,10 @@ class Run(lightning.LightningModule):
         images, labels = self._batch(self.train_data, rows)
         if images.dtype == torch.uint8:
             images = self.backbone.normalise(augment(images) if self.fresh_views else images)
-        loss = F.cross_entropy(self.trains(images), labels)
+        logits = self.trains(images)
+        loss = F.cross_entropy(logits, labels)
         self.losses.append(loss.detach())
+        self.hits.append((logits.detach().argmax(1) == labels).float())
         self.progress.step()
         return loss
 
@@ -114,6 +129,7 @@ class Run(lightning.LightningModule):
         row = {
             "step": self.first_step + self.global_step,
             "train_loss": torch.stack(self.losses).mean().item(),
+            "train_accuracy": torch.cat(self.hits).mean().item(),
             "val_loss": torch.cat(self.val_losses).mean().item(),
             "val_accuracy": self.accuracy.compute().item(),
         }
@@ -121,7 +137,16 @@ class Run(lightning.LightningModule):
             raise self._diverged(row)
         self.history.append(row)
         self.accuracy.reset()
-        self.losses, self.val_losses = [], []
+        self.losses, self.hits, self.val_losses = [], [], []
+        if self.recipe.patience:
+            self._watch(row["val_loss"])
+
+    def _watch(self, val_loss: float) -> None:
+        """Keep the best weights, and end the training when they have been the best for long enough."""
+        looks = len(self.history)
+        if val_loss < self.best[0]:
+            self.best = val_loss, looks, copy.deepcopy(self.net.state_dict())
+        self.trainer.should_stop = looks - self.best[1] >= self.recipe.patience
 
     def _diverged(self, row: dict) -> ValueError:
         return ValueError(

@@ -3,6 +3,8 @@
 import math
 from dataclasses import asdict, dataclass, fields
 
+BATCHNORM = ("live", "frozen", "statistics", "re-estimated")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -22,7 +24,19 @@ class Recipe:
     augment      random views of the training images (crop, flip, colour): a new view each time an image is seen
     views        if above 0: this many views of each image, fixed in advance, so that frozen stages can be cached
 
-    Raises ValueError for a setting out of range.
+    What few recipes change, and lectures 3 and 4 try out:
+
+    preprocessing  "source": as the source model was trained; "none": pixels from 0 to 1 and no more
+    schedule       "one cycle" of the learning rate, or "constant"
+    batchnorm      "as frozen": at rest where the stage is frozen, live where it trains; for all BatchNorm layers, in
+                   frozen stages too: "live", "frozen", "statistics" or "re-estimated", see `set_batchnorm`
+    copied         a place as in upto: only the stages before it come from the source, the others start at random
+    gradual        stages thaw one after the other, the head first, down to `upto` halfway through the steps
+    patience       if above 0: after this many looks at the validation images (each a tenth of the steps) without a
+                   lower loss the training ends, and goes back to the lowest
+    only           "batchnorm", "bias" or "lora": what trains of the stages that are not frozen, see `train_only`
+
+    Raises ValueError for a setting out of range, and for settings that exclude one another.
     """
 
     name: str
@@ -38,6 +52,13 @@ class Recipe:
     weight_decay: float = 0.05
     augment: bool = True
     views: int = 0
+    preprocessing: str = "source"
+    schedule: str = "one cycle"
+    batchnorm: str = "as frozen"
+    copied: str | float | None = None
+    gradual: bool = False
+    patience: int = 0
+    only: str | None = None
 
     def __post_init__(self):
         for name, ok, rule in (
@@ -54,6 +75,13 @@ class Recipe:
             ("weight_decay", _is_number(self.weight_decay) and self.weight_decay >= 0, "a number, 0 or more"),
             ("augment", isinstance(self.augment, bool), "True or False"),
             ("views", _is_count(self.views, 0), "a whole number, 0 or more"),
+            ("preprocessing", *_one_of(self.preprocessing, ("source", "none"))),
+            ("schedule", *_one_of(self.schedule, ("one cycle", "constant"))),
+            ("batchnorm", *_one_of(self.batchnorm, ("as frozen", *BATCHNORM))),
+            ("copied", self.copied is None or _is_place(self.copied), "None or a place, as upto is"),
+            ("gradual", isinstance(self.gradual, bool), "True or False"),
+            ("patience", _is_count(self.patience, 0), "a whole number, 0 or more"),
+            ("only", *_one_of(self.only, (None, "batchnorm", "bias", "lora"))),
         ):
             if not ok:
                 raise ValueError(f"{name}={getattr(self, name)!r} of recipe {self.name!r} must be {rule}")
@@ -61,8 +89,18 @@ class Recipe:
             raise ValueError(
                 f"recipe {self.name!r} would freeze random weights: with weights=None, upto and head_steps must be 0"
             )
+        if self.weights is None and self.copied is not None:
+            raise ValueError(f"recipe {self.name!r} has nothing to copy from: copied needs weights")
+        if self.gradual and (self.upto == -1 or self.only or self.batchnorm != "as frozen"):
+            raise ValueError(
+                f"recipe {self.name!r}: gradual thaws down to an upto before the head, and excludes only and batchnorm"
+            )
         if self.views and not self.augment:
             raise ValueError(f"recipe {self.name!r} asks for {self.views} views but augment=False")
+
+
+def _one_of(value, known) -> tuple[bool, str]:
+    return value in known, "one of " + ", ".join(map(repr, known))
 
 
 def _is_text(value) -> bool:

@@ -2,22 +2,25 @@
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 import pandas
 import torch
 
 from helpers.backbones import Backbone, load_backbone
+from helpers.batchnorm import release_batchnorm, set_batchnorm
 from helpers.classifier import Classifier, architecture
 from helpers.features import extract, fixed_views, worth_caching
 from helpers.freezing import freeze
 from helpers.heads import swap_head
-from helpers.loop import Run, quiet
+from helpers.loop import CHECKS, Run, quiet
 from helpers.progress import Progress
 from helpers.recipes import Recipe
-from helpers.stages import split
+from helpers.stages import cut, split
 from helpers.tasks import Task
+from helpers.thawing import Thaw
+from helpers.transplanting import transplant
 
 
 @dataclass(eq=False)
@@ -25,7 +28,8 @@ class Fit:
     """What came out of `fit`.
 
     classifier  the trained network, ready to predict, save and reload
-    history     a row for each look at the validation images: step, train_loss, val_loss, val_accuracy (0..1)
+    history     a row for each look at the validation images: step, train_loss and train_accuracy (of the batches
+                since the last look, as they were augmented), val_loss, val_accuracy (0..1)
     logits      of the test images, float32 (n, classes)
     trained     number of parameters that were trained
     seconds     of training; loading the source model and the test are not in it
@@ -116,8 +120,13 @@ def fit(recipe: Recipe, task: Task, seed: int = 0, *, cache: bool = True, progre
         history, cached = pandas.DataFrame(rows + more), cached or of_head
         seconds = time.perf_counter() - started
         classifier = Classifier(backbone, task.classes, task.size, architecture(recipe.source))
-        model.to(_device()).eval()
         trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+        release_batchnorm(model)
+        if recipe.only == "lora":
+            from helpers.subsets import merge_adapters
+
+            merge_adapters(model)  # into the weights: a network like any other
+        model.to(_device()).eval()
         logits = classifier.logits(task.test.pixels)
     result = Fit(recipe, task, seed, classifier, history, logits, trained, seconds, cached)
     if progress is None:
@@ -129,6 +138,11 @@ def _source(recipe: Recipe) -> Backbone:
     backbone = load_backbone(recipe.source, recipe.weights)
     if recipe.weights is None and backbone.weights:  # a checkpoint: only its architecture and preprocessing count
         backbone.model = load_backbone(architecture(recipe.source), weights=None).model
+    if recipe.copied is not None:
+        fresh = load_backbone(architecture(recipe.source), weights=None).model
+        backbone.model = transplant(backbone.model, fresh, recipe.copied)
+    if recipe.preprocessing == "none":
+        backbone = replace(backbone, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
     return backbone
 
 
@@ -136,17 +150,31 @@ def _phase(recipe, upto, steps, lr, first_step, backbone, task, seed, cache, pro
     """One run of the optimizer with one part frozen: its history, and the place before which features were kept."""
     model = freeze(backbone.model.to(_device()).train(), upto)  # Lightning puts what it trained back onto the CPU
     images, labels = task.train.pixels, task.train.labels
+    if recipe.batchnorm != "as frozen":
+        set_batchnorm(model, recipe.batchnorm, backbone.normalise(images.to(_device())))
+    if recipe.only:
+        from helpers.subsets import train_only
+
+        train_only(model, recipe.only)
     if recipe.views:
         images, labels = fixed_views(task.train, recipe.views, seed)
     val_images, trains, kept = task.val.pixels, model, ""
-    if cache and (recipe.views or not recipe.augment):
+    moving = recipe.batchnorm in ("live", "statistics") or (recipe.gradual and upto != -1)
+    if cache and (recipe.views or not recipe.augment) and not moving:
         prefix, suffix = split(model, upto)
         if worth_caching(prefix, images, len(images) + len(val_images), backbone):
             images, val_images = extract(prefix, images, backbone), extract(prefix, val_images, backbone)
             trains, kept = suffix, str(upto)
+    thaw = _thawing(model, upto) if recipe.gradual and upto != -1 else None
     run = Run(recipe, trains, model, (images, labels), (val_images, task.val.labels), steps, lr, seed, backbone,
-              progress, first_step)  # fmt: skip
+              progress, first_step, thaw)  # fmt: skip
     return run.run(), kept
+
+
+def _thawing(model, upto) -> Thaw:
+    """One stage with parameters after the other, from the head down to `upto`, in the first half of the looks."""
+    places = [stage.name for stage in reversed(cut(model, upto)[1]) if stage.parameters]
+    return Thaw({i * CHECKS // (2 * len(places)): place for i, place in enumerate([*places[:-1], upto])}, "net")
 
 
 def _device() -> torch.device:

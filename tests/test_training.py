@@ -68,12 +68,12 @@ def test_all_parameters_train_where_nothing_is_frozen(recipe):
 
 
 def test_scratch_uses_nothing_of_the_embedded_source(monkeypatch, tmp_path):
-    tensors, about = read_safetensors(backbones.GARDEN)
+    tensors, about = read_safetensors(backbones.SHIPPED / "garden.safetensors")
     other = tmp_path / "garden.safetensors"
     save_file({name: torch.zeros_like(tensor) for name, tensor in tensors.items()}, other, about)
     expected = fitted(short(SCRATCH)), fitted(short(FEATURE_EXTRACTION))
-    monkeypatch.setattr(backbones, "GARDEN", other)
-    monkeypatch.setattr(backbones, "GARDEN_SHA256", hashlib.sha256(other.read_bytes()).hexdigest())
+    (tmp_path / "SHA256SUMS").write_text(f"{hashlib.sha256(other.read_bytes()).hexdigest()}  {other.name}\n")
+    monkeypatch.setattr(backbones, "SHIPPED", tmp_path)
     assert torch.equal(fit(short(SCRATCH), small_task()).logits, expected[0].logits)
     assert not torch.equal(fit(short(FEATURE_EXTRACTION), small_task()).logits, expected[1].logits)
 
@@ -99,7 +99,7 @@ def test_probe_then_fine_tune_begins_as_a_probe_and_its_history_goes_on():
 def test_any_number_of_steps_is_trained_and_looked_at_up_to_ten_times(steps):
     history = fitted(short(FEATURE_EXTRACTION, steps=steps)).history
     assert history.step.iloc[-1] == steps and len(history) == min(steps, 10)
-    assert list(history.columns) == ["step", "train_loss", "val_loss", "val_accuracy"]
+    assert list(history.columns) == ["step", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
     assert np.isfinite(history.to_numpy()).all() and history.val_accuracy.between(0, 1).all()
 
 
