@@ -19,17 +19,18 @@ from helpers.gardennet import GardenNet
 from helpers.heads import drop_auxiliary_heads, find_head
 from helpers.saving import read_safetensors
 
-GARDEN = Path(__file__).parent / "data" / "garden.safetensors"
-GARDEN_SHA256 = "1152d04ae1f45c331b2899b046bf0e05fff2582e876059ada0e659d49808f5c3"  # of the shipped file
+SHIPPED = Path(__file__).parent / "data"  # garden.safetensors, garden-small.safetensors, ... and their SHA256SUMS
+OWN = ["GardenNet", "GardenViT"]  # the architectures of the sources that come with the course
 
 
 @dataclass
 class Backbone:
     """A source model and what belongs to it.
 
-    name        "garden", "resnet18", or the path of a checkpoint
+    name        "garden" or another source that comes with the course, "resnet18", or the path of a checkpoint
     model       the network with the head that it had on the source; without auxiliary heads
-    classes     the names of the source classes, in the order of the logits; [] if unknown or none
+    classes     the names of the source classes, in the order of the logits; [] if unknown or none (a source that
+                was trained without labels, or to regress)
     transforms  PIL image or uint8 (3, H, W) -> float32 (3, S, S), as the source model was evaluated
     mean, std   of the three channels, for pixels from 0 to 1
     size        S, the native width and height in pixels
@@ -59,7 +60,8 @@ def load_backbone(
     """Load a source model; like every new torch model, it is in training mode.
 
     `name` is one of
-        "garden"    the course's own source model, which comes with the course
+        "garden"    the course's own source model, which comes with the course, as others like it do:
+                    "garden-small", "garden-textures", ... (`shipped_sources()` lists them)
         "resnet18"  any classifier of torchvision, with its ImageNet weights: "DEFAULT" or a name such as
                     "IMAGENET1K_V1" (torchvision downloads them once, then they are cached)
         a path      a checkpoint: a state_dict as .safetensors, .pt or .pth. No code in it is run.
@@ -73,20 +75,40 @@ def load_backbone(
     if Path(name).suffix in (".safetensors", ".pt", ".pth"):
         _check(weights, ["DEFAULT", None], f"weights of {name}")
         return _from_file(Path(name), weights, arch)
-    if name == "garden":
-        return _garden(weights)
-    _check(name, ["garden", *list_models(module=torchvision.models)], "source model")
+    if name in shipped_sources():
+        return _shipped(name, weights)
+    _check(name, [*shipped_sources(), *list_models(module=torchvision.models)], "source model")
     return _from_torchvision(name, weights)
 
 
-def _garden(weights: str | None) -> Backbone:
-    _check(weights, ["DEFAULT", "garden", None], "weights of 'garden'")
-    if not GARDEN.is_file():
-        raise FileNotFoundError(f"{GARDEN} is missing: install the course again, or run `make weights`")
-    digest = hashlib.sha256(GARDEN.read_bytes()).hexdigest()
-    if digest != GARDEN_SHA256:
-        raise ValueError(f"{GARDEN} is damaged (its sha256 is {digest}): install the course again")
-    return replace(_from_file(GARDEN, weights), name="garden", weights=weights and "garden")
+def shipped_sources() -> list[str]:
+    """The names of the sources that come with the course: "garden" and its relatives."""
+    return sorted({"garden", *digests(SHIPPED / "SHA256SUMS"), *(file.stem for file in SHIPPED.glob("garden*.safetensors"))})
+
+
+def digests(sums: Path) -> dict[str, str]:
+    """What a SHA256SUMS file says of the safetensors files beside it: {name without suffix: sha256}; {} without a file.
+
+    The format is that of coreutils: `sha256sum --check SHA256SUMS` reads it too.
+    """
+    lines = sums.read_text(encoding="utf-8").splitlines() if sums.is_file() else []
+    pairs = [line.split(maxsplit=1) for line in lines if line.strip()]
+    if wrong := [pair for pair in pairs if len(pair) != 2 or not pair[1].endswith(".safetensors")]:
+        raise ValueError(f"{sums} is damaged, at {' '.join(wrong[0])!r}: install the course again")
+    return {name.removesuffix(".safetensors"): digest for digest, name in pairs}
+
+
+def _shipped(name: str, weights: str | None) -> Backbone:
+    _check(weights, ["DEFAULT", name, None], f"weights of {name!r}")
+    path, sums = SHIPPED / f"{name}.safetensors", SHIPPED / "SHA256SUMS"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: install the course again, or run `make weights`")
+    digest, wanted = hashlib.sha256(path.read_bytes()).hexdigest(), digests(sums).get(name)
+    if wanted is None:
+        raise ValueError(f"{sums} has no line for {path.name}: install the course again, or run `make weights`")
+    if digest != wanted:
+        raise ValueError(f"{path} is damaged (its sha256 is {digest}): install the course again")
+    return replace(_from_file(path, weights), name=name, weights=weights and name)
 
 
 def _from_torchvision(name: str, weights: str | None) -> Backbone:
@@ -110,6 +132,10 @@ def _new(arch: str, **settings) -> nn.Module:
     """A random model."""
     if arch == "GardenNet":
         return GardenNet(**settings)
+    if arch == "GardenViT":
+        from helpers.gardenvit import GardenViT
+
+        return GardenViT(**settings)
     if arch in ("googlenet", "inception_v3"):
         # With their weights they expect the usual preprocessing; how they initialise, they warn about.
         settings |= {"transform_input": True, "init_weights": True}
@@ -136,10 +162,11 @@ def _from_file(path: Path, weights: str | None, arch: str | None = None) -> Back
     arch = arch or about.get("arch")
     if arch is None:
         raise ValueError(f"{path} does not name its architecture: say load_backbone(path, arch='resnet18')")
-    if arch == "GardenNet" and "mean" not in about:
-        raise ValueError(f"{path} lacks the metadata of a GardenNet: classes, mean, std and size")
-    _check(arch, ["GardenNet", *list_models(module=torchvision.models)], f"architecture (arch) of {path}")
-    model, classes, origin = _filled(arch, state, path), json.loads(about.get("classes", "[]")), str(path)
+    if arch in OWN and "mean" not in about:
+        raise ValueError(f"{path} lacks the metadata of a {arch}: mean, std, size and, if it has any, classes")
+    _check(arch, [*OWN, *list_models(module=torchvision.models)], f"architecture (arch) of {path}")
+    classes, origin = json.loads(about.get("classes", "[]")), str(path)
+    model = _filled(arch, state, path, None if classes else int(about.get("num_classes", 1)))
     if weights is None:
         outputs = len(model.get_submodule(find_head(model)).weight)
         model, classes, origin = _new(arch, num_classes=outputs), [], None
@@ -158,10 +185,17 @@ def _from_file(path: Path, weights: str | None, arch: str | None = None) -> Back
     return Backbone(str(path), model, classes, transforms, tuple(mean), tuple(std), size, origin)
 
 
-def _filled(arch: str, state: dict[str, Tensor], path: Path) -> nn.Module:
-    """A model with the tensors of `state`; it has as many classes as the head in there."""
+def _filled(arch: str, state: dict[str, Tensor], path: Path, headless: int | None) -> nn.Module:
+    """A model with the tensors of `state`, in its own precision; it has as many classes as the head in there.
+
+    A file without a head gets one of `headless` outputs that are zero until the head is swapped; None: it must have one.
+    """
     model = _new(arch)
     head = f"{find_head(model)}.weight"
+    if headless and arch in OWN and not any(name.startswith(head.removesuffix("weight")) for name in state):
+        model = _new(arch, num_classes=headless)
+        of_head = model.get_submodule(find_head(model)).state_dict(prefix=head.removesuffix("weight"))
+        state = state | {name: torch.zeros_like(tensor) for name, tensor in of_head.items()}
     if head in state and state[head].ndim and len(state[head]) != len(model.get_parameter(head)):
         model = _new(arch, num_classes=len(state[head]))
     own = model.state_dict()

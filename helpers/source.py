@@ -15,7 +15,9 @@ from torch.nn import functional as F
 
 from helpers import garden
 from helpers.augmentation import augment
+from helpers.backbones import digests
 from helpers.gardennet import GardenNet
+from helpers.heads import find_head
 from helpers.progress import Progress
 
 MEAN, STD, SIZE = (0.42, 0.42, 0.42), (0.27, 0.27, 0.27), 64
@@ -112,17 +114,32 @@ def accuracy(net, images, labels) -> float:
     return right / len(labels)
 
 
-def save_source(net, path: Path) -> str:
-    """Write the network as load_backbone reads it; returns the file's sha256."""
-    names = garden.class_names("source")
+def save_source(net, path: Path, classes=None, *, half=False, about=None) -> str:
+    """Write the network as load_backbone reads it, and its line in SHA256SUMS beside it; returns the file's sha256.
+
+    classes: the names of the logits, [] for a source that was trained without labels; default: all source classes.
+    half: store in float16, half as large (loaded, it is float32 again). about: further metadata, texts.
+    """
+    classes = garden.class_names("source") if classes is None else list(classes)
+    outputs = len(net.get_submodule(find_head(net)).weight)
+    if classes and len(classes) != outputs:
+        raise ValueError(f"{len(classes)} class names for a network with {outputs} outputs")
     about = {
-        "arch": "GardenNet", "num_classes": str(len(names)), "classes": json.dumps(names), "mean": json.dumps(MEAN),
-        "std": json.dumps(STD), "size": str(SIZE),
+        "arch": type(net).__name__, "num_classes": str(outputs), "classes": json.dumps(classes), "mean": json.dumps(MEAN),
+        "std": json.dumps(STD), "size": str(SIZE), **(about or {}),
     }  # fmt: skip
+    tensors = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
+    if half:
+        tensors = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+        if too_large := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
+            raise ValueError(f"{', '.join(too_large)} cannot be stored in float16: store in full")
+    file = _sorted(save(tensors, about))
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = _sorted(save({name: tensor.contiguous() for name, tensor in net.state_dict().items()}, about))
     path.write_bytes(file)
-    return hashlib.sha256(file).hexdigest()
+    sums = path.parent / "SHA256SUMS"
+    lines = digests(sums) | {path.stem: hashlib.sha256(file).hexdigest()}
+    sums.write_text("".join(f"{digest}  {name}.safetensors\n" for name, digest in sorted(lines.items())), encoding="utf-8")
+    return lines[path.stem]
 
 
 def _sorted(file: bytes) -> bytes:
@@ -153,7 +170,7 @@ def main(arguments=None) -> None:
     net = train_source(images, labels, epochs=options.epochs, seed=options.seed, after_epoch=report)
     digest = save_source(net, options.out)
     print(f"wrote {options.out} in {(time.monotonic() - started) / 60:.1f} minutes in all")
-    print(f"If it is to be shipped, set GARDEN_SHA256 in helpers/backbones.py to\n{digest}")
+    print(f"sha256 {digest}, entered in {options.out.parent / 'SHA256SUMS'}")
 
 
 if __name__ == "__main__":

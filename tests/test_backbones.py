@@ -266,8 +266,8 @@ def garden(monkeypatch, tmp_path):
     """Another file in place of the one that comes with the course: its path, and the model in it."""
     path = tmp_path / "garden.safetensors"
     model = garden_file(path)
-    monkeypatch.setattr(backbones, "GARDEN", path)
-    monkeypatch.setattr(backbones, "GARDEN_SHA256", sha256(path))
+    (tmp_path / "SHA256SUMS").write_text(f"{sha256(path)}  {path.name}\n")
+    monkeypatch.setattr(backbones, "SHIPPED", tmp_path)
     return path, model
 
 
@@ -304,3 +304,53 @@ def test_a_garden_file_that_is_not_the_shipped_one_is_refused_and_so_is_none(gar
 def test_the_garden_model_has_no_other_weights():
     with pytest.raises(ValueError, match="unknown weights of 'garden': 'IMAGENET1K_V1'"):
         load_backbone("garden", "IMAGENET1K_V1")
+
+
+def enter(path):
+    """The file's line in SHA256SUMS, alone."""
+    (path.parent / "SHA256SUMS").write_text(f"{sha256(path)}  {path.name}\n")
+
+
+def test_every_file_that_comes_with_the_course_is_a_source_by_its_name(garden):
+    path, _ = garden
+    other = path.with_name("garden-other.safetensors")
+    model = garden_file(other, classes=5)
+    (path.parent / "SHA256SUMS").write_text("".join(f"{sha256(file)}  {file.name}\n" for file in (path, other)))
+    assert backbones.shipped_sources() == ["garden", "garden-other"]
+    backbone = load_backbone("garden-other")
+    assert same(backbone.model, model)
+    assert (backbone.name, backbone.weights, len(backbone.classes)) == ("garden-other",) * 2 + (5,)
+    assert load_backbone("garden-other", weights=None).weights is None
+    with pytest.raises(ValueError, match="unknown weights of 'garden-other': 'garden'"):
+        load_backbone("garden-other", "garden")
+    with pytest.raises(ValueError, match="unknown source model: 'garden-othr'. Did you mean 'garden-other'"):
+        load_backbone("garden-othr")
+
+
+def test_a_shipped_file_without_its_digest_or_with_a_damaged_list_of_them_is_refused(garden):
+    path, _ = garden
+    path.with_name("garden-new.safetensors").write_bytes(path.read_bytes())
+    with pytest.raises(ValueError, match="SHA256SUMS has no line for garden-new.safetensors"):
+        load_backbone("garden-new")
+    path.with_name("SHA256SUMS").write_text("<html>\n")
+    with pytest.raises(ValueError, match="SHA256SUMS is damaged, at '<html>'"):
+        load_backbone("garden")
+
+
+def test_a_source_without_classes_has_a_head_that_says_so(garden):
+    path, _ = garden
+    state = GardenNet(3).state_dict()
+    about = {"arch": "GardenNet", "mean": "[0.5, 0.5, 0.5]", "std": "[0.2, 0.2, 0.2]", "size": "64", "num_classes": "3"}
+    save_file(state, path, about)  # trained to regress, say
+    enter(path)
+    backbone = load_backbone("garden")
+    assert backbone.classes == [] and torch.equal(backbone.model.fc.weight, state["fc.weight"])
+    save_file({name: tensor for name, tensor in state.items() if not name.startswith("fc.")}, path, about)
+    enter(path)
+    backbone = load_backbone("garden")
+    assert backbone.classes == [] and backbone.model.fc.out_features == 3 and not backbone.model.fc.weight.any()
+    assert torch.equal(backbone.model.conv1.weight, state["conv1.weight"])
+    save_file({name: tensor for name, tensor in state.items() if not name.startswith("conv1")}, path, about)
+    enter(path)
+    with pytest.raises(ValueError, match="does not hold a GardenNet: 1 tensors are missing"):
+        load_backbone("garden")

@@ -10,7 +10,7 @@ from fits import fitted, short, small_task, write_source
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from helpers.backbones import GARDEN
+from helpers.backbones import SHIPPED
 from helpers.classifier import load_classifier
 from helpers.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL
 from helpers.saving import read_safetensors
@@ -147,7 +147,7 @@ def test_a_pickle_is_refused_and_not_run(tmp_path):
 
 def test_a_source_model_is_no_classifier_of_this_kind():
     with pytest.raises(ValueError, match="was not written by Classifier.save"):
-        load_classifier(GARDEN)
+        load_classifier(SHIPPED / "garden.safetensors")
 
 
 CHANGES = {

@@ -5,8 +5,8 @@ import hashlib
 import pytest
 import torch
 
-from helpers import class_names, load_backbone, render, source
-from helpers.backbones import GARDEN, GARDEN_SHA256
+from helpers import GardenNet, class_names, load_backbone, render, source
+from helpers.backbones import SHIPPED, digests, shipped_sources
 
 NAMES = ["round", "pointed", "striped", "spotted"]
 
@@ -101,11 +101,42 @@ def test_training_that_diverges_stops_and_says_so(small, monkeypatch, capsys):
         source.train_source(images, labels, epochs=20)
 
 
-def test_shipped_file_is_small_and_the_one_that_was_measured():
-    assert GARDEN.stat().st_size <= 6_000_000
-    if not GARDEN_SHA256:
-        pytest.skip("GARDEN_SHA256 in helpers/backbones.py is still to be set")
-    assert hashlib.sha256(GARDEN.read_bytes()).hexdigest() == GARDEN_SHA256
+@pytest.mark.parametrize("name", shipped_sources())
+def test_shipped_file_is_small_and_the_one_that_was_measured(name):
+    path = SHIPPED / f"{name}.safetensors"
+    assert path.stat().st_size <= 6_000_000
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == digests(SHIPPED / "SHA256SUMS")[name]
+
+
+def test_saving_a_source_enters_its_digest_and_leaves_those_of_the_others(tmp_path):
+    for classes, name in ((2, "garden-b"), (3, "garden-a"), (4, "garden-b")):
+        digest = source.save_source(GardenNet(classes), tmp_path / f"{name}.safetensors", [])
+        assert digests(tmp_path / "SHA256SUMS")[name] == digest
+    lines = (tmp_path / "SHA256SUMS").read_text().splitlines()
+    assert [line.split("  ")[1] for line in lines] == ["garden-a.safetensors", "garden-b.safetensors"]
+    for line in lines:
+        digest, name = line.split("  ")
+        assert digest == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+
+
+def test_half_precision_is_half_as_large_and_loads_in_full_precision(tmp_path):
+    net = GardenNet(3)
+    for half in (False, True):
+        source.save_source(net, tmp_path / f"{half}.safetensors", ["a", "b", "c"], half=half)
+    assert (tmp_path / "True.safetensors").stat().st_size < 0.55 * (tmp_path / "False.safetensors").stat().st_size
+    loaded = load_backbone(tmp_path / "True.safetensors").model.state_dict()
+    for name, tensor in net.state_dict().items():
+        assert loaded[name].dtype == tensor.dtype
+        assert torch.allclose(loaded[name].float(), tensor.float(), atol=1e-3), name
+
+
+def test_what_cannot_be_saved_is_refused(tmp_path):
+    net = GardenNet(3)
+    with pytest.raises(ValueError, match="2 class names for a network with 3 outputs"):
+        source.save_source(net, tmp_path / "x.safetensors", ["a", "b"])
+    net.fc.bias.data[0] = 1e6
+    with pytest.raises(ValueError, match="fc.bias cannot be stored in float16"):
+        source.save_source(net, tmp_path / "x.safetensors", [], half=True)
 
 
 def test_shipped_model_names_held_out_pictures_far_better_than_chance():
