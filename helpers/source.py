@@ -1,4 +1,7 @@
-"""Train the embedded source model, from code alone: `make weights`."""
+"""Train the embedded source models, from code alone: `make weights`.
+
+`python -m helpers.source` trains "garden"; with names, those: `python -m helpers.source garden-small garden-petals`.
+"""
 
 import argparse
 import hashlib
@@ -6,6 +9,7 @@ import json
 import math
 import os
 import time
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -15,7 +19,7 @@ from torch.nn import functional as F
 
 from helpers import garden
 from helpers.augmentation import augment
-from helpers.backbones import digests
+from helpers.backbones import SHIPPED, digests
 from helpers.gardennet import GardenNet
 from helpers.heads import find_head
 from helpers.progress import Progress
@@ -23,30 +27,68 @@ from helpers.progress import Progress
 MEAN, STD, SIZE = (0.42, 0.42, 0.42), (0.27, 0.27, 0.27), 64
 BATCH, PEAK_LR, WEIGHT_DECAY, SMOOTHING = 128, 3e-3, 0.05, 0.1
 _PART = 2080  # pictures rendered by one call of a worker
+REGRESSED = ("sine of the pose", "cosine of the pose", "size")  # what a source learns that learns no classes
 
 
-def render_source(split: str, per_class: int, seed: int = 0, workers: int | None = None):
-    """`per_class` pictures of every source class, on all cores: uint8 (N, 3, 64, 64) and labels int64 (N,)."""
-    classes = len(garden.class_names("source"))
-    labels = torch.arange(classes).repeat(per_class)
-    numbers = torch.arange(per_class).repeat_interleave(classes)
-    jobs = [(split, seed, a, b) for a, b in zip(labels.split(_PART), numbers.split(_PART), strict=True)]
-    progress = Progress(len(labels), f"drawing {len(labels):,} pictures ({split}):")
-    images = torch.empty(len(labels), 3, SIZE, SIZE, dtype=torch.uint8)
+@dataclass(frozen=True)
+class Plan:
+    """What a source is trained on, and how long: `per_class` pictures of every class of these families, `epochs` times.
+
+    regress: the network learns pose and size in place of the classes. half: the file is stored in float16.
+    """
+
+    families: tuple[str, ...]
+    per_class: int
+    epochs: int
+    regress: bool = False
+    half: bool = True
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """The classes of the source world that are in it: int64 (C,)."""
+        names = garden.class_names("source")
+        return torch.tensor([i for i, name in enumerate(names) if name.split("-")[0] in self.families])
+
+
+WORLD = ("rosette", "solid", "creature", "material")
+PLANS = {  # the small ones: the same budget, 24,000 pictures (to the nearest whole class) and 187 steps in each of 8 epochs
+    "garden": Plan(WORLD, 160, 12, half=False),
+    "garden-small": Plan(WORLD, 30, 8),
+    "garden-petals": Plan(("rosette",), 109, 8),
+    "garden-textures": Plan(("material",), 171, 8),
+    "garden-regression": Plan(WORLD, 30, 8, regress=True),
+}
+
+
+def render_source(split: str, per_class: int, seed: int = 0, workers: int | None = None, *, classes=None, targets=False):
+    """`per_class` pictures of every source class, on all cores: uint8 (N, 3, 64, 64) and labels int64 (N,).
+
+    classes: only these labels of the source world, int64 (C,); they are then numbered from 0. targets: in place of the
+    labels, what a source learns that learns no classes, float (N, 3), see REGRESSED.
+    """
+    classes = torch.arange(len(garden.class_names("source"))) if classes is None else classes
+    rows = torch.arange(len(classes)).repeat(per_class)
+    numbers = torch.arange(per_class).repeat_interleave(len(classes))
+    jobs = [(split, seed, a, b) for a, b in zip(classes[rows].split(_PART), numbers.split(_PART), strict=True)]
+    progress = Progress(len(rows), f"drawing {len(rows):,} pictures ({split}):")
+    images, truth = torch.empty(len(rows), 3, SIZE, SIZE, dtype=torch.uint8), torch.empty(len(rows), len(REGRESSED))
     done = 0
     with get_context("spawn").Pool(workers or os.cpu_count()) as pool:
-        for part in pool.imap(_render, jobs):
+        for part, values in pool.imap(_render, jobs):
             images[done : done + len(part)] = torch.from_numpy(part)
+            truth[done : done + len(part)] = torch.from_numpy(values)
             done += len(part)
             progress.step(len(part))
-    progress.done(f"drew {len(labels):,} pictures ({split}) in {time.monotonic() - progress.started:.0f} s")
-    return images, labels
+    progress.done(f"drew {len(rows):,} pictures ({split}) in {time.monotonic() - progress.started:.0f} s")
+    return images, truth if targets else rows
 
 
 def _render(job):
     split, seed, labels, numbers = job
     torch.set_num_threads(1)
-    return garden.render("source", labels, numbers, split=split, seed=seed, size=SIZE)[0].numpy()
+    images, truth = garden.render("source", labels, numbers, split=split, seed=seed, size=SIZE)
+    pose = torch.deg2rad(truth["pose"])
+    return images.numpy(), torch.stack([pose.sin(), pose.cos(), truth["size"]], dim=1).numpy()
 
 
 def train_source(
@@ -54,12 +96,18 @@ def train_source(
 ) -> GardenNet:
     """Train a GardenNet on pictures uint8 (N, 3, 64, 64); the same for the same seed on the same machine.
 
+    labels: int64 (N,), classes; or float (N, 3), what to regress (see REGRESSED): the loss is then the mean squared
+    error, each output's as a share of its variance, and the pictures are not cropped, which would change the size.
     AdamW with one cycle of the learning rate, label smoothing, random crops, flips and colours, one picture in six
     greyed, one batch in five blurred. bfloat16 where the processor or the GPU computes in it.
     """
     torch.manual_seed(seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    net = GardenNet(int(labels.max()) + 1).to(device, memory_format=torch.channels_last)
+    regress = labels.is_floating_point()
+    outputs = labels.shape[1] if regress else int(labels.max()) + 1
+    net = GardenNet(outputs).to(device, memory_format=torch.channels_last)
+    if regress:
+        spread, net.fc.bias.data = labels.var(0).to(device), labels.mean(0).to(device)
     steps = epochs * (len(images) // BATCH)
     decayed = [p for p in net.parameters() if p.ndim > 1]
     spared = [p for p in net.parameters() if p.ndim <= 1]
@@ -72,10 +120,15 @@ def train_source(
     for epoch in range(epochs):
         net.train()
         for rows in torch.randperm(len(images))[: len(images) // BATCH * BATCH].split(BATCH):
-            x, y = _views(images[rows].to(device)), labels[rows].to(device)
+            x, y = images[rows].to(device), labels[rows].to(device)
+            x, y = _mirrored(x, y) if regress else (x, y)
+            x = _views(x, **({"scale": (1.0, 1.0), "flip": 0.0} if regress else {}))
             with torch.autocast(device.type, torch.bfloat16, enabled=_has_bfloat16(device)):
                 logits = net(x.contiguous(memory_format=torch.channels_last))
-            loss = F.cross_entropy(logits.float(), y, label_smoothing=SMOOTHING)
+            if regress:
+                loss = ((logits.float() - y) ** 2 / spread).mean()
+            else:
+                loss = F.cross_entropy(logits.float(), y, label_smoothing=SMOOTHING)
             if not math.isfinite(loss.item()):
                 raise ValueError(f"training diverged in epoch {epoch}: lower PEAK_LR ({PEAK_LR})")
             optimizer.zero_grad()
@@ -91,8 +144,16 @@ def train_source(
     return net.cpu().eval()
 
 
-def _views(images):
-    x = augment(images.float() / 255, scale=(0.35, 1.0), jitter=0.3)
+def _mirrored(images, targets):
+    """Half of the pictures with left and right swapped: the sine of their pose changes sign."""
+    flip = (torch.rand(len(images)) < 0.5).to(images.device)
+    swapped = targets * torch.tensor([-1.0, 1.0, 1.0], device=images.device)
+    images = torch.where(flip[:, None, None, None], images.flip(3), images)
+    return images, torch.where(flip[:, None], swapped, targets)
+
+
+def _views(images, scale=(0.35, 1.0), flip=0.5):
+    x = augment(images.float() / 255, scale=scale, flip=flip, jitter=0.3)
     grey = (torch.rand(len(x), 1, 1, 1) < 1 / 6).to(x.device)
     x = torch.where(grey, x.mean(1, keepdim=True), x)
     if torch.rand(()) < 0.2:
@@ -106,12 +167,12 @@ def _has_bfloat16(device) -> bool:
 
 @torch.no_grad()
 def accuracy(net, images, labels) -> float:
-    """Share of pictures uint8 (N, 3, 64, 64) named rightly."""
+    """Share of pictures uint8 (N, 3, 64, 64) named rightly; of targets (N, 3), the share of their variance explained."""
     net.eval()
-    right = 0
-    for x, y in zip(images.split(500), labels.split(500), strict=True):
-        right += (net((x.float() / 255 - MEAN[0]) / STD[0]).argmax(1) == y).sum().item()
-    return right / len(labels)
+    answers = torch.cat([net((x.float() / 255 - MEAN[0]) / STD[0]) for x in images.split(500)])
+    if labels.is_floating_point():
+        return (1 - ((answers - labels) ** 2).mean(0) / labels.var(0, correction=0)).mean().item()
+    return (answers.argmax(1) == labels).float().mean().item()
 
 
 def save_source(net, path: Path, classes=None, *, half=False, about=None) -> str:
@@ -150,27 +211,43 @@ def _sorted(file: bytes) -> bytes:
     return len(header).to_bytes(8, "little") + header + file[end:]
 
 
-def main(arguments=None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m helpers.source", description=__doc__)
-    parser.add_argument(
-        "--per-class", type=int, default=160, help="pictures of each source class (%(default)s)"
-    )
-    parser.add_argument("--epochs", type=int, default=12, help="times through the pictures (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "data/garden.safetensors")
-    options = parser.parse_args(arguments)
+def make(name: str, plan: Plan, seed: int, out: Path) -> None:
+    """Train one source and write it."""
     started = time.monotonic()
-    images, labels = render_source("train", options.per_class, options.seed)
-    held_out = render_source("val", 4, options.seed)
+    images, labels = render_source("train", plan.per_class, seed, classes=plan.labels, targets=plan.regress)
+    held_out = render_source("val", 4, seed, classes=plan.labels, targets=plan.regress)
+    what = "of the variance of" if plan.regress else "of"
 
     def report(epoch, net):
-        print(f"epoch {epoch + 1} of {options.epochs}: {accuracy(net, *held_out):.1%} of {len(held_out[1]):,} held-out pictures",
-              flush=True)  # fmt: skip
+        share = accuracy(net, *held_out)
+        print(f"epoch {epoch + 1} of {plan.epochs}: {share:.1%} {what} {len(held_out[1]):,} held-out pictures", flush=True)
 
-    net = train_source(images, labels, epochs=options.epochs, seed=options.seed, after_epoch=report)
-    digest = save_source(net, options.out)
-    print(f"wrote {options.out} in {(time.monotonic() - started) / 60:.1f} minutes in all")
-    print(f"sha256 {digest}, entered in {options.out.parent / 'SHA256SUMS'}")
+    net = train_source(images, labels, epochs=plan.epochs, seed=seed, after_epoch=report)
+    names = garden.class_names("source")
+    classes = [] if plan.regress else [names[label] for label in plan.labels]
+    about = {"outputs": json.dumps(REGRESSED)} if plan.regress else {}
+    digest = save_source(net, out, classes, half=plan.half, about=about)
+    print(f"wrote {out} in {(time.monotonic() - started) / 60:.1f} minutes in all")
+    print(f"sha256 {digest}, entered in {out.parent / 'SHA256SUMS'}")
+
+
+def main(arguments=None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m helpers.source", description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help=f"which of {', '.join(PLANS)}, or all; default: garden")
+    parser.add_argument("--per-class", type=int, help="pictures of each source class; default: as in the plan")
+    parser.add_argument("--epochs", type=int, help="times through the pictures; default: as in the plan")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="the file; default: where load_backbone looks for it")
+    options = parser.parse_args(arguments)
+    names = [*PLANS] if options.names == ["all"] else options.names or ["garden"]
+    if unknown := [name for name in names if name not in PLANS]:
+        parser.error(f"there is no source {unknown[0]!r}; choose from {', '.join(PLANS)}, or all")
+    if options.out and len(names) > 1:
+        parser.error("--out is for one source")
+    for name in names:
+        plan = replace(PLANS[name], per_class=options.per_class or PLANS[name].per_class,
+                       epochs=options.epochs or PLANS[name].epochs)  # fmt: skip
+        make(name, plan, options.seed, options.out or SHIPPED / f"{name}.safetensors")
 
 
 if __name__ == "__main__":
