@@ -58,7 +58,8 @@ _HOME = {
     "charts": ["plot_lines", "plot_map", "plot_differences"],
     "budget": ["choose_budget", "Budget"],
     "guesses": ["beside"],
-    "quiz": ["quiz"],
+    "asking": ["quiz"],
+    "live": ["show_widget"],
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted(_MODULE)
