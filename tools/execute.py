@@ -2,7 +2,8 @@
 
     python tools/execute.py solutions/lab1_flowers.ipynb [...]
 
-Stops at the first cell that fails and then leaves that notebook as it was.
+Of a widget (quiz, slider) what is stored is its fallback, such as folded text or a picture: without a kernel the widget
+itself would show as an error. Stops at the first cell that fails and then leaves that notebook as it was.
 """
 
 import sys
@@ -12,6 +13,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+VIEW = "application/vnd.jupyter.widget-view+json"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -32,8 +34,19 @@ def execute(path):
         resources={"metadata": {"path": str(Path(path).parent)}},
     )
     client.execute()
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            for output in cell.outputs:
+                drop_widget(output, cell.id)
     notebook.metadata.language_info = nbformat.from_dict({"name": "python"})  # without this Python's version
     return notebook
+
+
+def drop_widget(output, cell_id):
+    """Leave of a widget's output its fallback alone; stops where there is none."""
+    data = output.get("data", {})
+    if data.pop(VIEW, None) is not None and not data.keys() - {"text/plain"}:
+        sys.exit(f"cell {cell_id} shows a widget without a fallback: show it by helpers.show_widget")
 
 
 def main(paths):
