@@ -11,16 +11,18 @@ from helpers.questions import LETTERS, Feedback, Question, find
 STYLE = """<style>
 .course-quiz label, .course-quiz .widget-label-basic, .course-quiz .widget-label-basic span {
   height: auto !important; max-width: 100%; white-space: normal !important; line-height: 1.4; overflow: visible }
-.course-quiz .widget-radio-box label, .course-quiz .widget-checkbox label { margin: 3px 0 }
-.course-quiz input[type=radio], .course-quiz input[type=checkbox] { flex: none }
+.course-quiz .widget-radio-box label { display: flex; align-items: flex-start; margin: 4px 0 }
+.course-quiz .widget-checkbox label { display: flex; align-items: flex-start; margin: 2px 0 }
+.course-quiz input[type=radio], .course-quiz input[type=checkbox] { flex: none; order: -1; margin: 3px 8px 0 0 !important }
 .course-quiz .widget-radio, .course-quiz .widget-radio-box, .course-quiz .widget-checkbox, .course-quiz .widget-html {
   width: 100% !important; max-width: 60em; height: auto !important; max-height: none !important }
+.course-quiz .course-step { text-align: left; white-space: normal; line-height: 1.4; padding: 4px 8px; margin: 2px 0 }
 .course-quiz .widget-html-content { line-height: 1.4 !important; white-space: normal }
 </style>"""
 HOW = {
     "choice": "One answer is right.",
     "several": "Tick all that are right.",
-    "order": "Put the steps in order.",
+    "order": "Press the steps in order; press one again to take it back.",
     "number": "Write a number.",
 }
 
@@ -86,15 +88,33 @@ def _fields(question, widgets, wide):
         ]
         return boxes, lambda: [place for place, box in enumerate(boxes) if box.value]
     if question.kind == "order":
-        options = [("choose", None), *((text, place) for place, text in enumerate(texts))]
-        steps = [
-            widgets.Dropdown(options=options, value=None, description=f"Step {number}", layout=wide())
-            for number in range(1, len(texts) + 1)
-        ]
-        return steps, lambda: [step.value for step in steps if step.value is not None]
-    field = widgets.Text(description="Number", placeholder=question.unit or "in figures")
+        return _steps(texts, widgets, wide)
+    field = widgets.Text(description="Number", placeholder="in figures")
     after = widgets.HTML(mark_up(question.unit))
     return [widgets.HBox([field, after])], lambda: field.value.strip() or None
+
+
+def _steps(texts, widgets, wide):
+    """A button a step, pressed in order; pressed again, a step leaves the order. (JupyterLab takes arrow keys and
+    letters away from a Dropdown: they would move, or delete, cells.)"""
+    order, buttons = [], [widgets.Button(layout=wide(height="auto")) for _ in texts]
+
+    def label():
+        for place, (button, text) in enumerate(zip(buttons, texts, strict=True)):
+            button.description = f"[{order.index(place) + 1 if place in order else '  '}] {text}"
+
+    def on_press(place, _):
+        if place in order:
+            order.remove(place)
+        else:
+            order.append(place)
+        label()
+
+    for place, button in enumerate(buttons):
+        button.add_class("course-step")
+        button.on_click(partial(on_press, place))
+    label()
+    return buttons, lambda: list(order)
 
 
 def _announce(content: str) -> str:
@@ -114,7 +134,7 @@ def feedback_html(feedback: Feedback) -> str:
 
 def to_html(question: Question) -> str:
     """The question as HTML without scripts: each choice unfolds what is to be said about it."""
-    parts = [f"<p><b>Quiz.</b> {mark_up(question.text)} <i>{HOW[question.kind]}</i></p>"]
+    parts = [f"<p><b>Quiz.</b> {mark_up(question.text)} <i>{_how(question)}</i></p>"]
     if question.kind == "order":
         parts += ["<ul>", *(f"<li>{mark_up(choice.text)}</li>" for choice in question.shown), "</ul>"]
         steps = "".join(f"<li>{mark_up(choice.text)}</li>" for choice in question.choices)
@@ -134,12 +154,17 @@ def to_html(question: Question) -> str:
 
 def to_text(question: Question, name: str) -> str:
     """The question as plain text, and how to answer it."""
-    lines = [plain(question.text) + " " + HOW[question.kind]]
+    lines = [plain(question.text) + " " + _how(question)]
     if question.kind != "number":
         lines += [f"  {letter}. {plain(choice.text)}" for letter, choice in zip(LETTERS, question.shown, strict=False)]
     example = {"choice": '"B"', "several": '"AC"', "number": "5", "order": f'"{LETTERS[: len(question.choices)][::-1]}"'}
     lines += [f"Hint: {plain(question.hint)}", f'Answer with quiz("{name}", {example[question.kind]}), for example.']
     return "\n".join(lines)
+
+
+def _how(question: Question) -> str:
+    """What to do where there is nothing to press."""
+    return "Put them in order." if question.kind == "order" else HOW[question.kind]
 
 
 def _details(summary: str, content: str) -> str:
