@@ -33,6 +33,8 @@ _HOME = {
     "decoding": ["read_image", "open_image"],
     "tasks": ["open_task", "Task", "Split"],
     "augmentation": ["augment"],
+    "pretext": ["rotate", "nt_xent", "views", "train_rotation", "train_simclr"],
+    "source": ["save_source"],
     "recipes": [
         "Recipe",
         "SCRATCH",

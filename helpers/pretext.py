@@ -1,0 +1,228 @@
+"""Self-supervised sources: the labels are made from the pictures themselves. Part of `make weights`.
+
+`python -m helpers.pretext` trains "garden-simclr", on the pictures of "garden" without their labels and with as many
+passes of pictures through the network; `python -m helpers.pretext garden-simclr-small` the twin of "garden-small".
+
+Rotation prediction (Gidaris et al., 2018): which way was this picture turned? SimCLR (Chen et al., 2020): which two
+views come from the same picture? Either way a GardenNet learns, and its last layers are thrown away.
+"""
+
+import argparse
+import math
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from helpers import source
+from helpers.augmentation import augment
+from helpers.gardennet import GardenNet
+from helpers.progress import Progress
+
+PLANS = {  # pictures of each source class, epochs (each with two views of every picture), whether stored in float16
+    "garden-simclr": (160, 6, False),
+    "garden-simclr-small": (30, 4, True),
+}
+TURNS = ["0 degrees", "90 degrees", "180 degrees", "270 degrees"]
+BATCH, PEAK_LR, TEMPERATURE = 128, 3e-3, 0.1  # pictures a step: SimCLR makes two views of each
+SCALE, JITTER, HUE, GREY, BLUR, LIGHT = (0.3, 1.0), 0.5, 0.05, 0.2, 0.3, 0.15  # how unlike the views of one picture may be
+
+
+def rotate(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Every picture turned by 0, 90, 180 and 270 degrees, and by how much: (4N, C, S, S) and int64 (4N,), 0 to 3.
+
+    images: (N, C, S, S), square. First come all pictures as they are, then all turned by 90 degrees, and so on.
+    Raises ValueError if they are not square. Source: Gidaris et al., Unsupervised representation learning by
+    predicting image rotations, 2018.
+    """
+    if images.ndim != 4 or images.shape[2] != images.shape[3]:
+        raise ValueError(f"images must be square, (N, C, S, S), to be turned by 90 degrees; got {tuple(images.shape)}")
+    turned = torch.cat([images.rot90(turns, dims=(2, 3)) for turns in range(4)])
+    return turned, torch.arange(4, device=images.device).repeat_interleave(len(images))
+
+
+def nt_xent(a: torch.Tensor, b: torch.Tensor, temperature: float = TEMPERATURE) -> torch.Tensor:
+    """The loss of SimCLR: each view should point the way its partner points, and no other of the batch.
+
+    a, b: (N, D), what the network makes of the first and of the second view of N pictures; N at least 2.
+    temperature: above 0; the smaller, the more the loss looks at the most similar wrong views alone.
+    Raises ValueError for anything else. Source: Chen et al., A simple framework for contrastive learning of visual
+    representations, 2020: the normalised temperature-scaled cross-entropy.
+    """
+    if a.ndim != 2 or a.shape != b.shape or len(a) < 2:
+        raise ValueError(f"nt_xent needs two tensors (N, D) with N > 1, got {tuple(a.shape)} and {tuple(b.shape)}")
+    if not temperature > 0:
+        raise ValueError(f"temperature={temperature!r} must be above 0")
+    z = F.normalize(torch.cat([a, b]), dim=1)
+    similarity = z @ z.T / temperature
+    itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
+    partner = torch.arange(len(z), device=z.device).roll(len(a))  # of view i: i + N, of view i + N: i
+    return F.cross_entropy(similarity.masked_fill(itself, -math.inf), partner)
+
+
+def views(images: torch.Tensor) -> torch.Tensor:
+    """A random view of each picture: uint8 (N, 3, S, S) -> float (N, 3, S, S), in 0..1.
+
+    A crop of 25 to 100 % of the area, a flip, strong changes of colour and hue, grey now and then, blurred now and
+    then. Colours must change much: or else a network can tell from the colours alone which views belong together.
+    """
+    x = augment(images.float() / 255, scale=SCALE, jitter=JITTER)
+    hue, grey, blur = torch.rand(3, len(x)).to(x.device)
+    x = _recolour(x, (2 * hue - 1) * HUE, grey < GREY)
+    soft = (blur < BLUR).nonzero()[:, 0]
+    x[soft] = F.avg_pool2d(F.pad(x[soft], (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    light = LIGHT * torch.randn(len(x), 3, 4, 4).to(x.device)
+    return x.add_(F.interpolate(light, x.shape[2:], mode="bilinear")).clamp_(0, 1)
+
+
+def _recolour(x, turns, grey):
+    """Turn the colours of each image about the axis of the greys, by a share (N,) of a full turn; or grey (N,) bool."""
+    angle = 2 * math.pi * turns[:, None, None]
+    across = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]], device=x.device) / math.sqrt(3)
+    matrix = angle.cos() * torch.eye(3, device=x.device) + (1 - angle.cos()) / 3 + angle.sin() * across
+    matrix[grey] = 1 / 3
+    return (matrix @ x.flatten(2)).view_as(x).clamp_(0, 1)
+
+
+class SimCLR(nn.Module):
+    """A network, and in place of its head a small one that projects its features to where views are compared."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = GardenNet(1)
+        width = self.net.fc.in_features
+        self.net.fc = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 128))
+
+    def forward(self, images):
+        """The loss on pictures uint8 (N, 3, S, S)."""
+        a, b = _run(self.net, torch.cat([views(images), views(images)])).chunk(2)
+        return nt_xent(a, b)
+
+    def trained(self) -> GardenNet:
+        self.net.fc = nn.Linear(self.net.fc[0].in_features, 1)  # says nothing: there were no classes
+        return self.net
+
+
+class Rotation(nn.Module):
+    """A network with one output for each of the four ways in which a picture can be turned."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = GardenNet(len(TURNS))
+
+    def forward(self, images):
+        """The loss on pictures uint8 (N, 3, S, S), each seen in one of its four turns."""
+        turned, labels = rotate(augment(images.float() / 255))
+        one = torch.randint(4, (len(images),)).to(images.device) * len(images)
+        one = one + torch.arange(len(images), device=images.device)
+        return F.cross_entropy(_run(self.net, turned[one]), labels[one])
+
+    def trained(self) -> GardenNet:
+        return self.net
+
+
+def train_simclr(images, *, epochs: int, seed: int = 0, after_epoch=lambda epoch, net: None) -> GardenNet:
+    """Train a GardenNet on pictures uint8 (N, 3, 64, 64) without labels, by SimCLR; its head says nothing.
+
+    Each epoch passes two views of every picture through the network. Everything else, and what is raised, is as in
+    `train_rotation`.
+    """
+    return _train(SimCLR, images, epochs, seed, after_epoch)
+
+
+def train_rotation(images, *, epochs: int, seed: int = 0, after_epoch=lambda epoch, net: None) -> GardenNet:
+    """Train a GardenNet on pictures uint8 (N, 3, 64, 64) without labels, to tell how they are turned (4 outputs).
+
+    Each epoch passes every picture through the network once, turned at random. AdamW with one cycle of the learning
+    rate; bfloat16 where the processor or the GPU computes in it. The same for the same seed on the same machine;
+    torch's own random numbers are left as they were. after_epoch: called with the number of the epoch and the network.
+    Raises ValueError if there are too few pictures for a batch, or if the training diverges.
+    """
+    return _train(Rotation, images, epochs, seed, after_epoch)
+
+
+def _train(Pretext, images, epochs, seed, after_epoch) -> GardenNet:
+    batch = min(BATCH, len(images))
+    if batch < 2 or images.dtype != torch.uint8:
+        raise ValueError(f"images must be uint8 (N, 3, S, S), two or more, got {images.dtype} {tuple(images.shape)}")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    steps = epochs * (len(images) // batch)
+    progress = Progress(steps, f"training by {Pretext.__name__}: step")
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        pretext = Pretext().to(device, memory_format=torch.channels_last)
+        optimizer, schedule = _optimizer(pretext, steps)
+        for epoch in range(epochs):
+            pretext.train()
+            losses = []
+            for rows in torch.randperm(len(images))[: len(images) // batch * batch].split(batch):
+                loss = pretext(images[rows].to(device))
+                losses.append(loss.item())
+                if not math.isfinite(losses[-1]):
+                    raise ValueError(f"training diverged in epoch {epoch}: lower PEAK_LR ({PEAK_LR})")
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+                progress.step(text=f"loss {losses[-1]:.2f}")
+            pretext.loss = sum(losses) / len(losses)
+            with torch.random.fork_rng(devices=[]):  # whoever looks on changes nothing
+                after_epoch(epoch, pretext)
+        net = pretext.trained()
+    seconds = time.monotonic() - progress.started
+    progress.done(f"{Pretext.__name__}: {steps:,} steps of {batch} pictures in {seconds:.0f} s, last loss {losses[-1]:.2f}")
+    return net.cpu().eval()
+
+
+def _optimizer(module, steps):
+    decayed = [p for p in module.parameters() if p.ndim > 1]
+    spared = [p for p in module.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": source.WEIGHT_DECAY}, {"params": spared, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=PEAK_LR)
+    return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_LR, total_steps=steps + 1, pct_start=0.15)
+
+
+def _run(net, pixels):
+    """What the network makes of pixels in 0..1, computed in bfloat16 where that is fast; float32."""
+    x = ((pixels - source.MEAN[0]) / source.STD[0]).contiguous(memory_format=torch.channels_last)
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=source._has_bfloat16(x.device)):
+        return net(x).float()
+
+
+def make(name: str, per_class: int, epochs: int, half: bool, seed: int, out: Path) -> None:
+    """Train one self-supervised source and write it."""
+    started = time.monotonic()
+    images, _ = source.render_source("train", per_class, seed)  # the labels are not looked at
+
+    def report(epoch, pretext):
+        print(f"epoch {epoch + 1} of {epochs}: mean loss {pretext.loss:.3f}", flush=True)
+
+    net = train_simclr(images, epochs=epochs, seed=seed, after_epoch=report)
+    digest = source.save_source(net, out, [], half=half)
+    print(f"wrote {out} in {(time.monotonic() - started) / 60:.1f} minutes in all")
+    print(f"sha256 {digest}, entered in {out.parent / 'SHA256SUMS'}")
+
+
+def main(arguments=None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m helpers.pretext", description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help=f"which of {', '.join(PLANS)}, or all; default: garden-simclr")
+    parser.add_argument("--per-class", type=int, help="pictures of each source class; default: as in the plan")
+    parser.add_argument("--epochs", type=int, help="times through the pictures; default: as in the plan")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="the file; default: where load_backbone looks for it")
+    options = parser.parse_args(arguments)
+    names = [*PLANS] if options.names == ["all"] else options.names or ["garden-simclr"]
+    if unknown := [name for name in names if name not in PLANS]:
+        parser.error(f"there is no source {unknown[0]!r}; choose from {', '.join(PLANS)}, or all")
+    if options.out and len(names) > 1:
+        parser.error("--out is for one source")
+    for name in names:
+        per_class, epochs, half = PLANS[name]
+        out = options.out or source.SHIPPED / f"{name}.safetensors"
+        make(name, options.per_class or per_class, options.epochs or epochs, half, options.seed, out)
+
+
+if __name__ == "__main__":
+    main()

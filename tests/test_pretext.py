@@ -1,0 +1,138 @@
+"""Self-supervised sources: labels that come from the pictures, the loss of SimCLR, and networks trained without labels."""
+
+import pytest
+import torch
+from pytorch_metric_learning.losses import NTXentLoss
+
+from helpers import garden, pretext, source
+from helpers.backbones import load_backbone
+
+PICTURES = garden.render("source", torch.arange(8) * 100, torch.zeros(8, dtype=torch.long))[0]
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.2, 1.0])
+def test_nt_xent_and_its_gradient_are_those_of_pytorch_metric_learning(temperature):
+    torch.manual_seed(0)
+    z = torch.randn(20, 7, dtype=torch.float64, requires_grad=True)
+    ours = pretext.nt_xent(*z.chunk(2), temperature)
+    theirs = NTXentLoss(temperature)(z, torch.arange(10).repeat(2))
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-9)
+    gradients = [torch.autograd.grad(loss, z)[0] for loss in (ours, theirs)]
+    assert torch.allclose(*gradients, atol=1e-12)
+
+
+def test_nt_xent_of_views_that_say_nothing_is_the_loss_of_a_guess():
+    same = torch.ones(10, 4)
+    assert pretext.nt_xent(same, same).item() == pytest.approx(torch.log(torch.tensor(19.0)).item())
+
+
+def test_nt_xent_is_small_when_partners_agree_and_all_others_differ():
+    own = torch.eye(6)
+    assert pretext.nt_xent(own, 3 * own, 0.1) < 0.001 < 5 < pretext.nt_xent(own, own.roll(1, 0), 0.1)
+
+
+@pytest.mark.parametrize(
+    "a, b, temperature, why",
+    [
+        (torch.rand(4, 3), torch.rand(5, 3), 0.2, "two tensors"),
+        (torch.rand(1, 3), torch.rand(1, 3), 0.2, "N > 1"),
+        (torch.rand(4), torch.rand(4), 0.2, "two tensors"),
+        (torch.rand(4, 3), torch.rand(4, 3), 0.0, "temperature=0.0 must be above 0"),
+        (torch.rand(4, 3), torch.rand(4, 3), float("nan"), "temperature=nan must be above 0"),
+    ],
+)
+def test_nt_xent_refuses_what_it_cannot_compare(a, b, temperature, why):
+    with pytest.raises(ValueError, match=why):
+        pretext.nt_xent(a, b, temperature)
+
+
+def test_rotate_turns_every_picture_four_times_and_says_how_far():
+    turned, labels = pretext.rotate(PICTURES)
+    assert turned.shape == (32, 3, 64, 64) and labels.tolist() == [0] * 8 + [1] * 8 + [2] * 8 + [3] * 8
+    assert torch.equal(turned[:8], PICTURES)
+    assert torch.equal(turned[16], PICTURES[0].flip(1, 2))  # half a turn
+    assert torch.equal(turned[8].rot90(-1, (1, 2)), PICTURES[0]) and torch.equal(turned[24].rot90(1, (1, 2)), PICTURES[0])
+
+
+def test_rotate_refuses_pictures_that_are_not_square():
+    with pytest.raises(ValueError, match="square"):
+        pretext.rotate(torch.zeros(2, 3, 64, 32))
+
+
+def test_views_are_pictures_and_two_of_the_same_picture_differ():
+    torch.manual_seed(0)
+    one, two = pretext.views(PICTURES), pretext.views(PICTURES)
+    assert one.shape == PICTURES.shape and one.dtype == torch.float32
+    assert one.min() >= 0 and one.max() <= 1
+    assert ((one - two).abs().mean((1, 2, 3)) > 0.02).all()
+
+
+def test_as_many_views_are_grey_as_the_setting_says(monkeypatch):
+    monkeypatch.setattr(pretext, "GREY", 1.0)
+    monkeypatch.setattr(pretext, "LIGHT", 0.0)
+    x = pretext.views(PICTURES)
+    assert torch.allclose(x[:, 0], x[:, 1], atol=1e-5) and torch.allclose(x[:, 0], x[:, 2], atol=1e-5)
+    monkeypatch.setattr(pretext, "GREY", 0.0)
+    assert (pretext.views(PICTURES).std(1).amax((1, 2)) > 0.02).all()
+
+
+def test_a_turn_of_the_hue_by_a_third_moves_each_channel_to_the_next():
+    x = torch.rand(2, 3, 4, 4)
+    third = pretext._recolour(x, torch.tensor([1 / 3, 0.0]), torch.tensor([False, False]))
+    assert torch.allclose(third[0], x[0].roll(1, 0), atol=1e-5)
+    assert torch.allclose(third[1], x[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("train", [pretext.train_simclr, pretext.train_rotation])
+def test_training_is_the_same_for_the_same_seed_and_leaves_the_random_numbers_alone(train, capsys):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    nets = [train(PICTURES, epochs=2, seed=seed) for seed in (1, 1, 2)]
+    assert torch.equal(torch.rand(3), expected)
+    states = [net.state_dict() for net in nets]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert not torch.equal(states[0]["conv1.weight"], states[2]["conv1.weight"])
+    assert not nets[0].training
+
+
+@pytest.mark.parametrize("train, guess", [(pretext.train_simclr, 2.7), (pretext.train_rotation, 1.39)])
+def test_the_loss_falls_below_that_of_a_guess(train, guess, capsys):
+    """Eight pictures: a guess among fifteen other views costs log 15, among four turns log 4."""
+    losses = []
+    train(PICTURES, epochs=60, after_epoch=lambda epoch, task: losses.append(task.loss))
+    assert len(losses) == 60 and sum(losses[-9:]) / 9 < 0.85 * guess
+
+
+def test_looking_on_after_each_epoch_does_not_change_the_training(capsys):
+    alone = pretext.train_simclr(PICTURES, epochs=2)
+    watched = pretext.train_simclr(PICTURES, epochs=2, after_epoch=lambda epoch, task: torch.rand(3))
+    assert torch.equal(alone.layer4[0].conv2.weight, watched.layer4[0].conv2.weight)
+
+
+def test_training_that_diverges_stops_and_says_so(monkeypatch, capsys):
+    monkeypatch.setattr(pretext, "PEAK_LR", 1e30)
+    with pytest.raises(ValueError, match="diverged in epoch .*lower PEAK_LR"):
+        pretext.train_simclr(PICTURES, epochs=20)
+
+
+@pytest.mark.parametrize("images", [PICTURES[:1], PICTURES.float()])
+def test_training_refuses_pictures_that_it_cannot_use(images):
+    with pytest.raises(ValueError, match="images must be uint8"):
+        pretext.train_simclr(images, epochs=1)
+
+
+def test_what_main_writes_is_loaded_as_a_backbone_without_classes(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(source, "render_source", lambda split, per_class, seed: (PICTURES, None))
+    pretext.main(["garden-simclr-small", "--epochs", "1", "--out", str(tmp_path / "garden-x.safetensors")])
+    backbone = load_backbone(tmp_path / "garden-x.safetensors")
+    assert backbone.classes == [] and backbone.size == 64 and backbone.mean == source.MEAN
+    net = pretext.train_simclr(PICTURES, epochs=1)
+    assert torch.equal(backbone.model.conv1.weight, net.conv1.weight.half().float())
+    assert "epoch 1 of 1: mean loss" in capsys.readouterr().out
+
+
+def test_main_refuses_a_source_that_it_does_not_know(capsys):
+    with pytest.raises(SystemExit):
+        pretext.main(["garden-simclear"])
+    assert "there is no source 'garden-simclear'" in capsys.readouterr().err
