@@ -58,7 +58,8 @@ def plot_map(study: Study, x: str, y: str, panel: str | None = None, differences
     """
     panels = list(study.runs[panel].unique()) if panel else [None]
     columns, rows = list(study.runs[x].unique()), [v for v in study.runs[y].unique() if v != differences_to]
-    figure, (axes,) = _axes(1, len(panels), (1.9 + (0.4 + 1.05 * len(columns)) * len(panels), 1.3 + 0.62 * len(rows)), sharey=True)
+    size = (1.9 + (0.4 + 1.05 * len(columns)) * len(panels), 1.3 + 0.62 * len(rows))
+    figure, (axes,) = _axes(1, len(panels), size, sharey=True)
     for axis, value in zip(axes, panels, strict=True):
         part = study.select(**{panel: value}) if panel else study
         table = part.paired(y, differences_to, by=[x]) if differences_to is not None else part.table([x, y])

@@ -5,6 +5,7 @@ photographs   the same on real photographs, 20 a class, where the environment va
               of class folders
 probe         there, with ImageNet weights from torchvision's cache
 budget        how many steps training from scratch needs, judged by the validation images
+and the studies of the lectures, by the names of the modules in helpers/studies
 """
 
 import argparse
@@ -20,6 +21,7 @@ import pandas
 from helpers.progress import Progress
 from helpers.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, SCRATCH
 from helpers.results import Comparison, compare, load_comparison, provenance
+from helpers.studies import studies
 from helpers.tasks import open_task
 from helpers.training import fit
 
@@ -138,7 +140,7 @@ def stamp(path: Path, texts: dict[str, str]) -> None:
     for name, text in texts.items():
         if path.suffix == ".ipynb":
             text = json.dumps(text, ensure_ascii=False)[1:-1]
-        marks = re.compile(rf"(<!-- {name} -->).*?(<!-- /{name} -->)", re.DOTALL)
+        marks = re.compile(rf"(<!-- {re.escape(name)} -->).*?(<!-- /{re.escape(name)} -->)", re.DOTALL)
         content = marks.sub(lambda found, text=text: found[1] + text + found[2], content)
     path.write_text(content, encoding="utf-8")
 
@@ -152,10 +154,11 @@ def stamps() -> dict[str, str]:
         "headline": sentence(load_comparison(DATA / "flowers-5.json")),
         "results": "\n\n" + results_table() + "\n\n",
         "budget": "\n\n" + "\n".join([header, "|---" * (len(budgets.columns) + 1) + "|", *rows]) + "\n\n",
-    }
+    } | {name: text for study in studies().values() for name, text in study.stamps().items()}
 
 
-STAMPED = ("README.md", "docs/source_model.md", "notebooks/00_start_here.ipynb")
+LECTURES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("notebooks/0[1-9]*.ipynb"))
+STAMPED = ("README.md", "docs/source_model.md", "notebooks/00_start_here.ipynb", *LECTURES)
 
 
 def main(arguments=None) -> None:
@@ -165,6 +168,7 @@ def main(arguments=None) -> None:
         "photographs": measure_photographs,
         "probe": measure_probe,
         "budget": measure_budget,
+        **{name: study.run for name, study in studies().items()},
         "texts": lambda seeds: None,  # what always happens at the end
     }
     parser.add_argument(

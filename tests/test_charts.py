@@ -1,0 +1,70 @@
+"""Figures of studies show what their tables say."""
+
+import pytest
+from test_study import invented
+
+from helpers import plot_differences, plot_lines, plot_map
+
+
+def grid(shift=0):
+    """Two tasks, three numbers of labels, two recipes, three seeds: the right answers grow with the labels."""
+    answers = {}
+    for task in ("near", "far"):
+        for i, count in enumerate((1, 5, 100)):
+            for j, recipe in enumerate(("frozen", "whole")):
+                for seed in range(3):
+                    right = min(4 * i + 5 * j + seed + 2 + shift, 20)
+                    answers[task, count, recipe, seed] = [k < right for k in range(20)]
+    return invented(answers, task=None, per_class=None, recipe=None)
+
+
+def texts(figure):
+    return [text.get_text() for axis in figure.axes for text in axis.texts]
+
+
+def test_lines_have_their_means_at_the_values_of_x():
+    figure = plot_lines(grid(), "per_class", "recipe", "task")
+    assert [axis.get_title() for axis in figure.axes] == ["near", "far"]
+    means = grid().select(task="near", recipe="whole").table("per_class")["accuracy %"].tolist()
+    assert figure.axes[0].containers[1][0].get_ydata().tolist() == means
+    assert figure.axes[0].get_xscale() == "log"
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["1", "5", "100"]
+    assert figure.axes[0].get_xlabel() == "training images per class"
+
+
+def test_a_live_slice_is_drawn_with_open_markers_over_the_shipped_lines():
+    live = grid(1).select(task="near", per_class=5)
+    figure = plot_lines(grid(), "per_class", "recipe", "task", live=live)
+    drawn = [bars[0] for bars in figure.axes[0].containers]
+    assert len(drawn) == 4 and len(figure.axes[1].containers) == 2
+    assert {line.get_markerfacecolor() for line in drawn[2:]} == {"none"}
+    assert drawn[3].get_ydata().tolist() == live.select(recipe="whole").table("per_class")["accuracy %"].tolist()
+
+
+def test_a_map_has_the_number_and_the_interval_of_each_cell_and_frames_the_best():
+    figure = plot_map(grid().select(task="near"), "per_class", "recipe")
+    table = grid().select(task="near").table(["per_class", "recipe"])
+    assert f"{table.loc[(5, 'whole'), 'accuracy %']:.0f}" in texts(figure)
+    assert f"{table.loc[(5, 'whole'), 'low']:.0f} to {table.loc[(5, 'whole'), 'high']:.0f}" in texts(figure)
+    assert len(figure.axes[0].patches) == 3, "a frame a column"
+
+
+def test_a_map_of_differences_leaves_out_the_baseline_and_says_plus_or_minus():
+    figure = plot_map(grid().select(task="near"), "per_class", "recipe", differences_to="frozen")
+    assert texts(figure)[::2] == ["+25", "+25", "+25"]
+
+
+def test_differences_that_are_not_supported_have_open_markers():
+    paired = grid().paired("recipe", "frozen")
+    paired["supported"] = ["no"] + ["yes"] * (len(paired) - 1)
+    figure = plot_differences(paired)
+    faces = [bars[0].get_markerfacecolor() for bars in figure.axes[0].containers]
+    assert faces[0] == "w" and "w" not in faces[1:]
+
+
+def test_what_cannot_be_drawn_is_refused():
+    with pytest.raises(ValueError, match="paired"):
+        plot_differences(grid().table())
+    many = invented({(f"r{i}", seed): [True, False] for i in range(8) for seed in range(2)} , recipe=None)
+    with pytest.raises(ValueError, match="cannot be told apart"):
+        plot_lines(many, "recipe", "recipe")
