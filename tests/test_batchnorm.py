@@ -177,7 +177,8 @@ def test_patience_goes_back_to_the_lowest_validation_loss():
     lowest = run.history.val_loss.idxmin()
     assert len(run.history) == lowest + 1 + 2 < 10
     logits = run.classifier.logits(run.task.val.pixels)
-    assert nn.functional.cross_entropy(logits, run.task.val.labels).item() == pytest.approx(run.history.val_loss[lowest], rel=1e-3)
+    loss = nn.functional.cross_entropy(logits, run.task.val.labels).item()
+    assert loss == pytest.approx(run.history.val_loss[lowest], rel=1e-3)
 
 
 def test_a_constant_rate_stays_and_one_cycle_does_not():

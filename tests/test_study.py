@@ -6,7 +6,7 @@ from dataclasses import replace
 import pandas
 import pytest
 import torch
-from fits import short, small_task
+from fits import small_task
 
 from helpers import Case, join_studies, load_study, run_study
 from helpers.recipes import FEATURE_EXTRACTION
@@ -37,7 +37,8 @@ def invented(answers, **conditions):
     rows, correct = [], []
     for key, given in answers.items():
         row = dict(zip(names, key, strict=True))
-        rows.append(row | {"n": len(given), "accuracy": sum(given) / len(given), "train_accuracy": 1.0, "trained": 1, "seconds": 1.0})
+        row |= {"n": len(given), "accuracy": sum(given) / len(given), "train_accuracy": 1.0, "trained": 1, "seconds": 1.0}
+        rows.append(row)
         correct.append(torch.tensor(given, dtype=torch.bool))
     return Study("invented", list(conditions), pandas.DataFrame(rows), correct, {})
 
