@@ -62,6 +62,9 @@ _HOME = {
     "guesses": ["beside"],
     "asking": ["quiz"],
     "live": ["show_widget"],
+    "costs": ["step_costs", "count_flops", "kept_for_backward"],
+    "diagrams": ["plot_dataset_view", "plot_model_view", "plot_costs", "variant_table"],
+    "sliders": ["browse", "draw_depth"],
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted(_MODULE)
