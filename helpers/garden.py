@@ -1,7 +1,8 @@
 """The embedded images: rendered from code, the same for the same seed, at any size, without network or files.
 
-Three collections: "source", the large general world of `helpers.world`; "goldfinches" (4 species) and "flowers"
-(10 kinds), the two small targets. A picture is a function of (collection, split, seed, class, number) alone.
+Four collections: "source", the large general world of `helpers.world`; "goldfinches" (4 species), "flowers" (10 kinds)
+and, far from the source, "tissue" (6 kinds), the small targets. A picture is a function of (collection, split, seed,
+class, number) alone, and of the scene behind it.
 """
 
 from numbers import Integral
@@ -12,9 +13,11 @@ from helpers import world
 from helpers.brush import Canvas, Dice, mix
 from helpers.finches import GOLDFINCHES, paint_finch
 from helpers.flowers import FLOWERS, paint_flower
-from helpers.scenery import daylight, meadow
+from helpers.scenery import daylight, meadow, studio
+from helpers.tissue import TISSUES, paint_tissue
 
-COLLECTIONS = ("source", "goldfinches", "flowers")
+COLLECTIONS = ("source", "goldfinches", "flowers", "tissue")  # appended to only: the order is in every picture's key
+SCENES = ("meadow", "studio")
 SPLITS = ("train", "val", "test")
 _CHUNK = 32  # pictures painted at once: fits the cache of one core
 
@@ -26,23 +29,27 @@ def class_names(collection: str) -> list[str]:
 
 
 def field_marks(collection: str) -> dict[str, str]:
-    """What to look for to name each goldfinch species or kind of flower."""
+    """What to look for to name each goldfinch species, kind of flower or tissue."""
     _known(collection, COLLECTIONS[1:], "collection")
     return {name: kind.marks for name, kind in sorted(_kinds(collection).items())}
 
 
-def render(collection: str, labels, numbers, *, split="train", seed: int = 0, size: int = 64):
+def render(collection: str, labels, numbers, *, split="train", seed: int = 0, size: int = 64, scene="meadow"):
     """Paint pictures.
 
-    collection: "source", "goldfinches" or "flowers". labels, numbers: int64 (N,), the class and the running number of
+    collection: "source", "goldfinches", "flowers" or "tissue". labels, numbers: int64 (N,), the class and the running number of
     each picture. split: "train", "val" or "test"; pictures of different splits never coincide. size: 16 to 1024 pixels.
+    scene: what is behind goldfinches and flowers, "meadow" or "studio"; the same birds and flowers in either.
 
     Returns images uint8 (N, 3, size, size) and targets, a dict of float (N,): "pose" (degrees), "size" (share of the
-    width), for flowers "petals" (count). Raises ValueError for an unknown name, a label or a size out of range, and for
-    anything but whole numbers.
+    width), for flowers "petals" (count); for tissue "size" (of a nucleus) and "cells" (count). Raises ValueError
+    for an unknown name, a label or a size out of range, and for anything but whole numbers.
     """
     _known(collection, COLLECTIONS, "collection")
     _known(split, SPLITS, "split")
+    _known(scene, SCENES, "scene")
+    if scene != "meadow" and collection not in ("goldfinches", "flowers"):
+        raise ValueError(f"{collection!r} has no scene behind it: leave scene={scene!r} out")
     labels, numbers = torch.as_tensor(labels), torch.as_tensor(numbers)
     for name, values in {"labels": labels, "numbers": numbers, "seed": seed, "size": size}.items():
         _whole(name, values)
@@ -62,14 +69,14 @@ def render(collection: str, labels, numbers, *, split="train", seed: int = 0, si
     for group in groups.unique().tolist():
         for rows in (groups == group).nonzero().view(-1).split(_CHUNK):
             keys = _keys(collection, split, seed, labels[rows], numbers[rows])
-            painted, truth = _paint(collection, group, labels[rows], keys, size)
+            painted, truth = _paint(collection, group, labels[rows], keys, size, scene)
             images[rows] = painted
             for name, values in truth.items():
                 targets.setdefault(name, torch.zeros(len(labels)))[rows] = values
     return images, targets
 
 
-def render_split(collection: str, split: str, per_class: int, seed: int = 0, size: int = 64):
+def render_split(collection: str, split: str, per_class: int, seed: int = 0, size: int = 64, scene="meadow"):
     """`per_class` pictures of every class of a split: (images, labels int64 (N,), targets, class names).
 
     Raises ValueError as `render` does, and for a per_class below 1.
@@ -80,17 +87,21 @@ def render_split(collection: str, split: str, per_class: int, seed: int = 0, siz
         raise ValueError(f"per_class is {per_class}; choose 1 or more pictures of each class")
     labels = torch.arange(len(names)).repeat_interleave(per_class)
     images, targets = render(
-        collection, labels, torch.arange(len(labels)) % per_class, split=split, seed=seed, size=size
+        collection, labels, torch.arange(len(labels)) % per_class, split=split, seed=seed, size=size, scene=scene
     )
     return images, labels, targets, names
 
 
-def _paint(collection, group, labels, keys, size):
+def _paint(collection, group, labels, keys, size, scene):
     canvas, dice = Canvas(len(keys), size), Dice(keys)
     if collection == "source":
         truth = world.paint(canvas, dice, group, labels)
+    elif collection == "tissue":
+        truth = paint_tissue(canvas, dice, TISSUES[class_names(collection)[group]])
     else:
         meadow(canvas, dice)
+        if scene == "studio":  # laid over it: the throws that are left, and so the subject, stay the same
+            studio(canvas, Dice(mix(keys + 1)))
         name = class_names(collection)[group]
         painter = paint_finch if collection == "goldfinches" else paint_flower
         truth = painter(canvas, dice, _kinds(collection)[name])
@@ -105,7 +116,7 @@ def _keys(collection, split, seed, labels, numbers):
 
 
 def _kinds(collection):
-    return GOLDFINCHES if collection == "goldfinches" else FLOWERS
+    return {"goldfinches": GOLDFINCHES, "flowers": FLOWERS, "tissue": TISSUES}[collection]
 
 
 def _known(name, names, what):

@@ -1,4 +1,4 @@
-"""What surrounds an embedded image's subject: a meadow behind it, daylight and lens over it."""
+"""What surrounds an embedded image's subject: a meadow or a studio behind it, daylight and lens over it."""
 
 import math
 
@@ -40,6 +40,22 @@ def meadow(canvas: Canvas, dice: Dice) -> None:
             blade * dice.uniform(0.3, 0.9),
             hsv(dice.uniform(0.15, 0.38), dice.uniform(0.3, 0.7), dice.uniform(0.2, 0.6)),
         )
+
+
+def studio(canvas: Canvas, dice: Dice) -> None:
+    """A background of another world: a wall and a table of plain, often strong colours, a blind's stripes, lamps."""
+    wall = hsv(dice.uniform(), dice.chance(0.6) * dice.uniform(0.3, 0.95), dice.uniform(0.05, 0.98))
+    table = hsv(dice.uniform(), dice.chance(0.5) * dice.uniform(0.2, 0.9), dice.uniform(0.05, 0.98))
+    stripe = dice.chance(0.6) * dice.uniform(0.1, 0.5)
+    along = canvas.x + dice.uniform(-0.2, 0.2) * canvas.y
+    blind = 0.5 + 0.5 * torch.tanh(4 * torch.sin(along * dice.uniform(8, 26) + dice.uniform(0, TURN)))
+    canvas.image[:] = blend(wall, wall * 0.35, stripe * blind)
+    edge = canvas.y - dice.uniform(-0.2, 0.9) - dice.uniform(-0.15, 0.15) * canvas.x
+    canvas.paint(canvas.frame().inside(-edge, 1.5) * dice.chance(0.7), table)
+    for _ in range(2):  # lamps out of focus
+        lamp = canvas.frame(dice.uniform(-1, 1), dice.uniform(-1, 1), 0.0, dice.uniform(0.1, 0.5))
+        light = hsv(dice.uniform(), dice.uniform(0, 0.5), dice.uniform(0.7, 1))
+        canvas.paint(lamp.ellipse(0.0, 0.0, 1.0, 1.0, softness=6.0) * dice.chance(0.5) * dice.uniform(0.2, 0.8), light)
 
 
 def daylight(canvas: Canvas, dice: Dice) -> None:

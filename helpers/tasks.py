@@ -13,7 +13,7 @@ from helpers.decoding import MAX_PIXELS
 from helpers.folders import distinct_images, divide, find_images
 from helpers.imagecache import decode_once
 
-EMBEDDED = ("goldfinches", "flowers")
+EMBEDDED = ("goldfinches", "flowers", "tissue")
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +126,7 @@ class Task:
 
 def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_bad="error",
               cache_dir=None, max_pixels=MAX_PIXELS) -> Task:  # fmt: skip
-    """Open an embedded task ("goldfinches", "flowers") or a folder of class folders (photos/cat/1.jpg, ...).
+    """Open an embedded task ("goldfinches", "flowers", "tissue") or a folder of class folders (photos/cat/1.jpg, ...).
 
     per_class: training images a class; None for all there are. seed: another gives another split and draw.
     size: pixels a side; the images of a folder are cropped to their central square.
@@ -170,7 +170,7 @@ def _embedded(name, per_class, seed, size, val, test) -> Task:
     return Task(name, list(classes), size, per_class, seed, _draw(pool, per_class, seed), pool=pool, **splits)
 
 
-@lru_cache(maxsize=6)  # the three parts of two tasks
+@lru_cache(maxsize=9)  # the three parts of three tasks
 def _render(*what):
     from helpers import garden
 

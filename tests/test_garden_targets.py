@@ -10,11 +10,13 @@ from helpers import class_names, render
 from helpers.brush import Canvas, Dice, Frame, mix
 from helpers.finches import GOLDFINCHES, paint_finch
 from helpers.flowers import FLOWERS, paint_flower
+from helpers.tissue import LARGEST, SMALLEST
 
 RANGES = {
     "source": {"pose": (-36, 396), "size": (0.27, 1.06)},
     "goldfinches": {"pose": (-10, 50), "size": (0.5, 0.85)},
     "flowers": {"pose": (0, 60), "size": (0.24, 0.85), "petals": (4, 24)},
+    "tissue": {"size": (SMALLEST, LARGEST), "cells": (5, 92)},
 }
 SINGLE = [name for name, kind in FLOWERS.items() if kind.heads == 1]
 
