@@ -23,3 +23,71 @@ if "COURSE_TEST_HOME" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["COURSE_TEST_HOME"], ignore_errors=True)
 os.environ.setdefault("COURSE_CACHE", str(Path(os.environ["COURSE_TEST_HOME"], "cache")))
 os.environ["IPYTHONDIR"] = str(Path(os.environ["COURSE_TEST_HOME"], "ipython"))
+
+# What follows is about notebooks, which nbval runs a cell a test.
+
+
+def pytest_configure(config):
+    """nbval reads a cell's messages only when the cell is done, and ZeroMQ drops what exceeds 1,000 unread ones: with
+    thousands of progress updates the message "done" would get lost, and the cell would fail. So let the queue grow."""
+    try:
+        import zmq
+        from jupyter_client.connect import ConnectionFileMixin
+    except ImportError:  # without the extra "test" there are no notebooks to run
+        return
+    connect = ConnectionFileMixin._create_connected_socket
+
+    def unlimited(self, *args, **kwargs):
+        self.context.setsockopt(zmq.RCVHWM, 0)  # the default of the sockets that this context makes
+        return connect(self, *args, **kwargs)
+
+    ConnectionFileMixin._create_connected_socket = unlimited
+
+
+def pytest_itemcollected(item):
+    """Note for every cell of a notebook how many stored outputs nbval really compared with fresh ones."""
+    if type(item).__name__ != "IPyNbCell":
+        return
+    compare = item.compare_outputs
+
+    def counted(test, reference, skip_compare=None):
+        skipped = {*(skip_compare or item.parent.skip_compare), "metadata", "output_type"}
+        kinds = [key for output in reference for key in [*output, *output.get("data", {})] if key != "data"]
+        item.user_properties.append(("compared", sum(key not in skipped for key in kinds)))
+        return compare(test, reference, skip_compare)
+
+    item.compare_outputs = counted
+
+
+def _notebooks(terminalreporter):
+    """{notebook: [cells that ran, cells that were compared]} of this run, whatever process ran them."""
+    counts = {}
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            notebook, _, cell = getattr(report, "nodeid", "").partition(".ipynb::")
+            if cell and report.when == "call":
+                count = counts.setdefault(f"{notebook}.ipynb", [0, 0])
+                count[0] += 1
+                count[1] += any(value for key, value in report.user_properties if key == "compared")
+    return counts
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """A notebook that is stored with outputs, of which none was compared, fails the run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    counts = _notebooks(reporter) if reporter else {}
+    if exitstatus == 0 and any(_unheld(name, *count) for name, count in counts.items()):
+        session.exitstatus = 1
+
+
+def pytest_terminal_summary(terminalreporter):
+    counts = _notebooks(terminalreporter)
+    if counts:
+        terminalreporter.section("outputs of notebooks that were compared with stored ones")
+    for name, (ran, compared) in sorted(counts.items()):
+        error = ": FAILED, none is" if _unheld(name, ran, compared) else ""
+        terminalreporter.write_line(f"{name}: {ran} cells ran, {compared} compared{error}")
+
+
+def _unheld(name, ran, compared):
+    return ran > 1 and not compared and not name.startswith("labs/")  # one cell alone: somebody chose it

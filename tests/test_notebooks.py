@@ -1,10 +1,12 @@
 """The manners of the notebooks: valid, run in order, without debris, short cells, outputs really compared."""
 
+import base64
 import json
 import re
 import statistics
 import subprocess
 import sys
+from html.parser import HTMLParser
 
 import nbformat
 import pytest
@@ -114,7 +116,44 @@ def test_stored_outputs_hold_no_errors_and_no_debris(path):
 
 @each(LECTURES)
 def test_notebook_with_its_outputs_is_small(path):
-    assert path.stat().st_size < 2_000_000, "use fewer or smaller figures"
+    limit = 1_000_000 if path.parent.name == "notebooks" else 2_000_000
+    assert path.stat().st_size < limit, "use fewer or smaller figures"
+
+
+class Pictures(HTMLParser):
+    """The alternative texts of all pictures of an HTML text, None for those that have none."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.texts, self.sources = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "img":
+            self.texts.append(dict(attributes).get("alt"))
+            self.sources.append(dict(attributes).get("src") or "")
+
+
+@each(LECTURES)
+def test_every_figure_is_shown_with_words_that_say_what_is_to_be_seen(path):
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            data = output.get("data", {})
+            bare = [kind for kind in data if kind.startswith("image/")]
+            assert not bare, f"cell {cell.id} shows a figure without a text: use h.show(figure, alt)"
+            found = Pictures(data.get("text/html", ""))
+            assert all(text and len(text) >= 20 for text in found.texts), f"cell {cell.id}: {found.texts}"
+            assert all(source.startswith("data:image/") for source in found.sources), f"cell {cell.id} loads a picture"
+            for source in found.sources:
+                assert base64.b64decode(source.partition(",")[2], validate=True), f"cell {cell.id}: an empty picture"
+
+
+@each(LECTURES)
+def test_stored_notebook_shows_the_fallback_of_a_widget_and_no_script(path):
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            assert not [kind for kind in output.get("data", {}) if "widget" in kind], f"cell {cell.id}: run tools/execute.py"
+            assert "<script" not in output.get("data", {}).get("text/html", ""), f"cell {cell.id} holds a script"
 
 
 @each(LABS)
@@ -134,7 +173,8 @@ def compared_cells(path):
 @each(LECTURES)
 def test_nbval_really_compares_outputs_of_this_notebook(path):
     tagged = [cell.id for cell in code_cells(path) if "nbval-check-output" in tags(cell)]
-    assert compared_cells(path), "tag a cell with the same output everywhere with nbval-check-output"
+    least = 3 if re.match(r"0[1-9]_", path.name) else 1
+    assert len(compared_cells(path)) >= least, "tag cells whose output is the same everywhere with nbval-check-output"
     assert compared_cells(path) == tagged, "a tagged cell without a stored output is not compared"
 
 

@@ -1,0 +1,230 @@
+"""The manners of a lecture: what it opens with and ends with, predictions, quizzes, slides, numbers that have a source."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from project import ADDRESS, ROOT, clean_environment, name, notebooks
+
+LECTURES = [path for path in notebooks("notebooks") if re.match(r"0[1-9]_", path.name)]
+ALL = notebooks("notebooks", "solutions", "labs")
+KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+
+
+def each(paths):
+    return pytest.mark.parametrize("path", [pytest.param(path, id=name(path)) for path in paths])
+
+
+def tool(file):
+    """A script of tools/ as a module."""
+    spec = importlib.util.spec_from_file_location(file, ROOT / "tools" / f"{file}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def cells(path, kind=None):
+    return [cell for cell in nbformat.read(path, as_version=4).cells if kind in (None, cell.cell_type)]
+
+
+def slide_type(cell):
+    return cell.metadata.get("slideshow", {}).get("slide_type")
+
+
+# What a lecture has
+
+
+@each(LECTURES)
+def test_lecture_opens_with_objectives_minutes_and_what_to_know(path):
+    opening = " ".join(cell.source for cell in cells(path)[:3])
+    number = int(path.name[:2])
+    assert opening.startswith(f"# Lecture {number}: ")
+    assert "You will be able to" in opening and "What you need to know" in opening
+    assert re.search(r"\d+ minutes|Minutes:\W+\d+|minutes\W+\d+", opening), "say how many minutes it takes"
+    assert re.search(r"\bCPU\b", opening), "say on what: two CPU cores"
+
+
+@each(LECTURES)
+def test_lecture_ends_with_what_we_learnt_quizzes_and_what_next(path):
+    headings = re.findall(r"^(?:#+ |\*\*)(What we learnt|What next)", "\n".join(c.source for c in cells(path, "markdown")), re.M)
+    assert headings == ["What we learnt", "What next"]
+    assert cells(path)[-1].cell_type == "markdown"
+    following = [other for other in LECTURES if other.name > path.name][:1]
+    assert all(f"({other.name})" in cells(path)[-1].source for other in following), "link the next lecture at the end"
+
+
+@each(LECTURES)
+def test_budget_is_chosen_visibly_right_after_the_setup(path):
+    code = [cell.source for cell in cells(path, "code")]
+    assert "budget = h.choose_budget()" in "\n".join(code[1:3])
+    assert sum("choose_budget(" in source for source in code) == 1
+
+
+@each(LECTURES)
+def test_student_guesses_before_results_and_sees_the_guess_beside_them(path):
+    code = [cell.source for cell in cells(path, "code")]
+    guesses = [place for place, source in enumerate(code) if re.search(r"^guess\w* = ", source, re.MULTILINE)]
+    shown = [place for place, source in enumerate(code) if re.search(r"\bbeside\(", source)]
+    assert len(guesses) >= 2 and len(shown) >= len(guesses), f"{len(guesses)} guesses, {len(shown)} of them answered"
+    assert guesses[0] < shown[0]
+    assert all(any(g < s for s in shown) for g in guesses), "a guess is never held against an outcome"
+
+
+@each(LECTURES)
+def test_lecture_asks_at_least_four_quizzes(path):
+    asked = [cell.source for cell in cells(path, "code") if re.search(r"\bh\.quiz\(", cell.source)]
+    assert len(asked) >= 4, f"only {len(asked)} quizzes"
+    assert all(len(source.splitlines()) == 1 for source in asked), "one quiz a cell"
+
+
+# Numbers in the prose
+
+
+def numbers_without_a_source(markdown):
+    """The "87 %" and "12 points" of a text that no results file and no reference stands behind.
+
+    Numbers between marks (<!-- 03.key -->...<!-- /03.key -->) come from the results file. Others pass as "95 %" (the
+    intervals), in code, or in a paragraph, list item or table row with a link, "et al." or a year.
+    """
+    text = re.sub(r"<!-- (\S+) -->.*?<!-- /\1 -->", "", markdown, flags=re.DOTALL)
+    text = re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL)
+    found = []
+    for block in re.split(r"\n\s*\n|\n(?=\s*(?:[-*|]|\d+\.)\s)", text):
+        if re.search(r"\]\(https?://|\bet al\b|\b(?:19|20)\d\d\b|\barXiv\b", block):
+            continue
+        numbers = re.findall(r"\d[\d.,]*(?:\s|&nbsp;|\u00a0|\u202f)?(?:%|per cent\b|points?\b)", block)
+        found += [number for number in numbers if not re.match(r"95\D", number)]
+    return found
+
+
+@each(LECTURES)
+def test_measured_numbers_in_the_prose_are_bound_to_a_results_file_or_cite_a_source(path):
+    loose = {cell.id: found for cell in cells(path, "markdown") if (found := numbers_without_a_source(cell.source))}
+    assert not loose, f"put measured numbers between <!-- key --> marks, or cite where they come from: {loose}"
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        ("It reached 87 %.", ["87 %"]),
+        ("It gains 12 points, 3.5% more", ["12 points", "3.5%"]),
+        ("<!-- 03.best -->87 % (84 to 90)<!-- /03.best --> with 95 % intervals", []),
+        ("<!-- 03.best -->87 %<!-- /03.best -->, that is 5 points more", ["5 points"]),
+        ("See [the paper](https://example.org/x): 75 % there.", []),
+        ("Zhang et al. found 75 % there.\n\nWe found 80 %.", ["80 %"]),
+        ("| A | 61 % |\n| B (2014) | 71 % |", ["61 %"]),
+        ("Use `lr * 10 %`; two points of the compass, 3 stages", []),
+    ],
+)
+def test_loose_numbers_are_found_and_bound_ones_are_not(text, found):
+    assert numbers_without_a_source(text) == found
+
+
+# Slides
+
+
+@each(LECTURES)
+def test_every_cell_says_what_it_is_on_a_slide_and_the_instructor_has_notes(path):
+    kinds = [slide_type(cell) for cell in cells(path)]
+    assert set(kinds) <= {"slide", "subslide", "fragment", "skip", "notes", "-"} and None not in kinds
+    assert kinds[0] == "slide" and kinds.count("slide") >= 5
+    notes = [cell for cell in cells(path) if slide_type(cell) == "notes"]
+    assert len(notes) >= 5 and all(cell.cell_type == "markdown" for cell in notes)
+
+
+def shown_slides(deck):
+    """How many slides a page of reveal.js has (nbconvert nests a section for each in one for each row of them)."""
+    return len(re.findall(r"<section(?:\s|>)", deck)) - len(re.findall(r"<section>\s*<section", deck))
+
+
+@each(LECTURES)
+def test_lecture_presents_itself_as_slides(path):
+    nbconvert = pytest.importorskip("nbconvert", reason="nbconvert comes with the extras lab and teach")
+    deck, _ = nbconvert.SlidesExporter().from_notebook_node(nbformat.read(path, as_version=4))
+    wanted = sum(slide_type(cell) in ("slide", "subslide") for cell in cells(path))
+    assert shown_slides(deck) == wanted >= 8
+    assert deck.count('<aside class="notes">') >= 5
+
+
+# The setup cell and the line about Colab
+
+
+@each(ALL)
+def test_setup_cell_and_colab_line_are_as_stamped(path):
+    old, new = tool("setup_cells").stamped(path)
+    assert old == new, "run: python tools/setup_cells.py"
+
+
+def test_stamping_puts_address_and_colab_line_into_a_notebook_that_lacks_them(tmp_path, capsys):
+    setup_cells = tool("setup_cells")
+    for folder in ("notebooks", "solutions"):
+        (tmp_path / folder).mkdir()
+    address = ADDRESS.replace("https://example.org", "https://github.com/somebody")
+    (tmp_path / "pyproject.toml").write_text(f'[project.urls]\nRepository = "{address}"\n', encoding="utf-8")
+    template = new_notebook(cells=[new_code_cell('course = "git+x"', metadata={"tags": ["setup"]})])
+    bare = new_notebook(cells=[new_markdown_cell("# Title"), new_code_cell("1 + 1")])
+    for file, notebook in [("notebooks/00_start_here.ipynb", template), ("solutions/one.ipynb", bare)]:
+        nbformat.write(notebook, tmp_path / file)
+    assert setup_cells.main(tmp_path, check=True) == 1
+    assert setup_cells.main(tmp_path) == 0 and "solutions/one.ipynb: stamped" in capsys.readouterr().out
+    title, line, setup, rest = cells(tmp_path / "solutions/one.ipynb")
+    assert setup.source == f'course = "git+{address}"' and (title.source, rest.source) == ("# Title", "1 + 1")
+    opened = address.replace("https://github.com/", "https://colab.research.google.com/github/")
+    assert f"({opened}/blob/main/solutions/one.ipynb)" in line.source and "![" not in line.source
+    assert setup_cells.main(tmp_path, check=True) == 0
+
+
+# Storing a notebook
+
+
+def test_stored_notebook_holds_the_fallback_of_a_widget_and_a_widget_without_one_is_refused():
+    execute = tool("execute")
+    view = {execute.VIEW: {"model_id": "x"}, "text/plain": "VBox()"}
+    output = new_output("display_data", data=view | {"text/html": "<p>A quiz</p>"})
+    execute.drop_widget(output, "quiz")
+    assert output.data == {"text/html": "<p>A quiz</p>", "text/plain": "VBox()"}
+    with pytest.raises(SystemExit, match="cell slider shows a widget without a fallback"):
+        execute.drop_widget(new_output("display_data", data=view), "slider")
+    execute.drop_widget(new_output("stream", text="no data at all"), "print")
+
+
+# nbval with this project's settings, on notebooks that could trip it
+
+
+def run_nbval(folder, **sources):
+    """Run notebooks of the given cells by nbval, the last cell compared with "4"; returns what pytest says."""
+    (folder / "conftest.py").write_text((ROOT / "conftest.py").read_text(encoding="utf-8"), encoding="utf-8")
+    for file, source in sources.items():
+        last = new_code_cell("print(2 + 2)", execution_count=2, metadata={"tags": ["nbval-check-output"]})
+        last.outputs = [new_output("stream", name="stdout", text="4\n")]
+        if "untagged" in file:
+            last.metadata.tags = []
+        book = new_notebook(cells=[new_code_cell(source, execution_count=1), last], metadata={"kernelspec": KERNEL})
+        nbformat.write(book, folder / f"{file}.ipynb")
+    settings = ["-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml", f"--rootdir={folder}"]
+    command = [sys.executable, "-m", "pytest", "-q", *settings, *(f"{file}.ipynb" for file in sources)]
+    environment = clean_environment(PYTHONPATH=str(ROOT))
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def test_twelve_silent_seconds_and_thousands_of_progress_updates_do_not_trip_nbval(tmp_path):
+    done = run_nbval(
+        tmp_path,
+        silent="import time\ntime.sleep(12)",
+        course="from helpers.progress import Progress\np = Progress(3000)\nfor _ in range(3000): p.step()\np.done('done')",
+        tqdm="from tqdm.auto import tqdm\nfor _ in tqdm(range(3000), mininterval=0): pass",
+    )
+    assert "6 passed" in done.stdout, done.stdout
+    for notebook in ("silent", "course", "tqdm"):
+        assert f"{notebook}.ipynb: 2 cells ran, 1 compared" in done.stdout
+
+
+def test_run_says_how_many_cells_of_a_notebook_were_compared_and_fails_on_none(tmp_path):
+    done = run_nbval(tmp_path, held="x = 1", untagged="x = 1")
+    assert "4 passed" in done.stdout and "held.ipynb: 2 cells ran, 1 compared\n" in done.stdout
+    assert "untagged.ipynb: 2 cells ran, 0 compared: FAILED, none is" in done.stdout
+    assert done.returncode == 1

@@ -1,0 +1,97 @@
+"""Stamp into every notebook what is the same in all: the setup cell, and the line that says how to run it on Colab.
+
+    python tools/setup_cells.py            stamps them
+    python tools/setup_cells.py --check    only says which notebooks are not as they would be stamped
+
+The setup cell is the one tagged "setup" in notebooks/00_start_here.ipynb, with the address that pyproject.toml gives.
+The line stands between <!-- colab --> and <!-- /colab -->. A notebook that has no setup cell, or no such line, gets it
+before its first code.
+"""
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell
+
+ROOT = Path(__file__).resolve().parents[1]
+LINE = re.compile(r"<!-- colab -->.*?<!-- /colab -->", re.DOTALL)
+
+
+def is_setup(cell):
+    return cell.cell_type == "code" and "setup" in cell.metadata.get("tags", [])
+
+
+def setup_source(template, address):
+    """The code of the setup cell of the first page, with the project's address in it."""
+    (cell,) = [cell for cell in template.cells if is_setup(cell)]
+    source, changed = re.subn(r'"git\+[^"]*"', f'"git+{address}"', cell.source)
+    if changed != 1:
+        raise ValueError("the setup cell of notebooks/00_start_here.ipynb should name one address, as \"git+...\"")
+    return source
+
+
+def colab_line(file, address):
+    """How to run the notebook `file` (its path in the project) on Colab, in Markdown."""
+    where = re.fullmatch(r"https://github\.com/([^/]+/[^/]+?)(\.git)?/?", address)
+    if where:
+        link = f"https://colab.research.google.com/github/{where[1]}/blob/main/{file}"
+        text = f"[Open this notebook in Google Colab]({link})"
+    else:  # Colab opens notebooks from GitHub only
+        text = "To run this notebook on Google Colab, see [README.md](../README.md#on-google-colab)."
+    return f"<!-- colab -->{text}<!-- /colab -->"
+
+
+def stamp(notebook, file, template, address):
+    """Put setup cell and line into a notebook, in place."""
+    cells = notebook.cells
+    for cell in cells:
+        if is_setup(cell):
+            cell.source = setup_source(template, address)
+    if not any(map(is_setup, cells)):
+        metadata = {"tags": ["setup"], "slideshow": {"slide_type": "skip"}}
+        setup = new_code_cell(setup_source(template, address), id="setup", metadata=metadata)
+        cells.insert(min(1, len(cells)), setup)
+    line = colab_line(file, address)
+    marked = [cell for cell in cells if cell.cell_type == "markdown" and LINE.search(cell.source)]
+    for cell in marked:
+        cell.source = LINE.sub(lambda _: line, cell.source)
+    if not marked:
+        place = next(place for place, cell in enumerate(cells) if is_setup(cell))
+        before = cells[place - 1] if place > 1 else None  # the title is a slide: leave it as it is
+        if before is not None and before.cell_type == "markdown":
+            before.source = f"{before.source}\n\n{line}"
+        else:
+            slide = {"slideshow": {"slide_type": "skip"}}
+            cells.insert(place, new_markdown_cell(line, id="colab", metadata=slide))
+
+
+def stamped(path, root=ROOT):
+    """(text as it is, text as it would be stamped) of the notebook at `path`."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    template = nbformat.read(root / "notebooks/00_start_here.ipynb", as_version=4)
+    text = path.read_text(encoding="utf-8")
+    notebook = nbformat.reads(text, as_version=nbformat.NO_CONVERT)
+    stamp(notebook, path.relative_to(root).as_posix(), template, project["project"]["urls"]["Repository"])
+    new = nbformat.writes(notebook)
+    return text, new + "\n" * (text.endswith("\n") and not new.endswith("\n"))
+
+
+def main(root=ROOT, check=False):
+    stale = []
+    for folder in ("notebooks", "solutions", "labs"):
+        for path in sorted((root / folder).glob("*.ipynb")):
+            old, new = stamped(path, root)
+            if old != new:
+                stale.append(path.relative_to(root).as_posix())
+                if not check:
+                    path.write_text(new, encoding="utf-8")
+    for name in stale:
+        print(f"{name}: {'not as tools/setup_cells.py would stamp it' if check else 'stamped'}")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(check="--check" in sys.argv[1:]))
