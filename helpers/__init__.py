@@ -58,6 +58,7 @@ _HOME = {
         "plot_comparisons",
     ],
     "charts": ["plot_lines", "plot_map", "plot_differences"],
+    "anatomy": ["take_apart", "plot_parameters", "fit_head", "study_of", "batchnorm_drift", "explained"],
     "budget": ["choose_budget", "Budget"],
     "guesses": ["beside"],
     "asking": ["quiz"],

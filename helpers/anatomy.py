@@ -21,7 +21,7 @@ GLOBAL = (nn.Linear, nn.MultiheadAttention)  # each of their outputs depends on 
 LOCAL = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 
 
-def anatomy(model: nn.Module, size: int = 224) -> pandas.DataFrame:
+def take_apart(model: nn.Module, size: int = 224) -> pandas.DataFrame:
     """A row for each stage that holds parameters; stages without (ReLU, pooling) are counted to the one before.
 
     output      shape of what leaves the stage, for one image of `size` x `size` pixels: channels x height x width, or
@@ -101,7 +101,7 @@ def _slim(module: nn.Module) -> nn.Module:
 
 @_in_style
 def plot_parameters(tables: dict[str, pandas.DataFrame]):
-    """Where the parameters are: a panel for each table of `anatomy`, a bar a stage from the input (top) to the head."""
+    """Where the parameters are: a panel for each table of `take_apart`, a bar a stage from the input (top) to the head."""
     figure, (axes,) = _axes(1, len(tables), (4.6 * len(tables), 5.2))
     for axis, (name, table), colour in zip(axes, tables.items(), COLOURS, strict=False):
         names = [stage.replace("encoder.layers.encoder_layer_", "block ") for stage in table.index]
