@@ -12,6 +12,7 @@ import re
 import sys
 import tomllib
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
@@ -35,9 +36,10 @@ def setup_source(template, address):
 
 def colab_line(file, address):
     """How to run the notebook `file` (its path in the project) on Colab, in Markdown."""
-    where = re.fullmatch(r"https://github\.com/([^/]+/[^/]+?)(\.git)?/?", address)
-    if where:
-        link = f"https://colab.research.google.com/github/{where[1]}/blob/main/{file}"
+    parts = urlsplit(address)
+    if parts.hostname == "github.com":
+        project = parts.path.strip("/").removesuffix(".git")
+        link = f"https://colab.research.google.com/github/{project}/blob/main/{file}"
         text = f"[Open this notebook in Google Colab]({link})"
     else:  # Colab opens notebooks from GitHub only
         text = "To run this notebook on Google Colab, see [README.md](../README.md#on-google-colab)."
