@@ -2,7 +2,7 @@
 
     python tools/execute.py solutions/lab1_flowers.ipynb [...]
 
-Of a widget (quiz, slider) what is stored is its fallback, such as folded text or a picture: without a kernel the widget
+First the setup cell is stamped into notebooks of the project (tools/setup_cells.py). Of a widget (quiz, slider) what is stored is its fallback, such as folded text or a picture: without a kernel the widget
 itself would show as an error. Stops at the first cell that fails and then leaves that notebook as it was.
 """
 
@@ -13,6 +13,9 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+sys.path.insert(0, str(Path(__file__).parent))
+import setup_cells  # noqa: E402
+
 VIEW = "application/vnd.jupyter.widget-view+json"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
@@ -20,6 +23,7 @@ KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": 
 def execute(path):
     """The notebook at `path`, executed in its own folder by this environment's Python."""
     notebook = nbformat.read(path, as_version=4)
+    setup_cells.stamp_of_project(notebook, Path(path).resolve())
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # start and end times
         if cell.cell_type == "code":

@@ -18,6 +18,7 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = ("notebooks", "solutions", "labs")
 LINE = re.compile(r"<!-- colab -->.*?<!-- /colab -->", re.DOTALL)
 
 
@@ -70,20 +71,26 @@ def stamp(notebook, file, template, address):
             cells.insert(place, new_markdown_cell(line, id="colab", metadata=slide))
 
 
+def stamp_of_project(notebook, path, root=ROOT):
+    """Stamp the notebook that is stored at `path`, if that is in one of the project's folders of notebooks."""
+    if path.parent.parent == root and path.parent.name in FOLDERS:
+        project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+        template = nbformat.read(root / "notebooks/00_start_here.ipynb", as_version=4)
+        stamp(notebook, path.relative_to(root).as_posix(), template, project["project"]["urls"]["Repository"])
+
+
 def stamped(path, root=ROOT):
     """(text as it is, text as it would be stamped) of the notebook at `path`."""
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
-    template = nbformat.read(root / "notebooks/00_start_here.ipynb", as_version=4)
     text = path.read_text(encoding="utf-8")
     notebook = nbformat.reads(text, as_version=nbformat.NO_CONVERT)
-    stamp(notebook, path.relative_to(root).as_posix(), template, project["project"]["urls"]["Repository"])
+    stamp_of_project(notebook, path, root)
     new = nbformat.writes(notebook)
     return text, new + "\n" * (text.endswith("\n") and not new.endswith("\n"))
 
 
 def main(root=ROOT, check=False):
     stale = []
-    for folder in ("notebooks", "solutions", "labs"):
+    for folder in FOLDERS:
         for path in sorted((root / folder).glob("*.ipynb")):
             old, new = stamped(path, root)
             if old != new:
