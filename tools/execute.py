@@ -2,8 +2,9 @@
 
     python tools/execute.py solutions/lab1_flowers.ipynb [...]
 
-First the setup cell is stamped into notebooks of the project (tools/setup_cells.py). Of a widget (quiz, slider) what is stored is its fallback, such as folded text or a picture: without a kernel the widget
-itself would show as an error. Stops at the first cell that fails and then leaves that notebook as it was.
+First the setup cell is stamped into notebooks of the project (tools/setup_cells.py). Of a widget (quiz, slider) what is
+stored is its fallback, such as folded text or a picture: without a kernel the widget itself would show as an error.
+Stops at the first cell that fails and then leaves that notebook as it was.
 """
 
 import sys
