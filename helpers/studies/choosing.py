@@ -1,0 +1,122 @@
+"""Lecture 5: which source for which target, told before training and measured after it; and when a source does harm.
+
+choosing   every source on every target: only a new head, and everything fine-tuned; and none, trained from scratch
+harm       tissue with many labels: more and more of a source frozen, against scratch
+overlap    photographs of daisies, which ImageNet has as a class: its own head, a probe, fine-tuning
+"""
+
+import os
+from dataclasses import replace
+
+import numpy
+import pandas
+from scipy import stats
+
+from helpers.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, SCRATCH
+from helpers.study import SHIPPED, Case, Study, join_studies, load_study, run_study
+from helpers.tasks import open_task
+from helpers.transferability import features, linear_probe, logme
+
+QUESTION = "Which source for which target?"
+SOURCES = ("garden", "garden-small", "garden-petals", "garden-textures", "garden-simclr-small", "garden-regression")
+TARGETS = ("flowers", "goldfinches", "tissue")
+PHOTOGRAPHS = "photographs"
+PER_CLASS = 10
+HARM = "When does a source do harm?"
+MANY = 100
+FROZEN = {"all but the head": -1, "up to layer3": "layer4", "up to layer2": "layer3", "nothing": 0}
+
+
+def targets() -> dict:
+    """The tasks of the matrix; the photographs where the environment variable COURSE_PHOTOS names a folder of them."""
+    tasks = {name: open_task(name, per_class=PER_CLASS) for name in TARGETS}
+    if folder := os.environ.get("COURSE_PHOTOS"):
+        tasks[PHOTOGRAPHS] = open_task(folder, per_class=PER_CLASS, size=64)
+    return tasks
+
+
+def scores(fit) -> dict[str, float]:
+    """LogME and linear probe of a run's source on the images it was trained on."""
+    backbone = load_source(fit.recipe)
+    x, labels = features(backbone, fit.task.train.pixels), fit.task.train.labels
+    return {"logme": logme(x, labels), "probe": linear_probe(x, labels)}
+
+
+def load_source(recipe):
+    """The source model of a recipe, as it is before training."""
+    from helpers.backbones import load_backbone
+
+    return load_backbone(recipe.source, recipe.weights)
+
+
+def cases(recipe, sources, tasks: dict, how: str) -> list[Case]:
+    """A recipe from every source on every task."""
+    return [
+        Case({"target": target, "source": source, "how": how}, replace(recipe, source=source), task)
+        for target, task in tasks.items()
+        for source in sources
+    ]
+
+
+def run(seeds: int) -> None:
+    """Measure all of it; three seeds at most where the whole network trains."""
+    tasks, slow = targets(), min(seeds, 3)
+    study = join_studies(heads(tasks, seeds), scratch(tasks, slow), whole({name: tasks[name] for name in TARGETS}, slow))
+    study.save(SHIPPED / "study-choosing.json", "python -m helpers.measure choosing")
+    harm(slow).save(SHIPPED / "study-harm.json", "python -m helpers.measure choosing")
+
+
+def heads(tasks: dict, seeds, sources=SOURCES) -> Study:
+    """Only a new head, from every source on every task; and the scores of the sources."""
+    return run_study(QUESTION, cases(FEATURE_EXTRACTION, sources, tasks, "new head"), seeds, also=scores)
+
+
+def whole(tasks: dict, seeds, sources=SOURCES[1:]) -> Study:
+    """Everything fine-tuned, from the sources of equal budget."""
+    return run_study(QUESTION, cases(FINE_TUNE_ALL, sources, tasks, "fine-tuned"), seeds, also=scores)
+
+
+def scratch(tasks: dict, seeds) -> Study:
+    """No source."""
+    rows = [Case({"target": name, "source": "none", "how": "scratch"}, SCRATCH, task) for name, task in tasks.items()]
+    return run_study(QUESTION, rows, seeds, also=scores)
+
+
+def harm(seeds) -> Study:
+    """Tissue with many labels: two sources, the more related one with more and more of it frozen, against scratch."""
+    task = open_task("tissue", per_class=MANY)
+    rows = [Case({"source": "none", "frozen": "nothing"}, SCRATCH, task)]
+    for source, frozen in [*(("garden", place) for place in FROZEN), ("garden-textures", "all but the head")]:
+        upto = FROZEN[frozen]
+        recipe = FEATURE_EXTRACTION if upto == -1 else replace(FINE_TUNE_ALL, name=f"frozen {frozen}", upto=upto)
+        rows.append(Case({"source": source, "frozen": frozen}, replace(recipe, source=source), task))
+    return run_study(HARM, rows, seeds)
+
+
+def rank_correlation(study: Study, score: str, how: str) -> pandas.DataFrame:
+    """How well a score, known before training, orders the sources: Spearman's rank correlation with test accuracy.
+
+    One a target and seed, over the sources; the mean over the seeds with its 95 % interval (Student's t). A row a target.
+    """
+    rows, part = {}, study.select(how=how).runs
+    for target, runs in part.groupby("target", sort=False):
+        found = [stats.spearmanr(of_seed[score], of_seed.accuracy).statistic for _, of_seed in runs.groupby("seed")]
+        half = stats.t.ppf(0.975, len(found) - 1) * numpy.std(found, ddof=1) / len(found) ** 0.5
+        rows[target] = {"mean": numpy.mean(found), "low": max(-1.0, numpy.mean(found) - half),
+                        "high": min(1.0, numpy.mean(found) + half), "sources": runs.source.nunique(),
+                        "seeds": len(found)}  # fmt: skip
+    return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("target").round(2)
+
+
+def against_scratch(study: Study, how: str) -> pandas.DataFrame:
+    """Paired differences to training from scratch, a row a target and source."""
+    return study.select(how=[how, "scratch"]).paired("source", "none", by=["target"])
+
+
+def stamps() -> dict[str, str]:
+    """The numbers of the lecture's text."""
+    return {}
+
+
+def _shipped() -> Study:
+    return load_study("choosing")
