@@ -34,8 +34,10 @@ test: environment ## run every test, the notebooks included (JOBS=2 at a time)
 demo: environment ## the headline comparison in the terminal, with a figure, in about a minute
 	@$(BIN)/python -m helpers.demo
 
-weights: environment ## train the shipped source model again, from code alone
-	@$(BIN)/python -m helpers.source
+weights: environment ## train the shipped source models again, from code alone
+	@$(BIN)/python -m helpers.source all
+	@$(BIN)/python -m helpers.pretext all
+	@$(BIN)/python -m helpers.gardenvit
 
 results: environment ## measure the numbers that the course quotes again
 	@$(BIN)/python -m helpers.measure

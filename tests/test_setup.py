@@ -123,9 +123,10 @@ def imports_of(path):
             yield node.module.split(".")[0]
 
 
-@pytest.mark.parametrize("folder, extras", [("helpers", []), ("tests", ["test"]), ("tools", ["test"])])
+@pytest.mark.parametrize("folder, extras", [("helpers", ["lab"]), ("tests", ["test"]), ("tools", ["test"])])
 def test_every_import_is_of_a_declared_dependency(folder, extras):
-    modules = {"pillow": "PIL", "ipython": "IPython", "pyyaml": "yaml", "pytest-xdist": "xdist"}
+    modules = {"pillow": "PIL", "ipython": "IPython", "pyyaml": "yaml", "pytest-xdist": "xdist", "scikit-learn": "sklearn",
+               "pytorch-metric-learning": "pytorch_metric_learning"}  # fmt: skip
     declared = RUNTIME + [requirement for extra in extras for requirement in EXTRAS[extra]]
     known = {modules.get(requirement.name, requirement.name) for requirement in declared}
     known |= {"helpers"} | set(sys.stdlib_module_names) | {path.stem for path in (ROOT / folder).glob("*.py")}
