@@ -16,6 +16,9 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.g
 # One thread a process: test processes then share the cores well, and sums come out in one order everywhere.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Notebooks run with their quick budget, also where there is a GPU. Set COURSE_RUN=full to test the other.
+os.environ.setdefault("COURSE_RUN", "quick")
+
 # Neither the user's cache nor the IPython profile and history take part. The first process makes the folder;
 # the workers of pytest-xdist inherit it.
 if "COURSE_TEST_HOME" not in os.environ:

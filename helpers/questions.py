@@ -42,7 +42,7 @@ class Question:
     """One question.
 
     kind       "choice": one of the choices is right. "several": one or more are. "order": the choices are given in
-               the right order and shown in another. "number": the choices are the right number and common mistakes
+               the right order. "number": the choices are the right number and common mistakes
     feedback   of an order: why it is this one; of a number: what to say to a number that is none of the choices
     tolerance  of a number: how far from it still counts as it
     """
@@ -58,12 +58,13 @@ class Question:
 
     @property
     def shown(self) -> list[Choice]:
-        """The choices as they are listed; those of an order are shuffled, always in the same way."""
+        """The choices as they are listed: shuffled, always in the same way. Numbers stay as they are."""
         choices = list(self.choices)
-        if self.kind == "order":
-            dice = random.Random(self.id)  # a generator of its own: the student's random numbers stay as they are
-            while choices == list(self.choices):
-                dice.shuffle(choices)
+        dice = random.Random(self.id)  # a generator of its own: the student's random numbers stay as they are
+        while self.kind != "number":
+            dice.shuffle(choices)
+            if self.kind != "order" or choices != list(self.choices):
+                break
         return choices
 
     def answer(self, given) -> Feedback:
