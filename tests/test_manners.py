@@ -65,13 +65,14 @@ def test_budget_is_chosen_visibly_right_after_the_setup(path):
 
 
 @each(LECTURES)
-def test_student_guesses_before_results_and_sees_the_guess_beside_them(path):
-    code = [cell.source for cell in cells(path, "code")]
-    guesses = [place for place, source in enumerate(code) if re.search(r"^guess\w* = ", source, re.MULTILINE)]
-    shown = [place for place, source in enumerate(code) if re.search(r"\bbeside\(", source)]
-    assert len(guesses) >= 2 and len(shown) >= len(guesses), f"{len(guesses)} guesses, {len(shown)} of them answered"
-    assert guesses[0] < shown[0]
-    assert all(any(g < s for s in shown) for g in guesses), "a guess is never held against an outcome"
+def test_student_guesses_before_results_and_then_sees_the_outcome(path):
+    code = "\n\n".join(cell.source for cell in cells(path, "code"))
+    before, *experiments = re.split(r"^guess\w* = ", code, flags=re.MULTILINE)
+    assert len(experiments) >= 3, f"{len(experiments)} predictions"
+    assert "h.beside(" not in before, "an outcome without a guess before it"
+    for experiment in experiments:
+        assert re.search(r"h\.(beside|show)\(", experiment), f"never held against an outcome: guess = {experiment[:60]}"
+    assert code.count("h.beside(") >= len(experiments) / 2, "most guesses stand beside their outcome"
 
 
 @each(LECTURES)
@@ -81,6 +82,31 @@ def test_lecture_asks_at_least_four_quizzes(path):
     assert all(len(source.splitlines()) == 1 for source in asked), "one quiz a cell"
 
 
+# The path through the course
+
+
+def minutes(text):
+    """Of a text that says "Minutes:** 75, of which the computer needs about 2": ("75", "2")."""
+    return re.search(r"(\d+),\s+of\s+which[^|.]*?(?:about|within)\s+(\d+)", text).groups()
+
+
+@each([ROOT / "README.md", ROOT / "notebooks/00_start_here.ipynb"])
+def test_path_leads_to_every_lecture_in_order_under_its_title(path):
+    text = path.read_text(encoding="utf-8")
+    places = [text.index(f"{other.name})") for other in LECTURES]
+    assert places == sorted(places)
+    for other in LECTURES:
+        title = cells(other)[0].source.splitlines()[0].removeprefix("# ")
+        assert f"{title}]" in text.replace("**", ""), f"{name(path)} calls {other.name} otherwise than {title!r}"
+
+
+@each(LECTURES)
+def test_readme_says_the_minutes_that_the_lecture_says(path):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (row,) = [line for line in readme.splitlines() if line.startswith("|") and path.name in line]
+    assert minutes(row) == minutes(" ".join(cell.source for cell in cells(path)[:3]))
+
+
 # Numbers in the prose
 
 
@@ -88,7 +114,8 @@ def numbers_without_a_source(markdown):
     """The "87 %" and "12 points" of a text that no results file and no reference stands behind.
 
     Numbers between marks (<!-- 03.key -->...<!-- /03.key -->) come from the results file. Others pass as "95 %" (the
-    intervals), in code, or in a paragraph, list item or table row with a link, "et al." or a year.
+    intervals), in code, as what chance gives ("chance is 25 %"), or in a paragraph, list item or table row with a web
+    link, "et al." or a year.
     """
     text = re.sub(r"<!-- (\S+) -->.*?<!-- /\1 -->", "", markdown, flags=re.DOTALL)
     text = re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL)
@@ -96,6 +123,7 @@ def numbers_without_a_source(markdown):
     for block in re.split(r"\n\s*\n|\n(?=\s*(?:[-*|]|\d+\.)\s)", text):
         if re.search(r"\]\(https?://|\bet al\b|\b(?:19|20)\d\d\b|\barXiv\b", block):
             continue
+        block = re.sub(r"\bchance\b[^.]{0,25}?\d+ %", "", block, flags=re.IGNORECASE)
         numbers = re.findall(r"\d[\d.,]*(?:\s|&nbsp;|\u00a0|\u202f)?(?:%|per cent\b|points?\b)", block)
         found += [number for number in numbers if not re.match(r"95\D", number)]
     return found
@@ -117,6 +145,7 @@ def test_measured_numbers_in_the_prose_are_bound_to_a_results_file_or_cite_a_sou
         ("See [the paper](https://example.org/x): 75 % there.", []),
         ("Zhang et al. found 75 % there.\n\nWe found 80 %.", ["80 %"]),
         ("| A | 61 % |\n| B (2014) | 71 % |", ["61 %"]),
+        ("Chance is 25 %. Measured: 30 %.", ["30 %"]),
         ("Use `lr * 10 %`; two points of the compass, 3 stages", []),
     ],
 )
