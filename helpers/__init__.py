@@ -27,7 +27,7 @@ _HOME = {
     "thawing": ["Thaw"],
     "ledger": ["summary"],
     "saving": ["save_trained", "load_trained"],
-    "backbones": ["load_backbone", "Backbone"],
+    "backbones": ["load_backbone", "Backbone", "shipped_sources"],
     "gardennet": ["GardenNet"],
     "garden": ["render", "render_split", "class_names", "field_marks"],
     "decoding": ["read_image", "open_image"],
@@ -71,6 +71,9 @@ _HOME = {
     "costs": ["step_costs", "count_flops", "kept_for_backward"],
     "diagrams": ["plot_dataset_view", "plot_model_view", "plot_costs", "variant_table"],
     "sliders": ["browse", "draw_depth"],
+    "transferability": ["source_features", "logme", "linear_probe"],
+    "zoo": ["pretrained_models", "best_within", "best_for_cost", "plot_models"],
+    "deciding": ["first_try", "decision_table"],
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted(_MODULE)

@@ -16,7 +16,7 @@ from helpers.stages import split
 GRID = 200  # values of the ratio of the two precisions that are tried, twice
 
 
-def features(backbone: Backbone, images: Tensor) -> Tensor:
+def source_features(backbone: Backbone, images: Tensor) -> Tensor:
     """What the source model hands to its head for uint8 images (N, 3, S, S): float32 (N, D)."""
     return extract(split(backbone.model, -1)[0], images, backbone).flatten(1)
 

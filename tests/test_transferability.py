@@ -7,7 +7,7 @@ from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
 from helpers import load_backbone, open_task
-from helpers.transferability import features, linear_probe, logme
+from helpers.transferability import linear_probe, logme, source_features
 
 
 def made(n=30, d=8, classes=3, signal=1.0, seed=0):
@@ -81,7 +81,7 @@ def test_probe_leaves_out_each_image_that_it_is_asked_about():
 
 def test_features_are_what_the_head_gets():
     backbone, images = load_backbone("garden"), open_task("flowers", 1, size=64).train.pixels[:4]
-    got = features(backbone, images)
+    got = source_features(backbone, images)
     with torch.no_grad():
         logits = backbone.model.eval()(backbone.normalise(images))
     assert got.shape == (4, 256) and torch.allclose(backbone.model.fc(got), logits, atol=1e-4)

@@ -15,7 +15,7 @@ from scipy import stats
 from helpers.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, SCRATCH
 from helpers.study import SHIPPED, Case, Study, join_studies, load_study, run_study
 from helpers.tasks import open_task
-from helpers.transferability import features, linear_probe, logme
+from helpers.transferability import linear_probe, logme, source_features
 
 QUESTION = "Which source for which target?"
 SOURCES = ("garden", "garden-small", "garden-petals", "garden-textures", "garden-simclr-small", "garden-regression")
@@ -38,7 +38,7 @@ def targets() -> dict:
 def scores(fit) -> dict[str, float]:
     """LogME and linear probe of a run's source on the images it was trained on."""
     backbone = load_source(fit.recipe)
-    x, labels = features(backbone, fit.task.train.pixels), fit.task.train.labels
+    x, labels = source_features(backbone, fit.task.train.pixels), fit.task.train.labels
     return {"logme": logme(x, labels), "probe": linear_probe(x, labels)}
 
 
