@@ -14,10 +14,11 @@ from functools import cache
 import torch
 
 from helpers.backbones import load_backbone
+from helpers.curves import paired_values
 from helpers.garden import render_split
 from helpers.movement import features_moved
 from helpers.recipes import BATCHNORM, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, SCRATCH, Recipe
-from helpers.study import SHIPPED, Case, run_study
+from helpers.study import SHIPPED, Case, load_study, run_study
 from helpers.tasks import open_task
 from helpers.training import Fit
 
@@ -142,3 +143,40 @@ def run(seeds: int = 5) -> None:
     """Measure and write all of them; the switches with all seeds, the others with three."""
     for name in STUDIES:
         measure(name, seeds if name == "switches" else min(seeds, 3))
+
+
+def stamps() -> dict[str, str]:
+    """The numbers of the lecture's text, from the shipped studies: "04.warmup-flowers-0.01" and so on."""
+    if not all((SHIPPED / f"study-tuning-{name}.json").exists() for name in STUDIES):
+        return {}
+    warmup, switches = load_study("tuning-warmup"), load_study("tuning-switches")
+    norm, subsets, copied = load_study("tuning-batchnorm"), load_study("tuning-subsets"), load_study("tuning-transplant")
+    points = {
+        "warmup": warmup.paired("warm-up", "all at once"),
+        "studio": paired_values(warmup, "elsewhere", "warm-up", "all at once", ["task", "lr"], scale=100),
+        "switch": switches.paired("switch", "baseline"),
+        "batchnorm": norm.paired("batchnorm", "live"),
+        "subset": subsets.paired("trains", "everything"),
+        "thawed": copied.select(copied=list(DEPTHS)).paired("then", "frozen"),
+        "copied": copied.select(then="fine-tuned").paired("copied", "nothing"),
+    }
+    shares = {
+        "warmup": warmup.table(["task", "lr", "warm-up"]),
+        "switch": switches.table(),
+        "batchnorm": norm.table(),
+        "subset": subsets.table(),
+        "transplant": copied.table(),
+    }
+    texts = {}
+    for name, table in points.items():
+        for key, row in table.iterrows():
+            texts[_key(name, key)] = f"{row.points:+.1f} points ({row.low:+.1f} to {row.high:+.1f})"
+    for name, table in shares.items():
+        for key, row in table.iterrows():
+            texts[_key(name, key) + "-share"] = f"{row['accuracy %']:.0f} % ({row.low:.0f} to {row.high:.0f})"
+    return texts
+
+
+def _key(name: str, key) -> str:
+    parts = [f"{part:g}" if isinstance(part, float) else str(part) for part in (key if isinstance(key, tuple) else (key,))]
+    return "-".join(["04." + name, *parts]).replace(", ", "-").replace(" ", "-")
