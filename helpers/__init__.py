@@ -71,7 +71,7 @@ _HOME = {
     "costs": ["step_costs", "count_flops", "kept_for_backward"],
     "diagrams": ["plot_dataset_view", "plot_model_view", "plot_costs", "variant_table"],
     "sliders": ["browse", "draw_depth"],
-    "transferability": ["source_features", "logme", "linear_probe"],
+    "transferability": ["source_features", "logme", "linear_probe", "plot_scores"],
     "zoo": ["pretrained_models", "best_within", "best_for_cost", "plot_models"],
     "deciding": ["first_try", "decision_table"],
 }

@@ -10,7 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from helpers.backbones import Backbone
+from helpers.charts import MARKERS
 from helpers.features import extract
+from helpers.plots import COLOURS, _axes, _in_style
 from helpers.stages import split
 
 GRID = 200  # values of the ratio of the two precisions that are tried, twice
@@ -70,6 +72,29 @@ def linear_probe(features: Tensor, labels: Tensor) -> float:
         answers = (hat @ y - own * y) / (1 - own)
         shares.append((answers.argmax(1) == truth).double().mean().item())
     return max(shares)
+
+
+@_in_style
+def plot_scores(study, score: str, label: str, how: str = "new head"):
+    """Test accuracy against a score that was known before training: a panel a target, a marker a source.
+
+    study: with the conditions target, source and how, and the score as a column. Bars are 95 % intervals of the accuracy.
+    """
+    part = study.select(how=how)
+    names, sources = list(part.runs.target.unique()), list(part.runs.source.unique())
+    figure, (axes,) = _axes(1, len(names), (1.8 + 3.1 * len(names), 3.9), sharey=True)
+    for axis, target in zip(axes, names, strict=True):
+        of_target = part.select(target=target)
+        accuracies, values = of_target.table(["source"]), of_target.values(score, ["source"])["mean"]
+        for i, source in enumerate(source for source in sources if source in accuracies.index):
+            row = accuracies.loc[source]
+            spread = [[row["accuracy %"] - row["low"]], [row["high"] - row["accuracy %"]]]
+            axis.errorbar(values[source], row["accuracy %"], yerr=spread, fmt=MARKERS[i], color=COLOURS[i], capsize=3,
+                          markersize=9, label=source)  # fmt: skip
+        axis.set(xlabel=label, title=target)
+    axes[0].set_ylabel("test accuracy, %")
+    axes[-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=10)
+    return figure
 
 
 def _checked(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -24,7 +24,8 @@ PHOTOGRAPHS = "photographs"
 PER_CLASS = 10
 HARM = "When does a source do harm?"
 MANY = 100
-FROZEN = {"all but the head": -1, "up to layer3": "layer4", "up to layer2": "layer3", "nothing": 0}
+FROZEN = {"all but the head": -1, "up to layer3": "layer4", "nothing": 0}
+TUNED = ("flowers", "tissue")  # the near and the far target: fine-tuning everything takes long
 
 
 def targets() -> dict:
@@ -61,7 +62,7 @@ def cases(recipe, sources, tasks: dict, how: str) -> list[Case]:
 def run(seeds: int) -> None:
     """Measure all of it; three seeds at most where the whole network trains."""
     tasks, slow = targets(), min(seeds, 3)
-    study = join_studies(heads(tasks, seeds), scratch(tasks, slow), whole({name: tasks[name] for name in TARGETS}, slow))
+    study = join_studies(heads(tasks, seeds), scratch(tasks, slow), whole({name: tasks[name] for name in TUNED}, slow))
     study.save(SHIPPED / "study-choosing.json", "python -m helpers.measure choosing")
     harm(slow).save(SHIPPED / "study-harm.json", "python -m helpers.measure choosing")
 
@@ -113,10 +114,46 @@ def against_scratch(study: Study, how: str) -> pandas.DataFrame:
     return study.select(how=[how, "scratch"]).paired("source", "none", by=["target"])
 
 
+def against_none(hurt: Study) -> pandas.DataFrame:
+    """Of the study of harm: paired differences to training from scratch, a row a source and what of it is frozen."""
+    rows, scratch_ = {}, hurt.select(source="none")
+    for source in [name for name in hurt.runs.source.unique() if name != "none"]:
+        for frozen in hurt.select(source=source).runs.frozen.unique():
+            one = hurt.select(source=source, frozen=frozen)
+            one.runs["frozen"] = "nothing"  # the one condition that differs is then the source
+            pair = join_studies(one, scratch_)
+            rows[source, frozen] = pair.paired("source", "none", by=[]).loc[source]
+    frame = pandas.DataFrame(rows.values(), index=pandas.MultiIndex.from_tuples(rows, names=["source", "frozen"]))
+    return frame
+
+
+def percent(row) -> str:
+    return f"{row['accuracy %']:.0f} % ({row['low']:.0f} to {row['high']:.0f})"
+
+
+def points(row) -> str:
+    return f"{row['points']:+.0f} points ({row['low']:+.0f} to {row['high']:+.0f})"
+
+
 def stamps() -> dict[str, str]:
     """The numbers of the lecture's text."""
-    return {}
-
-
-def _shipped() -> Study:
-    return load_study("choosing")
+    if not (SHIPPED / "study-choosing.json").exists() or not (SHIPPED / "study-harm.json").exists():
+        return {}  # not measured yet
+    study, hurt = load_study("choosing"), load_study("harm")
+    heads = study.select(how="new head").table(["target", "source"])
+    texts = {f"05.{target}-{source}": percent(row) for (target, source), row in heads.iterrows()}
+    alone = study.select(how="scratch").table(["target"])
+    texts |= {f"05.{target}-none": percent(row) for target, row in alone.iterrows()}
+    for how in ("new head", "fine-tuned"):
+        for (target, source), row in against_scratch(study, how).iterrows():
+            texts[f"05.{target}-{source}-{how.replace(' ', '-')}-gain"] = points(row)
+        for score in ("logme", "probe"):
+            for target, row in rank_correlation(study, score, how).iterrows():
+                text = f"{row['mean']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+                texts[f"05.rank-{score}-{target}-{how.replace(' ', '-')}"] = text
+    for (source, frozen), row in against_none(hurt).iterrows():
+        texts[f"05.harm-{source}-{FROZEN[frozen]}"] = points(row)
+    fitted = hurt.values("train_accuracy", ["source", "frozen"])
+    for (source, frozen), row in fitted.iterrows():
+        texts[f"05.fitted-{source}-{FROZEN[frozen]}"] = f"{100 * row['mean']:.0f} %"
+    return texts
