@@ -21,10 +21,10 @@ REQUIRED = {
     "what freezing layers implies": "02/what-freezing-implies",
     "ordering the steps of an adaptation": "02/adaptation-steps",
     "the most important factor in choosing a model": "05/most-important",
-    "rare plant diseases": "05/leaves",
-    "wildflowers and a very deep network": "05/wildflowers",
-    "industrial equipment": "05/equipment",
-    "medical images": "05/medical",
+    "rare plant diseases": "05/case-leaves",
+    "wildflowers and a very deep network": "05/case-wildflowers",
+    "industrial equipment": "05/case-industry",
+    "medical images": "05/case-medical",
 }
 
 EXAMPLES = """
