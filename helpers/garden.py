@@ -42,7 +42,7 @@ def render(collection: str, labels, numbers, *, split="train", seed: int = 0, si
     scene: what is behind goldfinches and flowers, "meadow" or "studio"; the same birds and flowers in either.
 
     Returns images uint8 (N, 3, size, size) and targets, a dict of float (N,): "pose" (degrees), "size" (share of the
-    width), for flowers "petals" (count); for tissue "size" (of a nucleus) and "cells" (count). Raises ValueError
+    width), for flowers "petals" (count); for tissue "size" (radius of a nucleus) and "cells" (count). Raises ValueError
     for an unknown name, a label or a size out of range, and for anything but whole numbers.
     """
     _known(collection, COLLECTIONS, "collection")

@@ -38,7 +38,7 @@ TISSUES = {
 
 
 def paint_tissue(canvas: Canvas, dice: Dice, kind: Tissue) -> dict[str, torch.Tensor]:
-    """Paint one section of tissue a picture; say the size of its nuclei (share of the width) and how many are in sight."""
+    """Paint one section of tissue a picture; say how large its nuclei are (radius; the picture is 2 wide) and how many."""
     radius = dice.uniform(SMALLEST, LARGEST)
     x, y = {"grid": _grid, "groups": _groups, "rings": _rings}[kind.layout](kind, dice, radius)
     if kind.layout == "rings":

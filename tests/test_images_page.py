@@ -16,7 +16,7 @@ PAGE = (ROOT / "docs/images.md").read_text(encoding="utf-8")
 TOOL = runpy.run_path(str(ROOT / "tools/contact_sheets.py"))
 
 
-@pytest.mark.parametrize("collection", ["goldfinches", "flowers"])
+@pytest.mark.parametrize("collection", ["goldfinches", "flowers", "tissue"])
 def test_table_has_the_field_marks_of_the_code(collection):
     section = PAGE.split(f"## The {collection}")[1].split("\n## ")[0]
     (_, head), *rows = re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|$", section, re.MULTILINE)
@@ -47,7 +47,7 @@ def test_contact_sheet_shows_what_the_code_draws_now(sheet):
 
 
 def test_sheets_show_every_species_and_kind_and_every_family():
-    for collection in ("goldfinches", "flowers"):
+    for collection in ("goldfinches", "flowers", "tissue"):
         assert TOOL["shown"](collection) == list(range(len(class_names(collection))))
     names = [class_names("source")[label] for label in TOOL["shown"]("source")]
     assert {name.split("-")[0] for name in names} == set(FAMILIES)

@@ -2,7 +2,7 @@
 
     python tools/contact_sheets.py [folder]
 
-Writes goldfinches.png, flowers.png and source_world.png into the folder, docs/ unless told otherwise.
+Writes goldfinches.png, flowers.png, tissue.png, studio.png and source_world.png into the folder, docs/ unless told otherwise.
 """
 
 import sys
@@ -15,10 +15,12 @@ from helpers import class_names, render
 from helpers.world import FAMILIES
 
 MARGIN = 110  # pixels for the names
-SHEETS = {  # collection, pictures of each class, their size in pixels, file
-    "goldfinches": ("goldfinches", 6, 128),
-    "flowers": ("flowers", 8, 80),
-    "source_world": ("source", 8, 64),
+SHEETS = {  # file: collection, pictures of each class, their size in pixels, the scene behind them
+    "goldfinches": ("goldfinches", 6, 128, "meadow"),
+    "flowers": ("flowers", 8, 80, "meadow"),
+    "tissue": ("tissue", 8, 80, "meadow"),
+    "studio": ("goldfinches", 8, 80, "studio"),
+    "source_world": ("source", 8, 64, "meadow"),
 }
 
 
@@ -32,9 +34,10 @@ def shown(collection: str) -> list[int]:
 
 def pictures(sheet: str) -> torch.Tensor:
     """The pictures of a sheet, a row a class: uint8 (rows, columns, size, size, 3). They are training pictures, seed 0."""
-    collection, columns, size = SHEETS[sheet]
+    collection, columns, size, scene = SHEETS[sheet]
     labels = torch.tensor(shown(collection))
-    images, _ = render(collection, labels.repeat_interleave(columns), torch.arange(columns).repeat(len(labels)), size=size)
+    numbers = torch.arange(columns).repeat(len(labels))
+    images, _ = render(collection, labels.repeat_interleave(columns), numbers, size=size, scene=scene)
     return images.view(len(labels), columns, 3, size, size).permute(0, 1, 3, 4, 2)
 
 
