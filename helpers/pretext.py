@@ -26,7 +26,7 @@ PLANS = {  # pictures of each source class, epochs (each with two views of every
     "garden-simclr-small": (30, 4, True),
 }
 TURNS = ["0 degrees", "90 degrees", "180 degrees", "270 degrees"]
-BATCH, PEAK_LR, TEMPERATURE = 128, 3e-3, 0.1  # pictures a step: SimCLR makes two views of each
+PEAK_LR, TEMPERATURE = 3e-3, 0.1
 SCALE, JITTER, HUE, GREY, BLUR, LIGHT = (0.3, 1.0), 0.5, 0.05, 0.2, 0.3, 0.15  # how unlike the views of one picture may be
 
 
@@ -89,6 +89,8 @@ def _recolour(x, turns, grey):
 class SimCLR(nn.Module):
     """A network, and in place of its head a small one that projects its features to where views are compared."""
 
+    pictures = 128  # a step; of each, two views pass through the network
+
     def __init__(self):
         super().__init__()
         self.net = GardenNet(1)
@@ -108,22 +110,22 @@ class SimCLR(nn.Module):
 class Rotation(nn.Module):
     """A network with one output for each of the four ways in which a picture can be turned."""
 
+    pictures = 32  # a step; all four turns of each pass through the network, which learns faster than one at random
+
     def __init__(self):
         super().__init__()
         self.net = GardenNet(len(TURNS))
 
     def forward(self, images):
-        """The loss on pictures uint8 (N, 3, S, S), each seen in one of its four turns."""
-        turned, labels = rotate(augment(images.float() / 255))
-        one = torch.randint(4, (len(images),)).to(images.device) * len(images)
-        one = one + torch.arange(len(images), device=images.device)
-        return F.cross_entropy(_run(self.net, turned[one]), labels[one])
+        """The loss on pictures uint8 (N, 3, S, S), each seen in all of its four turns."""
+        turned, labels = rotate(augment(images.float() / 255, scale=(0.6, 1.0)))
+        return F.cross_entropy(_run(self.net, turned), labels)
 
     def trained(self) -> GardenNet:
         return self.net
 
 
-def train_simclr(images, *, epochs: int, seed: int = 0, after_epoch=lambda epoch, net: None) -> GardenNet:
+def train_simclr(images, *, epochs: int, seed: int = 0, after_epoch=lambda epoch, task: None) -> GardenNet:
     """Train a GardenNet on pictures uint8 (N, 3, 64, 64) without labels, by SimCLR; its head says nothing.
 
     Each epoch passes two views of every picture through the network. Everything else, and what is raised, is as in
@@ -132,19 +134,20 @@ def train_simclr(images, *, epochs: int, seed: int = 0, after_epoch=lambda epoch
     return _train(SimCLR, images, epochs, seed, after_epoch)
 
 
-def train_rotation(images, *, epochs: int, seed: int = 0, after_epoch=lambda epoch, net: None) -> GardenNet:
+def train_rotation(images, *, epochs: int, seed: int = 0, after_epoch=lambda epoch, task: None) -> GardenNet:
     """Train a GardenNet on pictures uint8 (N, 3, 64, 64) without labels, to tell how they are turned (4 outputs).
 
-    Each epoch passes every picture through the network once, turned at random. AdamW with one cycle of the learning
-    rate; bfloat16 where the processor or the GPU computes in it. The same for the same seed on the same machine;
-    torch's own random numbers are left as they were. after_epoch: called with the number of the epoch and the network.
+    Each epoch passes every picture through the network in all four turns. AdamW with one cycle of the learning rate;
+    bfloat16 where the processor or the GPU computes in it. The same for the same seed on the same machine; torch's own
+    random numbers are left as they were. after_epoch: called with the number of the epoch and the pretext task, a module
+    whose `net` is being trained and whose `loss` is the mean of that epoch.
     Raises ValueError if there are too few pictures for a batch, or if the training diverges.
     """
     return _train(Rotation, images, epochs, seed, after_epoch)
 
 
 def _train(Pretext, images, epochs, seed, after_epoch) -> GardenNet:
-    batch = min(BATCH, len(images))
+    batch = min(Pretext.pictures, len(images))
     if batch < 2 or images.dtype != torch.uint8:
         raise ValueError(f"images must be uint8 (N, 3, S, S), two or more, got {images.dtype} {tuple(images.shape)}")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
