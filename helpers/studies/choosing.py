@@ -24,6 +24,7 @@ PHOTOGRAPHS = "photographs"
 PER_CLASS = 10
 HARM = "When does a source do harm?"
 MANY = 100
+OTHERS = ("garden-textures", "garden-simclr-small")
 FROZEN = {"all but the head": -1, "up to layer3": "layer4", "nothing": 0}
 TUNED = ("flowers", "tissue")  # the near and the far target: fine-tuning everything takes long
 
@@ -83,15 +84,21 @@ def scratch(tasks: dict, seeds) -> Study:
     return run_study(QUESTION, rows, seeds, also=scores)
 
 
-def harm(seeds) -> Study:
-    """Tissue with many labels: two sources, the more related one with more and more of it frozen, against scratch."""
+def harm_cases() -> list[Case]:
+    """Tissue with many labels: three frozen sources, one of them with less and less of it frozen, and scratch."""
     task = open_task("tissue", per_class=MANY)
+    cells = [*(("garden", place) for place in FROZEN), *((source, "all but the head") for source in OTHERS)]
     rows = [Case({"source": "none", "frozen": "nothing"}, SCRATCH, task)]
-    for source, frozen in [*(("garden", place) for place in FROZEN), ("garden-textures", "all but the head")]:
+    for source, frozen in cells:
         upto = FROZEN[frozen]
         recipe = FEATURE_EXTRACTION if upto == -1 else replace(FINE_TUNE_ALL, name=f"frozen {frozen}", upto=upto)
         rows.append(Case({"source": source, "frozen": frozen}, replace(recipe, source=source), task))
-    return run_study(HARM, rows, seeds)
+    return rows
+
+
+def harm(seeds) -> Study:
+    """When frozen features do harm, and what becomes of it when they are unfrozen."""
+    return run_study(HARM, harm_cases(), seeds)
 
 
 def rank_correlation(study: Study, score: str, how: str) -> pandas.DataFrame:
