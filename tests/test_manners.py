@@ -158,6 +158,15 @@ def test_loose_numbers_are_found_and_bound_ones_are_not(text, found):
     assert numbers_without_a_source(text) == found
 
 
+@each(ALL)
+def test_no_line_begins_with_a_mark_and_goes_on_in_markdown(path):
+    """Such a line is HTML to Markdown: **bold**, `code` and [links]() would be shown as they are written."""
+    for cell in cells(path, "markdown"):
+        for line in re.findall(r"^ {0,3}<!-- .*$", cell.source, re.MULTILINE):
+            rest = re.sub(r"<!--.*?-->", "", line)
+            assert not re.search(r"[`*_]\S|\]\(", rest), f"cell {cell.id}: put words before the mark in {line[:60]!r}"
+
+
 # Slides
 
 

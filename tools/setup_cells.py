@@ -19,7 +19,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("notebooks", "solutions", "labs")
-LINE = re.compile(r"<!-- colab -->.*?<!-- /colab -->", re.DOTALL)
+LEAD = "*On Google Colab:* "  # words first: a line that begins with a comment is HTML, and Markdown sees no links in it
+LINE = re.compile(rf"({re.escape(LEAD)})?<!-- colab -->.*?<!-- /colab -->", re.DOTALL)
 
 
 def is_setup(cell):
@@ -41,10 +42,10 @@ def colab_line(file, address):
     if parts.hostname == "github.com":
         project = parts.path.strip("/").removesuffix(".git")
         link = f"https://colab.research.google.com/github/{project}/blob/main/{file}"
-        text = f"[Open this notebook in Google Colab]({link})"
+        text = f"[open this notebook there]({link})."
     else:  # Colab opens notebooks from GitHub only
-        text = "To run this notebook on Google Colab, see [README.md](../README.md#on-google-colab)."
-    return f"<!-- colab -->{text}<!-- /colab -->"
+        text = "see [README.md](../README.md#on-google-colab)."
+    return f"{LEAD}<!-- colab -->{text}<!-- /colab -->"
 
 
 def stamp(notebook, file, template, address):
