@@ -1,0 +1,204 @@
+"""Lecture 2: the helpers that take a network apart, and what the notebook claims, held against what was measured."""
+
+import html
+import re
+from functools import cache
+
+import nbformat
+import pytest
+import torch
+from project import ROOT
+from torch import nn
+from torchvision.models import get_model
+from torchvision.models.feature_extraction import create_feature_extractor
+
+import helpers as h
+from helpers.anatomy import receptive_fields
+from helpers.questions import FOLDER, load
+from helpers.studies.anatomy import stamps
+
+NOTEBOOK = ROOT / "notebooks/02_anatomy_of_a_transfer.ipynb"
+
+
+def on_meta(name):
+    with torch.device("meta"):
+        return get_model(name)
+
+
+@cache
+def cells():
+    return nbformat.read(NOTEBOOK, as_version=4).cells
+
+
+def table_after(code):
+    """The rows of the table that the cell with this code has stored: [[cell, ...], ...], as texts."""
+    (cell,) = [cell for cell in cells() if cell.cell_type == "code" and code in cell.source]
+    (table,) = [output.data["text/html"] for output in cell.outputs if "text/html" in output.get("data", {})]
+    rows = re.findall(r"<tr>(.*?)</tr>", re.sub(r"<tr[^>]*>", "<tr>", table), re.DOTALL)
+    return [[html.unescape(text) for text in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)] for row in rows]
+
+
+@pytest.mark.parametrize("name, known", [
+    ("resnet18", {"conv1": 7, "bn1": 11, "layer1": 43, "layer2": 99, "layer3": 211, "layer4": 224}),
+    ("vgg16", {"features.0": 3, "features.2": 6, "features.7": 16, "features.14": 44, "features.28": 212}),
+    ("vit_b_16", {"conv_proj": 16, "encoder.layers.encoder_layer_0": 224, "heads.head": 224}),
+])  # fmt: skip
+def test_receptive_fields_are_those_that_kernels_and_strides_give(name, known):
+    """By the usual recursion: field += (kernel - 1) * jump, jump *= stride; at most the picture's 224 pixels."""
+    table = h.take_apart(on_meta(name))
+    assert table.loc[list(known), "sees"].to_dict() == known
+
+
+def test_receptive_fields_of_the_source_model_agree_with_a_hole_in_a_picture():
+    """A unit sees a pixel if a hole there reaches it: the places that notice one pixel, one pixel's distance apart."""
+    model = h.GardenNet(4).eval()
+    names = h.stage_names(model)[:-2]
+    widths = dict(zip(h.stage_names(model), receptive_fields(model, 64), strict=True))
+    pictures = torch.zeros(64, 3, 64, 64)
+    pictures[torch.arange(64), :, :, torch.arange(64)] = torch.nan
+    for name, out in create_feature_extractor(model, names)(pictures).items():
+        assert out[:, 0, out.shape[2] // 2, out.shape[3] // 2].isnan().sum() == widths[name], name
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vgg16", "vit_b_16", "mobilenet_v3_small", "squeezenet1_0", "densenet121"])
+def test_taking_apart_loses_no_parameter(name):
+    model = on_meta(name)
+    table = h.take_apart(model)
+    assert table["parameters"].sum() == sum(p.numel() for p in model.parameters())
+    assert table["share %"].sum() == pytest.approx(100, abs=1)
+    assert table["sees"].is_monotonic_increasing
+
+
+def test_the_two_wide_layers_of_vgg16_hold_most_of_it():
+    table = h.take_apart(on_meta("vgg16"))
+    assert table["parameters"]["classifier.0"] == 512 * 7 * 7 * 4096 + 4096
+    assert table.loc[["classifier.0", "classifier.3"], "share %"].sum() == pytest.approx(86.4, abs=0.05)
+
+
+def test_a_picture_of_the_wrong_size_is_refused_by_name():
+    with pytest.raises(ValueError, match="VisionTransformer does not take images of 64 x 64 px"):
+        h.take_apart(on_meta("vit_b_16"), size=64)
+
+
+def test_a_fitted_head_separates_what_is_separable_and_leaves_the_random_numbers_alone():
+    features = torch.cat([torch.randn(30, 5) + shift for shift in (-4, 4)])
+    labels = torch.arange(2).repeat_interleave(30)
+    state = torch.get_rng_state()
+    head = h.fit_head(features, labels, 2, seed=1)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert (head(features).argmax(1) == labels).all()
+    assert torch.equal(head.weight, h.fit_head(features, labels, 2, seed=1).weight)
+
+
+def test_r2_is_1_for_a_linear_relation_and_not_above_0_for_noise():
+    features, weights = torch.randn(400, 6), torch.arange(1.0, 7)
+    values = features @ weights
+    assert h.explained(features[:300], values[:300], features[300:], values[300:], penalty=1e-3) > 0.999
+    assert h.explained(features[:300], torch.randn(300), features[300:], torch.randn(100)) < 0.05
+
+
+def test_answers_become_a_study_with_intervals_and_none_are_refused():
+    answers = [{"way": way, "seed": seed, "correct": torch.rand(50) < share}
+               for way, share in (("a", 0.9), ("b", 0.2)) for seed in range(3)]  # fmt: skip
+    table = h.study_of("two ways", answers).table()
+    assert (table["low"] < table["accuracy %"]).all() and (table["n"] == 50).all() and (table["seeds"] == 3).all()
+    with pytest.raises(ValueError, match="at least one row"):
+        h.study_of("nothing", [])
+
+
+@cache
+def small_drift(frozen):
+    task = h.open_task("goldfinches", 10, size=32, val=2, test=10)
+    return h.batchnorm_drift(task, task, steps=(0, 4), seeds=1, frozen=frozen)
+
+
+def test_a_backbone_without_gradients_drifts_in_training_mode():
+    before, after = small_drift("requires_grad").runs.to_dict("records")
+    assert before["features"] == before["statistics"] == 0
+    assert after["features"] > 10 and after["statistics"] > 1
+
+
+def test_a_frozen_backbone_does_not_drift_at_all():
+    study = small_drift("h.freeze")
+    assert (study.runs["features"] == 0).all() and (study.runs["statistics"] == 0).all()
+    assert torch.equal(*study.correct)
+
+
+def pytorch_column():
+    """What stands in the PyTorch column of the table for those who come from Keras."""
+    (table,) = [cell.source for cell in cells() if "| in Keras |" in cell.source]
+    rows = [line.split("|")[3] for line in table.splitlines() if line.startswith("|")][2:]
+    snippets = [snippet for row in rows for snippet in re.findall(r"`([^`]+)`", row)]
+    return [snippet for snippet in snippets if snippet not in ("__init__", "forward")]
+
+
+def test_each_line_of_pytorch_for_people_from_keras_runs():
+    snippets = pytorch_column()
+    assert len(snippets) >= 10
+    for snippet in snippets:
+        space = {"h": h, "nn": nn, "model": get_model("resnet18"), "self": nn.Module(), "x": torch.zeros(2, 3, 64, 64),
+                 "create_feature_extractor": create_feature_extractor, "base": nn.Sequential(nn.Conv2d(3, 4, 3))}  # fmt: skip
+        space["self"].backbone = space["base"]
+        exec(snippet, space)
+
+
+def test_the_lines_of_pytorch_do_what_the_table_says():
+    model, picture = get_model("resnet18").eval(), torch.zeros(1, 3, 64, 64)
+    assert nn.Sequential(*list(model.children())[:-3])(picture).shape[1] == 256  # up to layer3
+    assert create_feature_extractor(model, ["layer2"])(picture)["layer2"].shape[1] == 128
+    prefix, head = h.split(model, -1)
+    assert torch.equal(head(prefix(picture)), model(picture))
+
+
+def test_a_new_layer_beats_the_translated_old_one_on_both_tasks():
+    rows = table_after('reuse.paired("layer", "translated old layer")')[2:]
+    assert len(rows) == 2 and all(row[-1] == "yes" and float(row[-5]) > 0 for row in rows), rows
+
+
+def test_the_old_layer_is_ahead_on_unions_and_level_on_ten_of_its_classes():
+    rows = {row[0]: row[-5:] for row in table_after("contained.paired(")[2:]}
+    assert rows["unions of its classes"][-1] == "yes" and float(rows["unions of its classes"][1]) > 0
+    assert rows["ten of its classes"][-1] == "no"
+
+
+def test_the_last_stage_gains_little_over_the_one_before_it():
+    rows = [row for row in table_after('by_stage.paired("stage", "layer4")') if "layer3" in row]
+    assert len(rows) == 2 and all(row[-1] == "no" for row in rows), rows
+
+
+def test_training_mode_costs_the_untouched_head_accuracy_in_each_case():
+    drift = h.load_study("drift")
+    lost = drift.select(steps=[0, 50]).paired("steps", 0)
+    assert len(lost) == 4 and (lost["high"] < 0).all()
+    assert (drift.values("features", ["known", "seen", "steps"]).xs(50, level="steps")["low"] > 50).all()
+
+
+def test_a_head_fitted_anew_after_the_drift_is_nearly_as_good():
+    """Within 5 points of the head before, in each case."""
+    refitted = h.load_study("drift").values("refitted", ["known", "seen", "steps"])["mean"]
+    assert (refitted.xs(0, level="steps") - refitted.xs(50, level="steps") < 5).all()
+
+
+def test_last_features_of_the_regression_are_no_better_than_random_and_those_of_the_classifier_are():
+    against = h.load_study("extractors").paired("source", "regression")
+    assert (against.xs("classification", level="source")["low"] > 0).all()
+    assert (against.xs("none (random network)", level="source")["supported"] == "no").all()
+
+
+def test_early_features_of_the_regression_beat_random_ones():
+    rows = {tuple(row[-7:-5]): row[-5:] for row in table_after('by_source.paired("source", "none (random network)"')[2:]}
+    ahead = {source: row for (stage, source), row in rows.items() if stage == "layer2"}
+    assert float(ahead["regression"][1]) > 0 and ahead["regression"][-1] == "yes", rows
+
+
+def test_every_number_of_the_prose_has_its_place():
+    words = "\n".join(cell.source for cell in cells() if cell.cell_type == "markdown")
+    for name, text in stamps().items():
+        assert f"<!-- {name} -->{text}<!-- /{name} -->" in words, f"{name}: run python -m helpers.measure texts"
+
+
+def test_the_questions_cover_what_the_lecture_promises():
+    asked = {question.id for question in load(FOLDER / "02.toml")}
+    shown = set(re.findall(r'h\.quiz\("02/([\w-]+)"\)', "\n".join(cell.source for cell in cells())))
+    assert asked == shown
+    assert {"adaptation-steps", "what-freezing-implies", "batchnorm-trap", "wide-layer", "why-not-the-output-layer"} <= asked
