@@ -88,3 +88,19 @@ def test_with_many_labels_it_matters_less_where_one_starts(study):
     for way in ("supervised, fine-tuned", "self-supervised, fine-tuned"):
         few, many = (labels.gap(study, "flowers", number, way, "scratch")["points"] for number in (5, 100))
         assert many < few / 2
+
+
+def test_the_figures_show_what_their_descriptions_say(study):
+    means = study.table(["task", "way", "per_class"])["accuracy %"]
+    flowers, finches = means["flowers"], means["goldfinches"]
+    heads, scratch = flowers["self-supervised, head"], flowers["scratch"]
+    assert all(flowers["supervised, head"][n] > max(heads[n], scratch.get(n, 0)) for n in labels.MANY)
+    assert scratch[1] < heads[1] and scratch[5] < heads[5] < heads[10] and heads[20] < scratch[20]
+    assert finches["scratch"][20] > max(finches["supervised, head"][20], finches["self-supervised, head"][20])
+    for task, numbers in labels.FEW.items():
+        tops = means[task]
+        others = ("self-supervised, fine-tuned", "scratch")
+        assert all(tops["supervised, fine-tuned"][n] > max(tops[way][n] for way in others) for n in numbers)
+    assert flowers["self-supervised, fine-tuned"][5] > scratch[5]
+    assert differs(study, "flowers", 100, "self-supervised, fine-tuned", "scratch") == 0
+    assert all(differs(study, "goldfinches", n, "self-supervised, fine-tuned", "scratch") < 1 for n in (5, 20))
