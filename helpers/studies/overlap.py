@@ -52,13 +52,13 @@ def probes(folder: str, seeds, source: str = SOURCE) -> Study:
 
 
 def probe(source: str):
-    """The recipe of a new head; two views of each image, because photographs of 128 px are slow on a CPU."""
-    return replace(FEATURE_EXTRACTION, source=source, views=2)
+    """The recipe of a new head: two views of each image, for 128 px are slow on a CPU; a rate for its large features."""
+    return replace(FEATURE_EXTRACTION, source=source, views=2, lr=1e-3)
 
 
 def tuned(folder: str, seeds, source: str = SOURCE) -> Study:
     """Everything fine-tuned with five labels a class, for few steps."""
-    recipe = replace(FINE_TUNE_ALL, source=source, steps=SHORT, head_steps=SHORT, name="probe, then fine-tune")
+    recipe = replace(FINE_TUNE_ALL, source=source, steps=SHORT, head_steps=SHORT, head_lr=1e-3, lr=1e-4, name="probe, then fine-tune")
     row = {"images": "photographs", "source": source, "how": "fine-tuned", "per_class": 5}
     return run_study(QUESTION, [Case(row, recipe, open_task(folder, 5, size=128))], seeds, also=recalls)
 
