@@ -5,7 +5,7 @@ import random
 import re
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -45,6 +45,7 @@ class Question:
                the right order. "number": the choices are the right number and common mistakes
     feedback   of an order: why it is this one; of a number: what to say to a number that is none of the choices
     tolerance  of a number: how far from it still counts as it
+    order      the places of the choices in the order in which they are listed
     """
 
     id: str
@@ -55,17 +56,12 @@ class Question:
     feedback: str = ""
     tolerance: float = 0.0
     unit: str = ""
+    order: tuple[int, ...] = ()
 
     @property
     def shown(self) -> list[Choice]:
-        """The choices as they are listed: shuffled, always in the same way. Numbers stay as they are."""
-        choices = list(self.choices)
-        dice = random.Random(self.id)  # a generator of its own: the student's random numbers stay as they are
-        while self.kind != "number":
-            dice.shuffle(choices)
-            if self.kind != "order" or choices != list(self.choices):
-                break
-        return choices
+        """The choices as they are listed."""
+        return [self.choices[place] for place in self.order or range(len(self.choices))]
 
     def answer(self, given) -> Feedback:
         """Judge an answer. A choice is named by its letter, its text or its place in `shown`, counted from 0.
@@ -170,10 +166,32 @@ def load(path: Path) -> tuple[Question, ...]:
     if data.keys() != {"question"}:
         raise ValueError(f"{Path(path).name} holds [[question]] tables and nothing else, got {', '.join(data) or 'nothing'}")
     questions = tuple(_question(entry, Path(path).name, place) for place, entry in enumerate(data["question"], 1))
+    questions = _shuffled(questions)
     names = [question.id for question in questions]
     if twice := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"{Path(path).name}: two questions have the id {', '.join(sorted(twice))}")
     return questions
+
+
+def _shuffled(questions) -> tuple[Question, ...]:
+    """Choices in another order than in the file, always the same one; right answers change places from question to
+    question. Numbers stay as they are. The dice are of our own: the student's random numbers stay as they are."""
+    before, done = None, []
+    for question in questions:
+        order, dice = list(range(len(question.choices))), random.Random(question.id)
+        right = [choice.right for choice in question.choices]
+        while question.kind != "number":
+            dice.shuffle(order)
+            if question.kind == "order" and order == sorted(order):
+                continue
+            if question.kind == "choice":
+                place = order.index(right.index(True))
+                if place == before:
+                    continue
+                before = place
+            break
+        done.append(replace(question, order=tuple(order)))
+    return tuple(done)
 
 
 def _question(entry: dict, file: str, place: int) -> Question:

@@ -1,11 +1,12 @@
-"""Stamp into every notebook what is the same in all: the setup cell, and the line that says how to run it on Colab.
+"""Stamp into every notebook what follows from other files: the setup cell, the line that says how to run it on Colab,
+and the stored form of its quizzes.
 
     python tools/setup_cells.py            stamps them
     python tools/setup_cells.py --check    only says which notebooks are not as they would be stamped
 
 The setup cell is the one tagged "setup" in notebooks/00_start_here.ipynb, with the address that pyproject.toml gives.
 The line stands between <!-- colab --> and <!-- /colab -->. A notebook that has no setup cell, or no such line, gets it
-before its first code.
+before its first code. A quiz is stored as helpers/quizzes/NN.toml has it, as if its cell had just been run.
 """
 
 import re
@@ -15,9 +16,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import nbformat
-from nbformat.v4 import new_code_cell, new_markdown_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+from helpers.asking import to_html, to_text  # noqa: E402
+from helpers.questions import find  # noqa: E402
+
+QUIZ = re.compile(r"(?:import helpers as h\s+)?h\.quiz\(\"(.+)\"\)\s*")
 FOLDERS = ("notebooks", "solutions", "labs")
 LEAD = "*On Google Colab:* "  # words first: a line that begins with a comment is HTML, and Markdown sees no links in it
 LINE = re.compile(rf"({re.escape(LEAD)})?<!-- colab -->.*?<!-- /colab -->", re.DOTALL)
@@ -58,6 +64,11 @@ def stamp(notebook, file, template, address):
         metadata = {"tags": ["setup"], "slideshow": {"slide_type": "skip"}}
         setup = new_code_cell(setup_source(template, address), id="setup", metadata=metadata)
         cells.insert(min(1, len(cells)), setup)
+    for cell in cells:
+        asked = QUIZ.fullmatch(cell.source)
+        if asked and cell.get("outputs"):
+            shown = {"text/html": to_html(find(asked[1])), "text/plain": to_text(find(asked[1]), asked[1])}
+            cell.outputs = [new_output("display_data", data=shown)]
     line = colab_line(file, address)
     marked = [cell for cell in cells if cell.cell_type == "markdown" and LINE.search(cell.source)]
     for cell in marked:
