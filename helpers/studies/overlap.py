@@ -16,7 +16,7 @@ import torch
 from helpers.backbones import load_backbone
 from helpers.garden import render_split
 from helpers.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL
-from helpers.study import SHIPPED, Case, Study, join_studies, run_study
+from helpers.study import SHIPPED, Case, Study, join_studies, load_study, run_study
 from helpers.tasks import Split, Task, open_task
 
 QUESTION = "Is the target already in the source?"
@@ -58,7 +58,8 @@ def probe(source: str):
 
 def tuned(folder: str, seeds, source: str = SOURCE) -> Study:
     """Everything fine-tuned with five labels a class, for few steps."""
-    recipe = replace(FINE_TUNE_ALL, source=source, steps=SHORT, head_steps=SHORT, head_lr=1e-3, lr=1e-4, name="probe, then fine-tune")
+    rates = {"head_lr": 1e-3, "lr": 1e-4}
+    recipe = replace(FINE_TUNE_ALL, source=source, steps=SHORT, head_steps=SHORT, name="probe, then fine-tune", **rates)
     row = {"images": "photographs", "source": source, "how": "fine-tuned", "per_class": 5}
     return run_study(QUESTION, [Case(row, recipe, open_task(folder, 5, size=128))], seeds, also=recalls)
 
@@ -120,4 +121,14 @@ def ask_untouched_head(recipe, task: Task, seed=0, *, progress=None):
 
 def stamps() -> dict[str, str]:
     """The numbers of the lecture's text."""
-    return {}
+    if not (SHIPPED / "study-overlap.json").exists():
+        return {}  # not measured yet
+    found = load_study("overlap")
+    head = found.select(images="photographs", how=UNTOUCHED).runs.iloc[0]
+    texts = {"05.daisies": f"{100 * head.in_source:.0f} %"}
+    rows = found.select(images="photographs", how=["probe", "fine-tuned"])
+    for column in ("in_source", "others"):
+        for (source, how, number), row in rows.values(column, ["source", "how", "per_class"]).iterrows():
+            low, high = max(0.0, row["low"]), min(1.0, row["high"])
+            texts[f"05.{column}-{source}-{how}-{number}"] = f"{100 * row['mean']:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
+    return texts
