@@ -134,7 +134,7 @@ def feedback_html(feedback: Feedback) -> str:
 
 def to_html(question: Question) -> str:
     """The question as HTML without scripts: each choice unfolds what is to be said about it."""
-    parts = [f"<p><b>Quiz.</b> {mark_up(question.text)} <i>{_how(question)}</i></p>"]
+    parts = [f"<p><b>Quiz.</b> {mark_up(question.text)} <i>{_how(question)}</i></p>".replace(" <i></i>", "")]
     if question.kind == "order":
         parts += ["<ul>", *(f"<li>{mark_up(choice.text)}</li>" for choice in question.shown), "</ul>"]
         steps = "".join(f"<li>{mark_up(choice.text)}</li>" for choice in question.choices)
@@ -154,7 +154,7 @@ def to_html(question: Question) -> str:
 
 def to_text(question: Question, name: str) -> str:
     """The question as plain text, and how to answer it."""
-    lines = [plain(question.text) + " " + _how(question)]
+    lines = [f"{plain(question.text)} {_how(question)}".strip()]
     if question.kind != "number":
         lines += [f"  {letter}. {plain(choice.text)}" for letter, choice in zip(LETTERS, question.shown, strict=False)]
     example = {"choice": '"B"', "several": '"AC"', "number": "5", "order": f'"{LETTERS[: len(question.choices)][::-1]}"'}
@@ -164,7 +164,9 @@ def to_text(question: Question, name: str) -> str:
 
 def _how(question: Question) -> str:
     """What to do where there is nothing to press."""
-    return "Put them in order." if question.kind == "order" else HOW[question.kind]
+    if question.kind == "order":
+        return "" if "order" in question.text else "Put them in order."
+    return HOW[question.kind]
 
 
 def _details(summary: str, content: str) -> str:
