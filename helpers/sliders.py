@@ -1,4 +1,4 @@
-"""A figure that follows sliders and menus: a PNG in an image widget, and a plain picture where widgets cannot live."""
+"""A figure that follows sliders and buttons: a PNG in an image widget, and a plain picture where widgets cannot live."""
 
 import base64
 import io
@@ -18,9 +18,10 @@ def browse(draw: Callable, **choices) -> None:
     """Show what `draw` draws, and let the reader choose the values that it draws for.
 
     draw     called with a value for each name, returns (Figure, text): the text says what there is to see
-    choices  name=[values]: a slider for numbers, a menu for words; a name's underscores are shown as spaces
+    choices  name=[values]: a slider for numbers, buttons for words; a name's underscores are shown as spaces
 
-    Both work by mouse and by keyboard (Tab to reach one, arrow keys to change it). Where no kernel runs, the figure of
+    Both work by mouse and by keyboard (Tab to reach one, arrow keys to change it; in a drop-down menu JupyterLab would take
+    the arrow keys for itself). Where no kernel runs, the figure of
     the first values stands in their place. Raises ValueError for a choice without values.
     """
     start = _first(choices)
@@ -63,7 +64,7 @@ def _control(widgets, name: str, values):
     settings = {"description": name.replace("_", " "), "style": {"description_width": "initial"}}
     if all(isinstance(value, (int, float)) for value in values):
         return widgets.SelectionSlider(options=list(values), value=values[0], continuous_update=False, **settings)
-    return widgets.Dropdown(options=list(values), value=values[0], **settings)
+    return widgets.RadioButtons(options=list(values), value=values[0], **settings)
 
 
 def _picture(figure: Figure, text: str) -> tuple[bytes, str]:

@@ -30,19 +30,19 @@ def draw(task, labels):
     return figure, f"{task} & {labels}"
 
 
-def test_a_slider_for_numbers_and_a_menu_for_words_each_with_its_label():
-    menu, slider, image, words = sliders.make_browser(draw, task=["a", "b"], labels=[5, 20]).children
-    assert type(menu).__name__ == "Dropdown" and type(slider).__name__ == "SelectionSlider"
-    assert (menu.description, slider.description) == ("task", "labels")
+def test_a_slider_for_numbers_and_buttons_for_words_each_with_its_label():
+    buttons, slider, image, words = sliders.make_browser(draw, task=["a", "b"], labels=[5, 20]).children
+    assert type(buttons).__name__ == "RadioButtons" and type(slider).__name__ == "SelectionSlider"
+    assert (buttons.description, slider.description) == ("task", "labels")
     assert image.format == "png" and bytes(image.value).startswith(b"\x89PNG") and words.value == "a &amp; 5"
 
 
 def test_the_figure_and_its_text_follow_the_controls():
-    menu, slider, image, words = sliders.make_browser(draw, task=["a", "b"], labels=[5, 20]).children
+    buttons, slider, image, words = sliders.make_browser(draw, task=["a", "b"], labels=[5, 20]).children
     before = bytes(image.value)
     slider.value = 20
     assert words.value == "a &amp; 20" and bytes(image.value) != before
-    menu.value = "b"
+    buttons.value = "b"
     assert words.value == "b &amp; 20"
 
 
