@@ -1,30 +1,17 @@
 """The manners of a lecture: what it opens with and ends with, predictions, quizzes, slides, numbers that have a source."""
 
-import importlib.util
 import re
-import subprocess
-import sys
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from project import ADDRESS, ROOT, clean_environment, name, notebooks
+from project import ROOT, name, notebooks
 
 LECTURES = [path for path in notebooks("notebooks") if re.match(r"0[1-9]_", path.name)]
 ALL = notebooks("notebooks", "solutions", "labs")
-KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 
 
 def each(paths):
     return pytest.mark.parametrize("path", [pytest.param(path, id=name(path)) for path in paths])
-
-
-def tool(file):
-    """A script of tools/ as a module."""
-    spec = importlib.util.spec_from_file_location(file, ROOT / "tools" / f"{file}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def cells(path, kind=None):
@@ -193,83 +180,3 @@ def test_lecture_presents_itself_as_slides(path):
     wanted = sum(slide_type(cell) in ("slide", "subslide") for cell in cells(path))
     assert shown_slides(deck) == wanted >= 8
     assert deck.count('<aside class="notes">') >= 5
-
-
-# The setup cell and the line about Colab
-
-
-@each(ALL)
-def test_setup_cell_and_colab_line_are_as_stamped(path):
-    old, new = tool("setup_cells").stamped(path)
-    assert old == new, "run: python tools/setup_cells.py"
-
-
-def test_stamping_puts_address_and_colab_line_into_a_notebook_that_lacks_them(tmp_path, capsys):
-    setup_cells = tool("setup_cells")
-    for folder in ("notebooks", "solutions"):
-        (tmp_path / folder).mkdir()
-    address = ADDRESS.replace("https://example.org", "https://github.com/somebody")
-    (tmp_path / "pyproject.toml").write_text(f'[project.urls]\nRepository = "{address}"\n', encoding="utf-8")
-    template = new_notebook(cells=[new_code_cell('course = "git+x"', metadata={"tags": ["setup"]})])
-    bare = new_notebook(cells=[new_markdown_cell("# Title"), new_code_cell("1 + 1")])
-    for file, notebook in [("notebooks/00_start_here.ipynb", template), ("solutions/one.ipynb", bare)]:
-        nbformat.write(notebook, tmp_path / file)
-    assert setup_cells.main(tmp_path, check=True) == 1
-    assert setup_cells.main(tmp_path) == 0 and "solutions/one.ipynb: stamped" in capsys.readouterr().out
-    title, line, setup, rest = cells(tmp_path / "solutions/one.ipynb")
-    assert setup.source == f'course = "git+{address}"' and (title.source, rest.source) == ("# Title", "1 + 1")
-    opened = address.replace("https://github.com/", "https://colab.research.google.com/github/")
-    assert f"({opened}/blob/main/solutions/one.ipynb)" in line.source and "![" not in line.source
-    assert setup_cells.main(tmp_path, check=True) == 0
-
-
-# Storing a notebook
-
-
-def test_stored_notebook_holds_the_fallback_of_a_widget_and_a_widget_without_one_is_refused():
-    execute = tool("execute")
-    view = {execute.VIEW: {"model_id": "x"}, "text/plain": "VBox()"}
-    output = new_output("display_data", data=view | {"text/html": "<p>A quiz</p>"})
-    execute.drop_widget(output, "quiz")
-    assert output.data == {"text/html": "<p>A quiz</p>", "text/plain": "VBox()"}
-    with pytest.raises(SystemExit, match="cell slider shows a widget without a fallback"):
-        execute.drop_widget(new_output("display_data", data=view), "slider")
-    execute.drop_widget(new_output("stream", text="no data at all"), "print")
-
-
-# nbval with this project's settings, on notebooks that could trip it
-
-
-def run_nbval(folder, **sources):
-    """Run notebooks of the given cells by nbval, the last cell compared with "4"; returns what pytest says."""
-    (folder / "conftest.py").write_text((ROOT / "conftest.py").read_text(encoding="utf-8"), encoding="utf-8")
-    for file, source in sources.items():
-        last = new_code_cell("print(2 + 2)", execution_count=2, metadata={"tags": ["nbval-check-output"]})
-        last.outputs = [new_output("stream", name="stdout", text="4\n")]
-        if "untagged" in file:
-            last.metadata.tags = []
-        book = new_notebook(cells=[new_code_cell(source, execution_count=1), last], metadata={"kernelspec": KERNEL})
-        nbformat.write(book, folder / f"{file}.ipynb")
-    settings = ["-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml", f"--rootdir={folder}"]
-    command = [sys.executable, "-m", "pytest", "-q", *settings, *(f"{file}.ipynb" for file in sources)]
-    environment = clean_environment(PYTHONPATH=str(ROOT))
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-
-
-def test_twelve_silent_seconds_and_thousands_of_progress_updates_do_not_trip_nbval(tmp_path):
-    done = run_nbval(
-        tmp_path,
-        silent="import time\ntime.sleep(12)",
-        course="from helpers.progress import Progress\np = Progress(3000)\nfor _ in range(3000): p.step()\np.done('done')",
-        tqdm="from tqdm.auto import tqdm\nfor _ in tqdm(range(3000), mininterval=0): pass",
-    )
-    assert "6 passed" in done.stdout, done.stdout
-    for notebook in ("silent", "course", "tqdm"):
-        assert f"{notebook}.ipynb: 2 cells ran, 1 compared" in done.stdout
-
-
-def test_run_says_how_many_cells_of_a_notebook_were_compared_and_fails_on_none(tmp_path):
-    done = run_nbval(tmp_path, held="x = 1", untagged="x = 1")
-    assert "4 passed" in done.stdout and "held.ipynb: 2 cells ran, 1 compared\n" in done.stdout
-    assert "untagged.ipynb: 2 cells ran, 0 compared: FAILED, none is" in done.stdout
-    assert done.returncode == 1

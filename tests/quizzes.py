@@ -1,0 +1,80 @@
+"""Questions that the tests of the quizzes ask, and what they share."""
+
+from html.parser import HTMLParser
+
+from helpers.questions import Question, find
+
+EXAMPLES = """
+[[question]]
+id = "benefit"
+kind = "choice"
+text = "What is the *main* benefit of `transfer`?"
+hint = "Think of how many images you have."
+choices = [
+  { text = "It needs no images", feedback = "The target's images are needed all the same: they train the head." },
+  { text = "It needs **fewer** images", right = true, feedback = "The features were learnt elsewhere & <early>." },
+  { text = "It is always better", feedback = "Not where source and target have nothing in common." },
+]
+
+[[question]]
+id = "frozen"
+kind = "several"
+text = "What stays the same in a frozen stage?"
+hint = "There is more in it than weights."
+choices = [
+  { text = "Weights", right = true, feedback = "They get no gradients, so no step changes them." },
+  { text = "Running means", right = true, feedback = "BatchNorm is held in evaluation mode as well." },
+  { text = "The output for an image", feedback = "Only if what comes before it is frozen too." },
+]
+
+[[question]]
+id = "steps"
+kind = "order"
+text = "Put the steps of an adaptation in order."
+hint = "A head needs something to sit on."
+feedback = "Each step uses what the one before it made."
+choices = [{ text = "Load" }, { text = "Swap", feedback = "There has to be a network first." }, { text = "Train" }]
+
+[[question]]
+id = "count"
+kind = "number"
+text = "How many parameters has a head from 512 features to 10 classes?"
+hint = "Do not forget the biases."
+unit = "parameters"
+tolerance = 0.5
+feedback = "Each of the outputs has a weight for each feature and one bias."
+choices = [
+  { value = 5130, right = true, feedback = "512 weights for each of the 10 outputs, and 10 biases." },
+  { value = 5120, feedback = "Those are the weights: the 10 biases are missing." },
+  { value = 522, feedback = "The outputs do not share their weights: multiply, do not add." },
+]
+"""
+
+
+def example(id) -> Question:
+    return find(f"77/{id}")
+
+
+def right_answer(question):
+    if question.kind == "number":
+        return next(choice.value for choice in question.choices if choice.right)
+    if question.kind == "order":
+        return [question.shown.index(choice) for choice in question.choices]
+    right = [place for place, choice in enumerate(question.shown) if choice.right]
+    return right[0] if question.kind == "choice" else right
+
+
+class WellFormed(HTMLParser):
+    """Every tag that is opened is closed, in order."""
+
+    def check(self, text):
+        self.open = []
+        self.feed(text)
+        self.close()
+        return not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
