@@ -63,10 +63,10 @@ def _shapes(model, found, size) -> list[tuple[int, ...]]:
 def receptive_fields(model: nn.Module, size: int = 224) -> list[int]:
     """For each stage: on how many columns of pixels, of `size`, the unit in the middle of its output depends.
 
-    Measured, not calculated: a copy with one channel has the same geometry and costs next to nothing. It gets `size`
+    Measured, not calculated: a copy with few channels has the same geometry and costs next to nothing. It gets `size`
     pictures, in each of which another column is not a number (NaN). A convolution or a pooling passes NaN on, so the
     unit in the middle is NaN exactly where it sees the hole. From the first stage on that mixes all places (a linear
-    layer, attention, a global pooling), it is `size`.
+    layer, attention, a global pooling) and for the head, it is `size`.
     """
     found = stages(model)
     holes = torch.zeros(size, 1, size, size if size < 64 else 64).transpose(2, 3)
@@ -74,11 +74,12 @@ def receptive_fields(model: nn.Module, size: int = 224) -> list[int]:
     widths, seen = [], 1
     for i, stage in enumerate(found):
         inner = [module for used in stage.modules for module in used.modules()]
-        if seen == size or any(isinstance(module, GLOBAL) for module in inner):
+        is_head = i + 1 == len(found)
+        if seen == size or is_head or any(isinstance(module, GLOBAL) for module in inner):
             seen = size
         elif any(isinstance(module, LOCAL) for module in inner):
             module = stage.modules[0] if len(stage.modules) == 1 else None
-            module = module or part(model, [stage], stage.input if i else None, found[i + 1].input)
+            module = module or part(model, [stage], stage.input if i > 0 else None, found[i + 1].input)
             with torch.no_grad():
                 holes = _slim(module).eval()(holes)
             middle = holes[:, 0, holes.shape[2] // 2, holes.shape[3] // 2]
@@ -87,13 +88,20 @@ def receptive_fields(model: nn.Module, size: int = 224) -> list[int]:
     return widths
 
 
+class _SlimConv2d(nn.Conv2d):
+    """However many channels come in, by concatenation for instance: their mean is NaN where one of them is."""
+
+    def forward(self, x):
+        return super().forward(x.mean(1, keepdim=True))
+
+
 def _slim(module: nn.Module) -> nn.Module:
-    """A copy in which every convolution has one channel, and normalisation does nothing."""
+    """A copy in which every convolution has two channels at most, and normalisation does nothing."""
     whole = nn.Sequential(copy.deepcopy(module))  # so that every module to be replaced is within another
     for name, inner in list(whole.named_modules()):
         if isinstance(inner, nn.Conv2d):
             geometry = {key: getattr(inner, key) for key in ("kernel_size", "stride", "padding", "dilation")}
-            whole.set_submodule(name, nn.Conv2d(1, 1, bias=False, **geometry))
+            whole.set_submodule(name, _SlimConv2d(1, 2, bias=False, **geometry))
         elif isinstance(inner, _BatchNorm):
             whole.set_submodule(name, nn.Identity())
     return whole
