@@ -4,6 +4,7 @@ import textwrap
 
 import pandas
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from helpers.plots import COLOURS, _axes, _in_style
@@ -42,10 +43,11 @@ def plot_lines(study: Study, x: str, line: str, panel: str | None = None, live: 
     axes[0].set_ylabel(label or ("test accuracy, %" if column == "accuracy" else _words(column)))
     if column == "accuracy":
         axes[0].set_ylim(0, 102)
-    axes[-1].legend(title=_words(line), loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=10)
+    handles, names = axes[0].get_legend_handles_labels()
     if live is not None:
-        axes[0].plot([], [], "o", mfc="none", color="0.3", markersize=12, label="measured here")
-        axes[0].legend(handles=axes[0].lines[-1:], loc="lower right", fontsize=10)
+        handles.append(Line2D([], [], marker="o", linestyle="none", mfc="none", color="0.3", markersize=12, mew=2))
+        names.append("measured here")
+    axes[-1].legend(handles, names, title=_words(line), loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=10)
     return figure
 
 

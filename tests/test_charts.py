@@ -38,7 +38,14 @@ def test_a_live_slice_is_drawn_with_open_markers_over_the_shipped_lines():
     drawn = [bars[0] for bars in figure.axes[0].containers]
     assert len(drawn) == 4 and len(figure.axes[1].containers) == 2
     assert {line.get_markerfacecolor() for line in drawn[2:]} == {"none"}
+    assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == ["frozen", "whole", "measured here"]
     assert drawn[3].get_ydata().tolist() == live.select(recipe="whole").table("per_class")["accuracy %"].tolist()
+
+
+def test_one_panel_keeps_the_names_of_its_lines_beside_the_live_slice():
+    study = grid().select(task="near")
+    figure = plot_lines(study, "per_class", "recipe", live=study.select(per_class=5))
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["frozen", "whole", "measured here"]
 
 
 def test_a_map_has_the_number_and_the_interval_of_each_cell_and_frames_the_best():
