@@ -60,7 +60,7 @@ def plot_map(study: Study, x: str, y: str, panel: str | None = None, differences
     """
     panels = list(study.runs[panel].unique()) if panel else [None]
     columns, rows = list(study.runs[x].unique()), [v for v in study.runs[y].unique() if v != differences_to]
-    size = (1.9 + (0.4 + 1.05 * len(columns)) * len(panels), 1.3 + 0.62 * len(rows))
+    size = (1.9 + (0.3 + 1.1 * len(columns)) * len(panels), 1.3 + 0.75 * len(rows))
     figure, (axes,) = _axes(1, len(panels), size, sharey=True)
     for axis, value in zip(axes, panels, strict=True):
         part = study.select(**{panel: value}) if panel else study
@@ -78,9 +78,9 @@ def plot_map(study: Study, x: str, y: str, panel: str | None = None, differences
                 dark = number < 55 if differences_to is None else abs(number) > 0.6 * reach
                 bold = cell.get("supported") == "yes" or (differences_to is None and number == numbers[at].max())
                 text = f"{round(number):+d}" if differences_to is not None else f"{number:.0f}"
-                axis.text(j, i - 0.1, text, ha="center", va="center", color="w" if dark else "k", fontsize=12,
+                axis.text(j, i - 0.12, text, ha="center", va="center", color="w" if dark else "k", fontsize=14,
                           fontweight="bold" if bold else "normal")  # fmt: skip
-                axis.text(j, i + 0.27, f"{round(cell['low'])} to {round(cell['high'])}", ha="center", va="center", fontsize=7.5,
+                axis.text(j, i + 0.27, f"{round(cell['low'])} to {round(cell['high'])}", ha="center", va="center", fontsize=10,
                           color="w" if dark else "k")  # fmt: skip
                 if differences_to is None and bold:
                     axis.add_patch(_frame(j, i))
