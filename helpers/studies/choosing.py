@@ -62,11 +62,11 @@ def cases(recipe, sources, tasks: dict, how: str) -> list[Case]:
 
 
 def run(seeds: int) -> None:
-    """Measure all of it; three seeds at most where the whole network trains."""
+    """Measure all of it; in the matrix, three seeds at most where the whole network trains."""
     tasks, slow = targets(), min(seeds, 3)
     study = join_studies(heads(tasks, seeds), scratch(tasks, slow), whole({name: tasks[name] for name in TUNED}, slow))
     study.save(SHIPPED / "study-choosing.json", "python -m helpers.measure choosing")
-    harm(slow).save(SHIPPED / "study-harm.json", "python -m helpers.measure choosing")
+    harm(seeds).save(SHIPPED / "study-harm.json", "python -m helpers.measure choosing")
 
 
 def heads(tasks: dict, seeds, sources=SOURCES) -> Study:
@@ -89,6 +89,7 @@ def harm_cases() -> list[Case]:
     """Tissue with many labels: three frozen sources, one of them with less and less of it frozen, and scratch."""
     task = open_task("tissue", per_class=MANY)
     cells = [*(("garden", place) for place in FROZEN), *((source, "all but the head") for source in OTHERS)]
+    cells.append(("garden-simclr-small", "nothing"))
     rows = [Case({"source": "none", "frozen": "nothing"}, SCRATCH, task)]
     for source, frozen in cells:
         upto = FROZEN[frozen]
@@ -140,7 +141,7 @@ def percent(row) -> str:
 
 
 def points(row) -> str:
-    return f"{row['points']:+.0f} points ({row['low']:+.0f} to {row['high']:+.0f})"
+    return f"{round(row['points']):+d} points ({round(row['low']):+d} to {round(row['high']):+d})"
 
 
 def stamps() -> dict[str, str]:

@@ -18,6 +18,7 @@ from helpers.garden import render_split
 from helpers.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL
 from helpers.study import SHIPPED, Case, Study, join_studies, load_study, run_study
 from helpers.tasks import Split, Task, open_task
+from helpers.training import wilson
 
 QUESTION = "Is the target already in the source?"
 SOURCE = "squeezenet1_0"
@@ -125,7 +126,9 @@ def stamps() -> dict[str, str]:
         return {}  # not measured yet
     found = load_study("overlap")
     head = found.select(images="photographs", how=UNTOUCHED).runs.iloc[0]
-    texts = {"05.daisies": f"{100 * head.in_source:.0f} %"}
+    daisies = round(head.accuracy * head.n / head.in_source)
+    low, high = wilson(head.in_source, daisies)
+    texts = {"05.daisies": f"{100 * head.in_source:.0f} % ({100 * low:.0f} to {100 * high:.0f}, {daisies} photographs)"}
     rows = found.select(images="photographs", how=["probe", "fine-tuned"])
     for column in ("in_source", "others"):
         for (source, how, number), row in rows.values(column, ["source", "how", "per_class"]).iterrows():
