@@ -1,13 +1,19 @@
 """Lecture 4's studies: fair by construction; and its sentences, held against what was measured."""
 
+import json
+import re
+
 import pytest
 import torch
+from project import ROOT
 
 from helpers.backbones import load_backbone
+from helpers.curves import overfitting, paired_values
 from helpers.gardenvit import GardenViT, train_vit
 from helpers.recipes import BATCHNORM, diff
 from helpers.stages import split, stage_names
 from helpers.studies import tuning
+from helpers.study import load_study
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +82,81 @@ def test_training_a_transformer_repeats_itself_and_refuses_nothing_silently():
     one, other = (train_vit(images, labels, teacher, steps=1, seed=3).state_dict() for _ in range(2))
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert isinstance(GardenViT(5), torch.nn.Module) and one["heads.head.weight"].shape == (5, 128)
+
+
+# What the lecture says, held against the shipped studies: a measurement that contradicts a sentence fails here.
+
+
+@pytest.fixture(scope="module")
+def studies():
+    return {name: load_study(f"tuning-{name}") for name in tuning.STUDIES} | {"depth": load_study("depth")}
+
+
+def supported(table):
+    return {key: row.points for key, row in table.iterrows() if row.supported == "yes"}
+
+
+def test_training_the_head_first_gains_on_the_flowers_at_the_usual_rate_and_is_not_supported_elsewhere(studies):
+    warmup = studies["warmup"]
+    assert [*supported(warmup.paired("warm-up", "all at once"))] == [("flowers", 0.001, "head first")]
+    far = supported(paired_values(warmup, "elsewhere", "warm-up", "all at once", ["task", "lr"], scale=100))
+    assert far[("flowers", 0.001, "head first")] > 0 and all(task == "flowers" for task, *_ in far)
+
+
+def test_after_a_warm_up_the_last_features_move_less_on_the_flowers_at_every_rate(studies):
+    table = paired_values(studies["warmup"], "layer4 moved", "warm-up", "all at once", ["task", "lr"])
+    less = supported(table)
+    assert all(less[("flowers", lr, "head first")] < 0 for lr in tuning.RATES)
+
+
+def test_too_high_a_rate_costs_more_than_a_warm_up_gains(studies):
+    table = studies["warmup"].select(task="flowers").table(["lr", "warm-up"])["accuracy %"]
+    assert table[0.01, "head first"] < table[0.001, "all at once"] - 5
+    assert table[0.01, "all at once"] < table[0.001, "all at once"] - 5
+
+
+def test_overfitting_follows_the_labels_and_rises_for_sure_for_the_head_on_tissue_alone(studies):
+    depth = studies["depth"].select(depth=["head", "layer4", "layer2", "all"])
+    table = overfitting(depth, ["task", "per_class", "depth"])
+    assert len(table) == 36 and table.index[table["starts to overfit"] == "yes"].tolist() == [("tissue", 5, "head")]
+    gap = table.gap
+    assert gap["flowers", 5, "all"] > 3 * gap["flowers", 20, "all"] > 3 * gap["flowers", 100, "all"]
+    assert gap["goldfinches", 5, "head"] == max(gap["goldfinches", 5])
+    unfrozen = supported(depth.paired("depth", "head"))
+    assert ("flowers", 5, "all") not in unfrozen and ("flowers", 100, "all") not in unfrozen
+    assert unfrozen["tissue", 100, "all"] > 0
+
+
+def test_each_further_stage_copied_gains_up_to_layer3_and_freezing_the_copied_ones_is_not_supported_to_cost(studies):
+    copied = studies["transplant"]
+    tuned = copied.select(then="fine-tuned")
+    for one, more in (("nothing", "to layer1"), ("to layer1", "to layer2"), ("to layer2", "to layer3")):
+        assert supported(tuned.select(copied=[one, more]).paired("copied", one))[more] > 0
+    assert not supported(tuned.select(copied=["to layer3", "to layer4"]).paired("copied", "to layer3"))
+    assert not supported(copied.select(copied=list(tuning.DEPTHS)).paired("then", "frozen"))
+
+
+def test_of_the_switches_the_head_first_alone_is_supported_and_weight_decay_is_known_not_to_matter(studies):
+    table = studies["switches"].paired("switch", "baseline")
+    assert [*supported(table)] == ["head first"] and set(table.seeds) == {5}
+    for decay in ("no weight decay", "ten times the weight decay"):
+        assert table.loc[decay, "low"] > -1 and table.loc[decay, "high"] < 1
+    assert table.low[["lower rates for earlier stages", "gradual unfreezing"]].between(-1, 0).all()
+
+
+def test_no_way_of_batchnorm_is_supported_to_be_better_than_another(studies):
+    assert not supported(studies["batchnorm"].paired("batchnorm", "live"))
+    assert abs(studies["batchnorm"].paired("batchnorm", "live").loc[(32, "statistics"), "points"]) < 1
+
+
+def test_few_parameters_cost_nothing_that_is_supported_and_on_the_gardennet_the_head_alone_is_better(studies):
+    found = supported(studies["subsets"].paired("trains", "everything"))
+    assert [*found] == [("garden", "head")] and found["garden", "head"] > 0
+
+
+def test_the_numbers_in_the_lecture_are_those_of_the_studies():
+    notebook = json.loads((ROOT / "notebooks/04_fine_tuning_well.ipynb").read_text(encoding="utf-8"))
+    prose = "\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
+    marks = re.findall(r"<!-- (04\.\S+) -->(.*?)<!-- /\1 -->", prose, re.DOTALL)
+    texts = tuning.stamps()
+    assert len(marks) > 20 and {name: text for name, text in marks if texts.get(name) != text} == {}
