@@ -75,26 +75,38 @@ def linear_probe(features: Tensor, labels: Tensor) -> float:
 
 
 @_in_style
-def plot_scores(study, score: str, label: str, how: str = "new head"):
+def plot_scores(study, score: str, label: str, how: str = "new head", live=None):
     """Test accuracy against a score that was known before training: a panel a target, a marker a source.
 
-    study: with the conditions target, source and how, and the score as a column. Bars are 95 % intervals of the accuracy.
+    study: with the conditions target, source and how, and the score as a column. live: another study of the kind, drawn
+    over it as large open markers. Bars are 95 % intervals of the accuracy. Returns matplotlib's Figure.
     """
     part = study.select(how=how)
     names, sources = list(part.runs.target.unique()), list(part.runs.source.unique())
     figure, (axes,) = _axes(1, len(names), (1.8 + 3.1 * len(names), 3.9), sharey=True)
     for axis, target in zip(axes, names, strict=True):
-        of_target = part.select(target=target)
-        accuracies, values = of_target.table(["source"]), of_target.values(score, ["source"])["mean"]
-        for i, source in enumerate(source for source in sources if source in accuracies.index):
-            row = accuracies.loc[source]
-            spread = [[row["accuracy %"] - row["low"]], [row["high"] - row["accuracy %"]]]
-            axis.errorbar(values[source], row["accuracy %"], yerr=spread, fmt=MARKERS[i], color=COLOURS[i], capsize=3,
-                          markersize=9, label=source)  # fmt: skip
-        axis.set(xlabel=label, title=target)
+        for one, large in ((part, False), (live, True)):
+            if one is not None and target in set(one.runs.target):
+                _scores(axis, one.select(target=target), score, sources, large)
+        axis.set(title=target)
     axes[0].set_ylabel("test accuracy, %")
+    figure.supxlabel(label, fontsize=12)
+    if live is not None:
+        axes[-1].plot([], [], "o", mfc="none", color="0.3", markersize=13, label="measured here")
     axes[-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=10)
     return figure
+
+
+def _scores(axis, study, score: str, sources: list[str], large: bool) -> None:
+    accuracies, values = study.table(["source"]), study.values(score, ["source"])["mean"]
+    style = {"mfc": "none", "markersize": 15, "elinewidth": 1.0} if large else {"markersize": 9, "capsize": 3}
+    for i, source in enumerate(sources):
+        if source not in accuracies.index:
+            continue
+        row = accuracies.loc[source]
+        spread = [[row["accuracy %"] - row["low"]], [row["high"] - row["accuracy %"]]]
+        axis.errorbar(values[source], row["accuracy %"], yerr=spread, fmt=MARKERS[i], color=COLOURS[i],
+                      label="_" if large else source, **style)  # fmt: skip
 
 
 def _checked(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

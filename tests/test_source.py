@@ -8,7 +8,7 @@ import torch
 from helpers import GardenNet, class_names, load_backbone, render, source
 from helpers.backbones import SHIPPED, digests, shipped_sources
 
-NAMES = ["round", "pointed", "striped", "spotted"]
+NAMES = ["rosette-a", "rosette-b", "solid-a", "material-a"]
 
 
 @pytest.fixture
@@ -17,15 +17,18 @@ def small(monkeypatch):
     monkeypatch.setattr(source.garden, "class_names", lambda collection: NAMES)
     monkeypatch.setattr(source, "BATCH", 4)
 
-    def drawn(split, per_class, seed=0, workers=None):
-        labels = torch.arange(len(NAMES)).repeat(per_class)
-        return render("source", labels, torch.arange(len(labels)), split=split, seed=seed)[0], labels
+    def drawn(split, per_class, seed=0, workers=None, *, classes=None, targets=False):
+        classes = torch.arange(len(NAMES)) if classes is None else classes
+        rows = torch.arange(len(classes)).repeat(per_class)
+        images, truth = render("source", classes[rows], torch.arange(len(rows)), split=split, seed=seed)
+        pose = torch.deg2rad(truth["pose"])
+        return images, torch.stack([pose.sin(), pose.cos(), truth["size"]], 1) if targets else rows
 
     monkeypatch.setattr(source, "render_source", drawn)
 
 
-def make(path, *arguments):
-    source.main(["--per-class", "2", "--epochs", "2", "--out", str(path), *arguments])
+def make(path, *arguments, name="garden"):
+    source.main([name, "--per-class", "2", "--epochs", "2", "--out", str(path), *arguments])
     return path.read_bytes()
 
 
@@ -36,6 +39,64 @@ def test_same_seed_makes_the_same_file_bitwise(small, tmp_path, capsys):
     digest = hashlib.sha256(first).hexdigest()
     assert capsys.readouterr().out.count(digest) == 2, "make weights tells the sha256 of what it wrote"
     assert make(tmp_path / "other.safetensors", "--seed", "4") != first
+
+
+def test_every_small_source_has_the_same_budget():
+    small = {name: plan for name, plan in source.PLANS.items() if name != "garden"}
+    assert len(small) == 4 and all(plan.half for plan in small.values())
+    for plan in small.values():
+        pictures = plan.per_class * len(plan.labels)
+        assert abs(pictures - 24_000) < 100
+        assert (pictures // source.BATCH * plan.epochs, plan.epochs) == (1496, 8)
+    garden = source.PLANS["garden"]
+    assert len(garden.labels) * garden.per_class == 128_000 and garden.epochs == 12 and not garden.half
+
+
+def test_sources_of_one_family_know_its_classes_alone(small, tmp_path, capsys):
+    make(tmp_path / "petals.safetensors", name="garden-petals")
+    assert load_backbone(tmp_path / "petals.safetensors").classes == ["rosette-a", "rosette-b"]
+    for name, family in (("garden-petals", "rosette"), ("garden-textures", "material")):
+        assert {known.split("-")[0] for known in load_backbone(name).classes} == {family}
+    assert load_backbone("garden-small").classes == load_backbone("garden").classes
+
+
+def test_regression_source_has_no_classes_and_an_output_for_each_quantity(small, tmp_path, capsys):
+    make(tmp_path / "regression.safetensors", name="garden-regression")
+    backbone = load_backbone(tmp_path / "regression.safetensors")
+    assert backbone.classes == [] and backbone.model.fc.out_features == len(source.REGRESSED) == 3
+    assert load_backbone("garden-regression").classes == []
+
+
+def test_regression_learns_what_it_is_shown(small, capsys):
+    images, targets = source.render_source("train", 2, targets=True)
+    net = source.train_source(images, targets, epochs=40)
+    assert source.accuracy(net, images, targets) > 0.5, "of the variance"
+
+
+def test_shipped_regression_source_knows_the_size_of_held_out_pictures():
+    backbone, labels = load_backbone("garden-regression"), torch.arange(300) * 8 // 3
+    images, targets = render("source", labels, torch.arange(300), split="test")
+    with torch.no_grad():
+        size = backbone.model.eval()(backbone.normalise(images))[:, 2]
+    assert torch.corrcoef(torch.stack([size, targets["size"]]))[0, 1] > 0.5
+
+
+def test_mirrored_picture_has_a_mirrored_pose():
+    torch.manual_seed(0)
+    images = torch.arange(40 * 3 * 4 * 4).view(40, 3, 4, 4).to(torch.uint8)
+    targets = torch.rand(40, 3) + 0.5
+    seen, told = source._mirrored(images, targets)
+    flipped = told[:, 0] < 0
+    assert 5 < flipped.sum() < 35
+    assert torch.equal(seen[flipped], images[flipped].flip(3)) and torch.equal(seen[~flipped], images[~flipped])
+    assert torch.equal(told[:, 1:], targets[:, 1:]) and torch.equal(told[:, 0].abs(), targets[:, 0])
+
+
+def test_unknown_source_is_refused(capsys):
+    for arguments, message in ((["gardn"], "there is no source 'gardn'"), (["all", "--out", "x"], "--out is for one source")):
+        with pytest.raises(SystemExit):
+            source.main(arguments)
+        assert message in capsys.readouterr().err
 
 
 def test_file_holds_classes_and_preprocessing_and_loads_as_a_backbone(small, tmp_path, capsys):

@@ -6,8 +6,8 @@ import torch
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
-from helpers import load_backbone, open_task
-from helpers.transferability import linear_probe, logme, source_features
+from helpers import load_backbone, load_study, open_task
+from helpers.transferability import linear_probe, logme, plot_scores, source_features
 
 
 def made(n=30, d=8, classes=3, signal=1.0, seed=0):
@@ -101,3 +101,14 @@ def test_features_are_what_the_head_gets():
 def test_what_cannot_be_scored_is_refused(score, x, labels, message):
     with pytest.raises(ValueError, match=message):
         score(x, labels)
+
+
+def test_figure_has_a_panel_a_target_and_a_marker_a_source():
+    study = load_study("choosing")
+    figure = plot_scores(study, "logme", "LogME")
+    part = study.select(how="new head").runs
+    panels = [axis for axis in figure.axes if axis.get_title()]
+    assert [axis.get_title() for axis in panels] == list(part.target.unique())
+    assert {text.get_text() for text in panels[-1].get_legend().get_texts()} == set(part.source)
+    over = plot_scores(study, "logme", "LogME", live=study.select(how="new head", target="tissue", source="garden"))
+    assert "measured here" in {text.get_text() for text in over.axes[-1].get_legend().get_texts()}
