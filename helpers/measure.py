@@ -137,12 +137,21 @@ def headline():
 def stamp(path: Path, texts: dict[str, str]) -> None:
     """Put each text between its marks, <!-- name --> and <!-- /name -->, in a Markdown file or notebook."""
     content = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        notebook = json.loads(content)
+        for cell in notebook["cells"]:
+            cell["source"] = _stamped("".join(cell["source"]), texts).splitlines(keepends=True)
+        content = json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"
+    else:
+        content = _stamped(content, texts)
+    path.write_text(content, encoding="utf-8")
+
+
+def _stamped(content: str, texts: dict[str, str]) -> str:
     for name, text in texts.items():
-        if path.suffix == ".ipynb":
-            text = json.dumps(text, ensure_ascii=False)[1:-1]
         marks = re.compile(rf"(<!-- {re.escape(name)} -->).*?(<!-- /{re.escape(name)} -->)", re.DOTALL)
         content = marks.sub(lambda found, text=text: found[1] + text + found[2], content)
-    path.write_text(content, encoding="utf-8")
+    return content
 
 
 def stamps() -> dict[str, str]:

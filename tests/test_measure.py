@@ -7,7 +7,7 @@ from project import ROOT
 
 from helpers import load_comparison, measure
 
-FILES = sorted(path for path in measure.DATA.glob("*.json") if path.name != "scratch-budget.json")
+FILES = sorted(path for path in measure.DATA.glob("*.json") if not path.name.startswith(("scratch-budget", "study-")))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -51,6 +51,9 @@ def test_a_sentence_that_disagrees_with_the_results_is_noticed(tmp_path):
 
 def test_a_stamped_notebook_stays_valid_json(tmp_path):
     page = tmp_path / "page.ipynb"
-    page.write_text(json.dumps({"source": ["<!-- results --><!-- /results -->"]}))
+    cell = {"cell_type": "markdown", "source": ["<!-- results --><!-- /results -->\n", "and on"]}
+    page.write_text(json.dumps({"cells": [cell]}, indent=1) + "\n")
     measure.stamp(page, {"results": '\n| "a" |\n'})
-    assert json.loads(page.read_text())["source"] == ['<!-- results -->\n| "a" |\n<!-- /results -->']
+    assert json.loads(page.read_text())["cells"][0]["source"] == [
+        "<!-- results -->\n", '| "a" |\n', "<!-- /results -->\n", "and on"
+    ]  # fmt: skip
