@@ -23,7 +23,7 @@ BATCH, PEAK_LR, WEIGHT_DECAY, SMOOTHING, TEACHING = 64, 2e-3, 0.05, 0.1, 5.0
 
 
 class GardenViT(VisionTransformer):
-    """torchvision's VisionTransformer for 64 px: 16 tokens from four convolutions, 5 blocks, 128 wide, 1.3 million
+    """torchvision's VisionTransformer for 64 px: 16 tokens from four convolutions, 5 blocks, 128 wide, 1.2 million
     parameters with 1000 classes.
 
     Its parts carry torchvision's names (conv_proj, encoder.layers.encoder_layer_0 .. 4, encoder.ln, heads.head), so
