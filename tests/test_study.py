@@ -147,4 +147,6 @@ def test_shipped_study_says_how_where_and_when_it_was_measured(path):
     study = load_study(path)
     assert {"command", "seeds", "torch", "torchvision", "hardware", "date"} <= study.about.keys()
     assert study.about["command"].startswith("python -m helpers.measure ")
-    assert study.runs.groupby(study.conditions, dropna=False).seed.nunique().min() >= 3, "three seeds at least"
+    runs = study.runs.groupby(study.conditions, dropna=False)
+    few = runs.seed.nunique() < 3  # allowed where nothing trains, so that every seed gives the same
+    assert not few.any() or (runs["trained"].max()[few] == 0).all(), "three seeds at least"
