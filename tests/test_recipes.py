@@ -30,10 +30,19 @@ BAD = {
     "weight_decay": [-0.1, NAN, INFINITY, "0", None],
     "augment": [1, 0, "no", None],
     "views": [-1, 2.0, True, None],
+    "preprocessing": ["", "imagenet", None, True],
+    "schedule": ["", "cosine", None, True],
+    "batchnorm": ["", "off", None, True],
+    "copied": ["", True, 1, 1.5, NAN],
+    "gradual": [1, 0, "no", None],
+    "patience": [-1, 2.0, True, None],
+    "only": ["", "heads", True, 1],
 }
 OTHER = {
     "name": "another", "source": "resnet18", "weights": "garden", "upto": "layer4", "head_steps": 7, "head_lr": 0.5,
     "steps": 11, "batch_size": 5, "lr": 0.25, "decay": 0.5, "weight_decay": 0.125, "augment": False, "views": 3,
+    "preprocessing": "none", "schedule": "constant", "batchnorm": "live", "copied": "layer2", "gradual": True, "patience": 2,
+    "only": "bias",
 }  # fmt: skip
 
 
