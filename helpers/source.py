@@ -91,9 +91,7 @@ def _render(job):
     return images.numpy(), torch.stack([pose.sin(), pose.cos(), truth["size"]], dim=1).numpy()
 
 
-def train_source(
-    images, labels, *, epochs: int, seed: int = 0, after_epoch=lambda epoch, net: None
-) -> GardenNet:
+def train_source(images, labels, *, epochs: int, seed: int = 0, after_epoch=lambda epoch, net: None) -> GardenNet:
     """Train a GardenNet on pictures uint8 (N, 3, 64, 64); the same for the same seed on the same machine.
 
     labels: int64 (N,), classes; or float (N, 3), what to regress (see REGRESSED): the loss is then the mean squared
@@ -138,9 +136,7 @@ def train_source(
             progress.step(text=f"loss {loss.item():.2f}")
         with torch.random.fork_rng(devices=[]):  # whoever looks on changes nothing
             after_epoch(epoch, net)
-    progress.done(
-        f"trained {steps:,} steps of {BATCH} pictures in {time.monotonic() - progress.started:.0f} s"
-    )
+    progress.done(f"trained {steps:,} steps of {BATCH} pictures in {time.monotonic() - progress.started:.0f} s")
     return net.cpu().eval()
 
 

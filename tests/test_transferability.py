@@ -6,7 +6,7 @@ import torch
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
-from helpers import load_backbone, load_study, open_task
+from helpers import load_backbone, load_study, render
 from helpers.transferability import linear_probe, logme, plot_scores, source_features
 
 
@@ -80,7 +80,7 @@ def test_probe_leaves_out_each_image_that_it_is_asked_about():
 
 
 def test_features_are_what_the_head_gets():
-    backbone, images = load_backbone("garden"), open_task("flowers", 1, size=64).train.pixels[:4]
+    backbone, images = load_backbone("garden"), render("flowers", range(4), range(4))[0]
     got = source_features(backbone, images)
     with torch.no_grad():
         logits = backbone.model.eval()(backbone.normalise(images))
