@@ -46,7 +46,7 @@ lint: environment ## check the style of code and notebooks
 	@$(BIN)/python -m ruff check .
 
 lock: environment ## write requirements.lock from pyproject.toml (UPGRADE=1: with the newest versions)
-	@$(BIN)/python -m uv pip compile pyproject.toml --all-extras --universal --fork-strategy fewest \
+	@$(BIN)/python -m uv pip compile pyproject.toml --extra lab --extra test --extra teach --universal --fork-strategy fewest \
 		--python-version 3.11 --only-binary :all: --generate-hashes --no-annotate --no-emit-index-url \
 		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --quiet --output-file requirements.lock
 
