@@ -14,6 +14,7 @@
     the teaching  show, plot_images, plot_split, plot_history, plot_confusion, plot_mistakes, plot_comparisons
                   plot_lines, plot_map, plot_differences             figures of studies
                   choose_budget, beside, quiz                        quick or full; a guess beside the outcome; questions
+                  check                    a lab's answers: passed, or what was seen, and a hint
 
 The arrows run one way: teaching -> training -> images, model.
 """
@@ -67,6 +68,7 @@ _HOME = {
     "budget": ["choose_budget", "Budget"],
     "guesses": ["beside"],
     "asking": ["quiz"],
+    "checks": ["check"],
     "live": ["show_widget"],
     "costs": ["step_costs", "count_flops", "kept_for_backward"],
     "diagrams": ["plot_dataset_view", "plot_model_view", "plot_costs", "variant_table"],
