@@ -1,4 +1,4 @@
-"""The goldfinches: four species, the marks that tell them apart, and how they are painted."""
+"""The goldfinches: four species, the marks that tell them apart, and how they are painted; and a siskin, their relative."""
 
 from typing import NamedTuple
 
@@ -22,6 +22,8 @@ class Finch(NamedTuple):
     wing_bar: tuple
     bar_width: float
     bill: tuple
+    bib: tuple | None = None  # the chin
+    streaks: float = 0.0  # how dark the lines along flanks and back are, 0..1
 
 
 BLACK, WHITE = (0.6, 0.1, 0.08), (0.12, 0.05, 0.96)
@@ -82,6 +84,25 @@ GOLDFINCHES = {
     ),
 }
 
+# A relative that no task holds: what does a network say that has never been told of it?
+SISKINS = {
+    "Eurasian siskin": Finch(
+        "yellow-green with a black cap and chin, dark streaks on flanks and back, yellow wing bars (Spinus spinus)",
+        (0.16, 0.7, 0.88),
+        (0.2, 0.6, 0.5),
+        (0.165, 0.75, 0.8),
+        BLACK,
+        None,
+        None,
+        None,
+        YELLOW,
+        0.08,
+        (0.08, 0.2, 0.55),
+        BLACK,
+        0.6,
+    ),
+}
+
 
 def paint_finch(canvas: Canvas, dice: Dice, species: Finch) -> dict[str, torch.Tensor]:
     """Paint one goldfinch a picture and say its pose (tilt of the body, degrees) and size (share of width)."""
@@ -131,10 +152,16 @@ def paint_finch(canvas: Canvas, dice: Dice, species: Finch) -> dict[str, torch.T
         body * bird.ellipse(-0.45, 0.24, 0.22, 0.14, softness=7.0),
         blend(belly, vent, dull * 0 + 0.75) * round_light,
     )
+    if species.streaks:  # neither streaks nor bib take a throw: the pictures of the others stay as they are
+        lines = (torch.sin(bird.v * 46 + 2.5 * torch.sin(bird.u * 5)) - 0.1).clamp(0, 1)
+        flanks = bird.ellipse(-0.2, 0.14, 0.36, 0.2, 0.12, 4.0) + bird.ellipse(-0.15, -0.26, 0.4, 0.14, 0.12, 4.0)
+        canvas.paint(body * flanks.clamp(0, 1) * lines * species.streaks, black)
     head = bird.ellipse(0.5, -0.3, 0.27, 0.25)
     canvas.paint(head, plumage(species.head) * round_light)
     if species.breast:
         canvas.paint(head * bird.ellipse(0.5, -0.12, 0.2, 0.08, softness=4.0), plumage(species.breast))
+    if species.bib:
+        canvas.paint(head * bird.ellipse(0.66, -0.1, 0.13, 0.1, 0.3), black)
     bill = plumage(species.bill)
     canvas.paint(bird.bar(0.7, -0.27, 0.92, -0.23, 0.14, 0.05), bill)
     if species.cheek:  # black crown that runs down behind a white cheek, red in front

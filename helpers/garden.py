@@ -1,8 +1,8 @@
 """The embedded images: rendered from code, the same for the same seed, at any size, without network or files.
 
 Four collections: "source", the large general world of `helpers.world`; "goldfinches" (4 species), "flowers" (10 kinds)
-and, far from the source, "tissue" (6 kinds), the small targets. A picture is a function of (collection, split, seed,
-class, number) alone, and of the scene behind it.
+and, far from the source, "tissue" (6 kinds), the small targets. And a stranger: "siskins" (one species), which no task
+holds. A picture is a function of (collection, split, seed, class, number) alone, and of the scene behind it.
 """
 
 from numbers import Integral
@@ -11,12 +11,13 @@ import torch
 
 from helpers import world
 from helpers.brush import Canvas, Dice, mix
-from helpers.finches import GOLDFINCHES, paint_finch
+from helpers.finches import GOLDFINCHES, SISKINS, paint_finch
 from helpers.flowers import FLOWERS, paint_flower
 from helpers.scenery import daylight, meadow, studio
 from helpers.tissue import TISSUES, paint_tissue
 
 COLLECTIONS = ("source", "goldfinches", "flowers", "tissue")  # appended to only: the order is in every picture's key
+STRANGERS = ("siskins",)  # drawn as the others are, to be shown to networks that have not seen their like
 SCENES = ("meadow", "studio")
 SPLITS = ("train", "val", "test")
 _CHUNK = 32  # pictures painted at once: fits the cache of one core
@@ -24,31 +25,31 @@ _CHUNK = 32  # pictures painted at once: fits the cache of one core
 
 def class_names(collection: str) -> list[str]:
     """The class names of a collection, in the order of their labels."""
-    _known(collection, COLLECTIONS, "collection")
+    _known(collection, COLLECTIONS + STRANGERS, "collection")
     return world.CLASSES if collection == "source" else sorted(_kinds(collection))
 
 
 def field_marks(collection: str) -> dict[str, str]:
     """What to look for to name each goldfinch species, kind of flower or tissue."""
-    _known(collection, COLLECTIONS[1:], "collection")
+    _known(collection, COLLECTIONS[1:] + STRANGERS, "collection")
     return {name: kind.marks for name, kind in sorted(_kinds(collection).items())}
 
 
 def render(collection: str, labels, numbers, *, split="train", seed: int = 0, size: int = 64, scene="meadow"):
     """Paint pictures.
 
-    collection: "source", "goldfinches", "flowers" or "tissue". labels, numbers: int64 (N,), the class and the running number of
+    collection: "source", "goldfinches", "flowers", "tissue" or "siskins". labels, numbers: int64 (N,), the class and the running number of
     each picture. split: "train", "val" or "test"; pictures of different splits never coincide. size: 16 to 1024 pixels.
-    scene: what is behind goldfinches and flowers, "meadow" or "studio"; the same birds and flowers in either.
+    scene: what is behind birds and flowers, "meadow" or "studio"; the same birds and flowers in either.
 
     Returns images uint8 (N, 3, size, size) and targets, a dict of float (N,): "pose" (degrees), "size" (share of the
     width), for flowers "petals" (count); for tissue "size" (radius of a nucleus) and "cells" (count). Raises ValueError
     for an unknown name, a label or a size out of range, and for anything but whole numbers.
     """
-    _known(collection, COLLECTIONS, "collection")
+    _known(collection, COLLECTIONS + STRANGERS, "collection")
     _known(split, SPLITS, "split")
     _known(scene, SCENES, "scene")
-    if scene != "meadow" and collection not in ("goldfinches", "flowers"):
+    if scene != "meadow" and collection not in ("goldfinches", "flowers", "siskins"):
         raise ValueError(f"{collection!r} has no scene behind it: leave scene={scene!r} out")
     labels, numbers = torch.as_tensor(labels), torch.as_tensor(numbers)
     for name, values in {"labels": labels, "numbers": numbers, "seed": seed, "size": size}.items():
@@ -103,20 +104,21 @@ def _paint(collection, group, labels, keys, size, scene):
         if scene == "studio":  # laid over it: the throws that are left, and so the subject, stay the same
             studio(canvas, Dice(mix(keys + 1)))
         name = class_names(collection)[group]
-        painter = paint_finch if collection == "goldfinches" else paint_flower
+        painter = paint_flower if collection == "flowers" else paint_finch
         truth = painter(canvas, dice, _kinds(collection)[name])
     daylight(canvas, dice)
     return canvas.image.clamp_(0, 1).mul_(255).round_().to(torch.uint8), truth
 
 
 def _keys(collection, split, seed, labels, numbers):
-    salt = COLLECTIONS.index(collection) * len(SPLITS) + SPLITS.index(split)
+    place = COLLECTIONS.index(collection) if collection in COLLECTIONS else 1000 + STRANGERS.index(collection)
+    salt = place * len(SPLITS) + SPLITS.index(split)
     start = mix(mix(torch.tensor([seed], dtype=torch.int64)) + salt)
     return mix(mix(start + labels) + numbers)
 
 
 def _kinds(collection):
-    return {"goldfinches": GOLDFINCHES, "flowers": FLOWERS, "tissue": TISSUES}[collection]
+    return {"goldfinches": GOLDFINCHES, "siskins": SISKINS, "flowers": FLOWERS, "tissue": TISSUES}[collection]
 
 
 def _known(name, names, what):
