@@ -55,7 +55,7 @@ class Check:
         try:
             note = self._run(answer, settings)
         except Finding as finding:
-            times = self.made[finding.name] = self.made.get(finding.name, 0) + 1
+            times = self.made[finding.kind] = self.made.get(finding.kind, 0) + 1
             which = min(times, len(finding.hints))
             self.passed = False
             hint = f"hint {which} of {len(finding.hints)}", finding.hints[which - 1]
@@ -86,8 +86,7 @@ class Check:
                 ),
             ) from None
         except Exception as error:  # whatever the student's code raises becomes a hint
-            blank = isinstance(error, NotImplementedError)
-            raise Finding("still blank" if blank else "raises an exception", **explain(error)) from None
+            raise Finding(**explain(error), kind=type(error).__name__) from None
 
 
 __all__ = ["Finding", "answer_of", "check", "checked", "number", "tensor"]

@@ -9,15 +9,16 @@ from torch import nn
 class Finding(Exception):
     """Something that an answer does wrong.
 
-    name: what kind it is; the second time the same kind is found, the second hint is shown.
+    name: what kind it is; the second time the same kind is found, the second hint is shown. (kind: for what has
+    several kinds under one name.)
     seen, expected: one line each. hints: at least two, that lead on without giving the answer.
     """
 
-    def __init__(self, name: str, *, seen: str, expected: str, hints: tuple[str, ...]):
+    def __init__(self, name: str, *, seen: str, expected: str, hints: tuple[str, ...], kind: str = ""):
         if len(hints) < 2:
             raise ValueError(f"the finding {name!r} needs two hints, for the second time that it is made")
         super().__init__(f"{name}: {seen}")
-        self.name, self.seen, self.expected, self.hints = name, seen, expected, hints
+        self.name, self.seen, self.expected, self.hints, self.kind = name, seen, expected, hints, kind or name
 
 
 def answer_of(function, *args, **kwargs):

@@ -11,6 +11,7 @@ _LIBRARIES = tuple({sysconfig.get_paths()[key] for key in ("stdlib", "platstdlib
 # Words in the message of an exception -> the hint for it. The first that fits is taken.
 _HINTS = [
     ("same device", "Network and images have to be on the same device. Which of the two is where?"),
+    ("expected device", "Network and images have to be on the same device. Which of the two is where?"),
     ("meta", "A tensor on the device 'meta' has a shape but no values. Which line makes it?"),
     ("mat1 and mat2", "A layer gets another number of features than it was made for. What comes before it?"),
     ("does not require grad", "Nothing that trains leads to this loss. What has requires_grad? Was there a no_grad()?"),
@@ -29,11 +30,12 @@ _HINTS = [
 
 
 def explain(error: Exception) -> dict:
-    """What to say about an exception from a student's code: {"seen", "expected", "hints"} for a Finding."""
+    """What to say about an exception from a student's code: {"name", "seen", "expected", "hints"} for a Finding."""
     line = _line_of(error)
     place = f', in your line "{line}"' if line else ""
     if isinstance(error, NotImplementedError):
         return {
+            "name": "still blank",
             "seen": str(error) or f"a blank{place}",
             "expected": "your code in that place",
             "hints": (
@@ -45,6 +47,7 @@ def explain(error: Exception) -> dict:
     message = f"{type(error).__name__}: {text}" if text else type(error).__name__
     known = next((hint for words, hint in _HINTS if words.lower() in message.lower()), None)
     return {
+        "name": "wrong device" if "device" in text else "raises an exception",
         "seen": f"{message[:300]}{place}",
         "expected": "code that runs through",
         "hints": (

@@ -1,0 +1,362 @@
+"""The labs' checks: they pass right answers, and give every typical wrong one its own hint instead of a traceback.
+
+The answers stand in tests/answers/, a module a lab.
+"""
+
+import copy
+import inspect
+import itertools
+import pkgutil
+import re
+import time
+from importlib import import_module
+
+import pytest
+import torch
+from torch import nn
+
+from helpers import check, checklists
+from helpers.checks import _CHECKS, Check, Checks, Finding, answer_of, checked, number, tensor
+from helpers.probes import head_trains, logits_of, stands_still
+from helpers.timelimit import TimeIsUp, time_limit
+
+LABS = sorted(module.name for module in pkgutil.iter_modules(checklists.__path__))
+ANSWERS = {lab: import_module(f"answers.{lab}") for lab in LABS}
+dir(check)  # loads the checklists
+ALL = {name: one for name, one in _CHECKS.items() if one.lab in LABS}
+
+
+def fresh(name: str, seconds: float | None = None) -> Check:
+    return Check(ALL[name].lab, ALL[name].function, seconds or ALL[name].seconds)
+
+
+def cases(kind: str):
+    for name, one in ALL.items():
+        for case, value in getattr(ANSWERS[one.lab], kind).get(name, {}).items():
+            yield pytest.param(name, value, id=f"{name}: {case}")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_check_says_what_it_asks_and_has_answers_to_be_tested_with(name):
+    one = ALL[name]
+    assert inspect.getdoc(one.function), f"{name} needs a docstring: its first line is shown"
+    right, wrong = (getattr(ANSWERS[one.lab], kind).get(name, {}) for kind in ("RIGHT", "WRONG"))
+    assert right, f"tests/answers/{one.lab}.py has no right answer for {name}"
+    findings = [finding for finding, _ in wrong.values()]
+    assert len(findings) >= 3, f"{name} needs three typical wrong answers"
+    assert len(set(findings)) == len(findings), f"two wrong answers to {name} get the same hint"
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_no_answer_is_for_a_check_that_does_not_exist(lab):
+    mine = {name for name, one in ALL.items() if one.lab == lab}
+    assert {*ANSWERS[lab].RIGHT, *ANSWERS[lab].WRONG} <= mine
+
+
+@pytest.mark.parametrize("name, answer", list(cases("RIGHT")))
+def test_right_answers_pass(name, answer):
+    args, kwargs = answer()
+    verdict = fresh(name).judge(*args, **kwargs)
+    assert verdict.passed, verdict
+
+
+@pytest.mark.parametrize("name, wrong", list(cases("WRONG")))
+def test_a_typical_wrong_answer_gets_its_own_hint_and_the_next_time_another(name, wrong):
+    finding, answer = wrong
+    one = fresh(name)
+    verdicts = []
+    for _ in range(2):
+        args, kwargs = answer()
+        verdicts.append(one.judge(*args, **kwargs))
+    first, second = verdicts
+    assert not first.passed and not second.passed
+    assert (first.finding, second.finding) == (finding, finding), first
+    assert first.seen and first.expected and first.hint[1] != second.hint[1]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_different_mistakes_get_different_hints(name):
+    hints = {}
+    for finding, answer in ANSWERS[ALL[name].lab].WRONG[name].values():
+        args, kwargs = answer()
+        hints[finding] = fresh(name).judge(*args, **kwargs).hint[1]
+    assert len(set(hints.values())) == len(hints), hints
+
+
+# What can go wrong in anybody's code, put in place of a right answer.
+
+
+def raising(*_, **__):
+    raise ZeroDivisionError("division by zero")
+
+
+def endless(*_, **__):
+    while True:
+        time.sleep(0.01)
+
+
+def nothing(*_, **__):
+    return None
+
+
+def blank(*_, **__):
+    raise NotImplementedError("This part is yours: replace these two lines by your code.")
+
+
+def with_forward(model: nn.Module, forward) -> nn.Module:
+    """A copy of the network whose forward pass is another function."""
+    twisted = copy.deepcopy(model)
+    twisted.forward = forward
+    return twisted
+
+
+def with_nan(model: nn.Module) -> nn.Module:
+    model = copy.deepcopy(model)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(float("nan"))
+    return model
+
+
+SPOILT_FUNCTIONS = {"raises": raising, "loops for ever": endless, "returns None": nothing, "is blank": blank}
+SPOILT_MODELS = {
+    "raises": lambda model: with_forward(model, raising),
+    "loops for ever": lambda model: with_forward(model, endless),
+    "returns None": lambda model: with_forward(model, nothing),
+    "is full of NaN": with_nan,
+    "is on another device": lambda model: copy.deepcopy(model).to("meta"),
+    "is None": lambda model: None,
+    "is a text": lambda model: "a network",
+}
+
+
+def spoilt(value):
+    """[(what is wrong, a bad value)] to stand in for a function, a network or another value."""
+    if isinstance(value, nn.Module):
+        return [(why, spoil(value)) for why, spoil in SPOILT_MODELS.items()]
+    if inspect.isfunction(value):
+        return list(SPOILT_FUNCTIONS.items())
+    return [("is None", None)]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_whatever_goes_wrong_in_an_answer_gives_a_hint_and_no_traceback(name):
+    answer = next(iter(ANSWERS[ALL[name].lab].RIGHT[name].values()))
+    for why, bad in spoilt(answer()[0][0]):
+        args, kwargs = answer()
+        verdict = fresh(name, seconds=0.7).judge(bad, *args[1:], **kwargs)
+        assert not verdict.passed, f"an answer that {why} passes"
+        assert verdict.seen and verdict.expected and verdict.hint[1], why
+
+
+# The frame around the checks.
+
+
+@checked(seconds=1)
+def adds_up(function):
+    """The function adds."""
+    if answer_of(function, 1, 2) != 3:
+        raise Finding("wrong sum", seen="another sum", expected="3", hints=("Count.", "Use your fingers."))
+    return "well added"
+
+
+@pytest.fixture
+def one():
+    return Check("nowhere", adds_up.function, 0.5)
+
+
+def test_a_second_failure_of_the_same_kind_shows_the_second_hint_and_a_third_stays_there(one):
+    hints = [one.judge(lambda a, b: 4).hint for _ in range(3)]
+    assert hints == [("hint 1 of 2", "Count."), ("hint 2 of 2", "Use your fingers."), ("hint 2 of 2", "Use your fingers.")]
+
+
+def test_another_kind_of_failure_begins_with_its_own_first_hint(one):
+    one.judge(lambda a, b: 4)
+    assert one.judge(nothing).hint[0] == "hint 1 of 2"
+    assert one.judge(raising).hint[0] == "hint 1 of 2"
+    assert one.judge(lambda a, b: a.nowhere).hint[0] == "hint 1 of 2", "another exception is another kind"
+
+
+def test_an_exception_is_shown_with_the_students_own_line(one):
+    def mine(a, b):
+        return a + "2"
+
+    verdict = one.judge(mine)
+    assert "TypeError" in verdict.seen and 'return a + "2"' in verdict.seen
+
+
+def test_an_exception_inside_a_library_is_traced_to_the_students_line(one):
+    def mine(a, b):
+        layer = nn.Linear(3, 4)
+        return layer(torch.zeros(1, 5))
+
+    verdict = one.judge(mine)
+    assert "return layer(torch.zeros(1, 5))" in verdict.seen
+    assert "number of features" in verdict.hint[1]
+
+
+def test_an_endless_loop_ends_with_the_time_limit(one):
+    start = time.monotonic()
+    assert one.judge(endless).finding == "takes too long"
+    assert time.monotonic() - start < 5
+
+
+def test_an_endless_loop_that_swallows_interrupts_once_is_stopped_too(one):
+    def stubborn(a, b):
+        try:
+            while True:
+                time.sleep(0.01)
+        except KeyboardInterrupt:
+            while True:
+                time.sleep(0.01)
+
+    assert one.judge(stubborn).finding == "takes too long"
+
+
+def test_the_stop_button_still_stops_a_check(one):
+    def interrupted(a, b):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        one.judge(interrupted)
+
+
+def test_a_time_limit_that_is_not_reached_leaves_no_trace():
+    with time_limit(0.2):
+        pass
+    time.sleep(0.3)
+    with pytest.raises(TimeIsUp), time_limit(0.05):
+        endless()
+
+
+def test_a_check_leaves_the_students_random_numbers_alone(one):
+    torch.manual_seed(3)
+    wanted = torch.rand(2)
+    torch.manual_seed(3)
+    one.judge(lambda a, b: torch.rand(1).item() and 3)
+    assert torch.equal(torch.rand(2), wanted)
+
+
+def test_verdicts_are_text_and_escaped_html(one, capsys):
+    verdict = one.judge(lambda a, b: a.__class__("<b>"))
+    assert "<b>" in repr(verdict) and "&lt;b&gt;" in verdict._repr_html_()
+    assert "✘ not yet: adds_up" in repr(verdict) and "not yet" in verdict._repr_html_()
+    one(lambda a, b: 3)
+    assert "✔ passed: adds_up" in capsys.readouterr().out
+
+
+def test_a_wrong_call_of_a_check_says_what_is_missing(one):
+    with pytest.raises(TypeError, match="function"):
+        one()
+
+
+def test_an_unknown_check_is_named_with_the_nearest_that_there_is():
+    with pytest.raises(AttributeError, match="adds_up"):
+        Checks().adds_upp  # noqa: B018
+
+
+def test_under_nbgrader_a_wrong_answer_raises_and_a_right_one_does_not(one, monkeypatch):
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    one(lambda a, b: 3)
+    with pytest.raises(AssertionError, match="another sum"):
+        one(lambda a, b: 4)
+
+
+def test_the_tally_counts_what_passed_and_names_what_is_open(capsys):
+    lab = adds_up.lab
+    adds_up.passed = None
+    check.tally(lab)
+    assert f"{lab}: 0 of 1 checks passed; open: adds_up (not tried)" in capsys.readouterr().out
+    adds_up(lambda a, b: 4)
+    check.tally(lab)
+    assert f"{lab}: 0 of 1 checks passed; open: adds_up\n" in capsys.readouterr().out
+    adds_up(lambda a, b: 3)
+    check.tally(lab)
+    assert capsys.readouterr().out.endswith(f"{lab}: 1 of 1 checks passed\n")
+    with pytest.raises(ValueError, match=lab):
+        check.tally("lab99")
+
+
+@pytest.mark.parametrize(
+    "value, finding",
+    [
+        ([1.0], "wrong type"),
+        (torch.zeros(3), "wrong shape"),
+        (torch.zeros(2, 3, dtype=torch.int64), "wrong dtype"),
+        (torch.tensor([[0.0, float("nan"), 1.0]] * 2), "not finite"),
+        (torch.zeros(2, 3, device="meta"), "wrong device"),
+    ],
+)
+def test_tensors_are_asked_for_type_shape_dtype_device_and_finite_values(value, finding):
+    with pytest.raises(Finding) as raised:
+        tensor(value, "the logits", shape=(None, 3), dtype=torch.float32, device="cpu")
+    assert raised.value.name == finding and "the logits" in raised.value.seen
+
+
+@pytest.mark.parametrize(
+    "value, finding", [("1", "wrong type"), (True, "wrong type"), (float("nan"), "not finite"), (2, "out of range")]
+)
+def test_numbers_are_asked_for_type_and_range(value, finding):
+    with pytest.raises(Finding) as raised:
+        number(value, "the accuracy", 0, 1)
+    assert raised.value.name == finding
+    assert number(torch.tensor(0.5), "the accuracy", 0, 1) == 0.5
+
+
+def test_a_finding_without_a_second_hint_is_refused():
+    with pytest.raises(ValueError, match="two hints"):
+        Finding("x", seen="", expected="", hints=("one",))
+
+
+# The probes: what a network does in a real training step.
+
+
+def network(classes=4):
+    torch.manual_seed(0)
+    body = [nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return nn.Sequential(*body, nn.Linear(4, classes))
+
+
+def frozen(mode_held: bool):
+    from helpers import freeze
+
+    model = network()
+    if mode_held:
+        return freeze(model, -1) or model
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = name.startswith("5.")
+    return model
+
+
+@pytest.mark.parametrize(
+    "probe, model, finding",
+    [
+        (lambda model: logits_of(model, 4), network(10), "wrong number of outputs"),
+        (stands_still, network(), "parameters move"),
+        (stands_still, frozen(mode_held=False), "buffers move"),
+        (head_trains, network().requires_grad_(False), "head frozen"),
+    ],
+)
+def test_probes_find_what_is_wrong_and_leave_the_network_as_it_was(probe, model, finding):
+    before = copy.deepcopy(model)
+    with pytest.raises(Finding) as raised:
+        probe(model)
+    assert raised.value.name == finding
+    after = model.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.state_dict().items())
+    assert [module.training for module in model.modules()] == [module.training for module in before.modules()]
+    assert [p.requires_grad for p in model.parameters()] == [p.requires_grad for p in before.parameters()]
+
+
+def test_probes_are_content_with_a_frozen_network_whose_head_trains():
+    model = frozen(mode_held=True)
+    logits_of(model, 4)
+    stands_still(model)
+    head_trains(model)
+
+
+def test_a_mistake_is_told_by_word_and_sign_and_not_by_colour_alone():
+    shown = [Check("nowhere", adds_up.function, 1).judge(answer)._repr_html_() for answer in (lambda a, b: 3, lambda a, b: 4)]
+    plain = [re.sub(r"<[^>]*>", "", html) for html in shown]
+    assert "✔ passed" in plain[0] and "✘ not yet" in plain[1]
+    assert all(a != b for a, b in itertools.pairwise(plain))
