@@ -16,7 +16,7 @@ SCREEN = $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname))
 ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test demo weights results lock lint clean environment
+.PHONY: help lab test demo weights results labs release lock lint clean environment
 
 help: ## list these commands
 	@echo "make COMMAND, where COMMAND is one of"
@@ -41,6 +41,12 @@ weights: environment ## train the shipped source models again, from code alone
 
 results: environment ## measure the numbers that the course quotes again
 	@$(BIN)/python -m helpers.measure
+
+labs: environment ## make the labs from their solutions again
+	@$(BIN)/python tools/labs.py
+
+release: environment ## write build/release/*.zip: the course as students get it, without solutions
+	@$(BIN)/python tools/release.py
 
 lint: environment ## check the style of code and notebooks
 	@$(BIN)/python -m ruff check .

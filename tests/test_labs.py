@@ -1,0 +1,138 @@
+"""The labs: made from their solutions, blank where the student works, and helpful from the first blank on."""
+
+import re
+import sys
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from project import ROOT, name, notebooks
+
+sys.path.insert(0, str(ROOT / "tools"))
+import labs  # noqa: E402
+from helpers import check  # noqa: E402
+from helpers.checks import _CHECKS  # noqa: E402
+
+dir(check)  # loads the checklists
+SOLUTIONS = [path for path in notebooks("solutions") if path.name.startswith("lab")]
+LABS = notebooks("labs")
+
+
+def each(paths):
+    return pytest.mark.parametrize("path", [pytest.param(path, id=name(path)) for path in paths])
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def shown(cell):
+    """The text of a cell's outputs; of an error its name and message."""
+    parts = []
+    for output in cell.get("outputs", []):
+        parts += [output.get("text", ""), output.get("data", {}).get("text/plain", "")]
+        parts += [f"{output.get('ename', '')}: {output.get('evalue', '')}" if output.output_type == "error" else ""]
+    return "\n".join(filter(None, parts))
+
+
+def test_there_are_four_labs_each_with_its_solution():
+    assert [path.name for path in LABS] == [path.name for path in SOLUTIONS]
+    assert len(LABS) == 4
+
+
+def test_labs_are_what_their_solutions_make():
+    stale = [name(path) for path, text in labs.wanted().items() if path.read_text(encoding="utf-8") != text]
+    assert not stale, f"{', '.join(stale)}: run `make labs`"
+
+
+def test_making_a_lab_twice_gives_the_same_bytes():
+    path = SOLUTIONS[0]
+    solution = read(path)
+    labs.stamp(solution)
+    texts = {labs.text_of(labs.lab_of(solution, ROOT / "labs" / path.name)) for _ in range(2)}
+    assert len(texts) == 1
+
+
+@each(SOLUTIONS)
+def test_a_lab_holds_no_line_of_the_answers(path):
+    solution, lab = read(path), (ROOT / "labs" / path.name).read_text(encoding="utf-8")
+    answers = [answer[0] for cell in solution.cells for answer in labs.ANSWER.finditer(cell.source)]
+    assert answers, "a lab without a blank"
+    assert "BEGIN SOLUTION" not in lab
+    student = "\n".join(cell.source for cell in read(ROOT / "labs" / path.name).cells if cell.cell_type == "code")
+    for answer in answers:
+        lines = [line.strip() for line in answer.split("\n")[1:-1]]
+        told = [line for line in lines if len(line) > 25 and line in student]
+        assert len(told) < len(lines), f"this answer stands in the lab, too:\n{answer}"
+
+
+@each(SOLUTIONS)
+def test_a_solution_passes_every_check_of_its_lab_and_says_so_in_its_last_cell(path):
+    cells = [cell for cell in read(path).cells if cell.cell_type == "code"]
+    outcomes = {labs.check_of(cell): shown(cell) for cell in cells if labs.check_of(cell)}
+    mine = [one.name for one in _CHECKS.values() if one.lab == path.stem]
+    assert list(outcomes) == mine, "the checks of the checklist, in the order in which the lab asks them"
+    assert all(f"✔ passed: {one}" in outcome for one, outcome in outcomes.items()), outcomes
+    (tally,) = [cell for cell in cells if cell.source.startswith("check.tally(")]
+    assert tally.source == f'check.tally("{path.stem}")'
+    assert shown(tally) == f"{path.stem}: {len(mine)} of {len(mine)} checks passed\n"
+    assert "nbval-check-output" in tally.metadata.tags, "so that nbval holds it"
+
+
+@each(SOLUTIONS)
+def test_each_blank_is_followed_by_its_check(path):
+    solution = read(path)
+    labs.stamp(solution)  # raises where not
+    blanks = sum(len(labs.ANSWER.findall(cell.source)) for cell in solution.cells)
+    checks = sum(bool(labs.check_of(cell)) for cell in solution.cells)
+    assert checks >= blanks >= 5
+
+
+@each(LABS)
+def test_a_blank_lab_runs_fails_every_check_and_says_what_is_to_be_done(path):
+    lab = read(path)
+    client = NotebookClient(
+        lab, timeout=300, allow_errors=True, store_widget_state=False, resources={"metadata": {"path": str(path.parent)}}
+    )
+    client.execute()
+    stub = "This part is yours: replace these two lines by your code."
+    first = None
+    for cell in lab.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                first = first or (output.ename, output.evalue, cell.id)
+                assert output.ename in ("NotImplementedError", "NameError"), (cell.id, output.ename, output.evalue)
+    if first:
+        assert first[:2] == ("NotImplementedError", stub), f"before the first blank: {first}"
+    for cell in lab.cells:
+        if labs.check_of(cell):
+            assert "✘ not yet" in shown(cell), f"{labs.check_of(cell)} in a blank lab: {shown(cell)!r}"
+            assert re.search(r"hint 1 of \d", shown(cell)), shown(cell)
+        elif cell.source.startswith("check.tally("):
+            assert re.search(rf"{path.stem}: 0 of \d+ checks passed; open: ", shown(cell))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "### BEGIN SOLUTION\nx = 1",
+        "x = 1\n### END SOLUTION",
+        "### BEGIN SOLUTION\n### END SOLUTION",
+        "x = 1  ### BEGIN SOLUTION\ny = 2\n### END SOLUTION",
+    ],
+)
+def test_marks_that_do_not_pair_up_are_refused(source):
+    with pytest.raises(ValueError, match="in pairs"):
+        labs.blank(source)
+
+
+def test_an_answer_that_no_check_follows_is_refused():
+    answer = nbformat.v4.new_code_cell("### BEGIN SOLUTION\nx = 1\n### END SOLUTION", id="x")
+    with pytest.raises(ValueError, match="no check follows the answer in cell 'x'"):
+        labs.stamp(nbformat.v4.new_notebook(cells=[answer]))
+
+
+def test_a_blank_keeps_what_stands_around_it_and_its_indentation():
+    source = 'def f():\n    """Doc."""\n    ### BEGIN SOLUTION\n    x = 1\n    ### END SOLUTION\n    return x'
+    lines = ["def f():", '    """Doc."""', "    # YOUR CODE HERE", f"    {labs.STUB.splitlines()[1]}", "    return x"]
+    assert labs.blank(source).split("\n") == lines
