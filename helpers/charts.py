@@ -11,6 +11,7 @@ from helpers.plots import COLOURS, _axes, _in_style
 from helpers.study import Study
 
 MARKERS = "osD^vPX"
+PALE = 0.55  # opacity of the colours of a map: black numbers stand out from every one of them
 _WORDS = {"per_class": "training images per class"}
 
 
@@ -69,19 +70,18 @@ def plot_map(study: Study, x: str, y: str, panel: str | None = None, differences
         reach = max(30.0, float(numbers.abs().max().max())) if differences_to is not None else 100.0
         low = -reach if differences_to is not None else 0.0
         axis.imshow(numbers.to_numpy(float), cmap="RdBu" if differences_to is not None else "cividis", vmin=low, vmax=reach,
-                    aspect="auto")  # fmt: skip
+                    aspect="auto", alpha=PALE)  # fmt: skip
         for i, row in enumerate(rows):
             for j, at in enumerate(columns):
                 if (at, row) not in table.index:
                     continue
                 cell, number = table.loc[(at, row)], numbers.loc[row, at]
-                dark = number < 55 if differences_to is None else abs(number) > 0.6 * reach
                 bold = cell.get("supported") == "yes" or (differences_to is None and number == numbers[at].max())
                 text = f"{round(number):+d}" if differences_to is not None else f"{number:.0f}"
-                axis.text(j, i - 0.12, text, ha="center", va="center", color="w" if dark else "k", fontsize=14,
+                axis.text(j, i - 0.12, text, ha="center", va="center", color="k", fontsize=14,
                           fontweight="bold" if bold else "normal")  # fmt: skip
-                axis.text(j, i + 0.27, f"{round(cell['low'])} to {round(cell['high'])}", ha="center", va="center", fontsize=10,
-                          color="w" if dark else "k")  # fmt: skip
+                axis.text(j, i + 0.27, f"{round(cell['low'])} to {round(cell['high'])}", ha="center", va="center", fontsize=11,
+                          color="k")  # fmt: skip
                 if differences_to is None and bold:
                     axis.add_patch(_frame(j, i))
         axis.grid(False)

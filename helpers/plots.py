@@ -9,6 +9,8 @@ import matplotlib
 import torch
 from matplotlib.figure import Figure
 
+from helpers.legibility import ink, make_legible
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito, 2008
 STYLE = {
     "font.size": 12, "axes.titlesize": 13, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
@@ -23,6 +25,7 @@ def show(figure: Figure, alt: str) -> None:
     """Show a figure in a notebook with `alt` as its caption and as its text for screen readers.
 
     alt: one or two sentences that say what there is to see. Raises ValueError if it is empty.
+    Text too small to be read from the last row, when the figure fills a slide, is enlarged.
     """
     from IPython.display import display
 
@@ -31,7 +34,7 @@ def show(figure: Figure, alt: str) -> None:
     colour_pictures = any(image.get_array().ndim == 3 for axes in figure.axes for image in axes.images)
     kind = "jpeg" if colour_pictures else "png"  # as PNG, a sheet of photographs takes megabytes of the notebook
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, bbox_inches="tight", pil_kwargs={"quality": 88} if colour_pictures else {})
+    make_legible(figure).savefig(buffer, format=kind, bbox_inches="tight", pil_kwargs={"quality": 88} if colour_pictures else {})
     data = base64.b64encode(buffer.getvalue()).decode()
     html = (
         f'<figure style="margin:0"><img src="data:image/{kind};base64,{data}" alt="{escape(alt)}" style="max-width:100%">'
@@ -117,12 +120,12 @@ def plot_confusion(labels, predictions, classes) -> Figure:
     counts = torch.bincount(labels * count + predictions, minlength=count * count).view(count, count)
     side = 2.2 + min(0.5 * count, 14)
     figure, ((axis,),) = _axes(1, 1, (side, side))
-    axis.imshow((counts / counts.sum(1, keepdim=True).clamp(min=1)).numpy(), cmap="Blues", vmin=0, vmax=1)
+    colours = axis.imshow((counts / counts.sum(1, keepdim=True).clamp(min=1)).numpy(), cmap="Blues", vmin=0, vmax=1)
     axis.grid(False)
     for row in known:
         for column in known:
             if counts[row, column]:
-                dark = counts[row, column] > 0.5 * counts[row].sum()
+                ground = colours.to_rgba(float(counts[row, column] / counts[row].sum()))
                 axis.text(
                     column,
                     row,
@@ -130,7 +133,7 @@ def plot_confusion(labels, predictions, classes) -> Figure:
                     ha="center",
                     va="center",
                     fontsize=min(10, 280 / count),
-                    color="w" if dark else "k",
+                    color=ink(ground),
                 )
     axis.set(xlabel="predicted", ylabel="true", xticks=known, yticks=known, yticklabels=classes)
     axis.set_xticks(known, classes, rotation=45, ha="right")

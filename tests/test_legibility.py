@@ -1,0 +1,131 @@
+"""Figures can be read from the last row, by the colour-blind too."""
+
+import itertools
+
+import numpy
+import pandas
+import pytest
+import torch
+from matplotlib import colormaps
+from matplotlib.colors import to_rgb
+from test_charts import grid
+
+from helpers import load_study, plot_differences, plot_map, plot_models, plots, pretrained_models
+from helpers.anatomy import plot_parameters
+from helpers.charts import PALE
+from helpers.legibility import SMALLEST, contrast, ink, make_legible, on_white, slide_pixels, texts_of
+
+# Red, green and blue (linear) as they look to people without the cones for long or for medium wavelengths: Machado,
+# Oliveira and Fernandes, A physiologically-based model for simulation of color vision deficiency, IEEE TVCG 15(6), 2009,
+# table 1, severity 1.
+SEEN = {
+    "full sight": numpy.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+}
+# Linear sRGB to CIE XYZ (IEC 61966-2-1), white point D65.
+TO_XYZ = numpy.array(
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+)
+WHITE = TO_XYZ.sum(1)
+
+
+def cielab(colour, sight="full sight"):
+    """A colour in CIELAB 1976, in which equal distances look about equally large."""
+    coded = numpy.array(to_rgb(colour))
+    linear = numpy.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4)
+    share = TO_XYZ @ numpy.clip(SEEN[sight] @ linear, 0, 1) / WHITE
+    x, y, z = numpy.where(share > 216 / 24389, numpy.cbrt(share), (24389 / 27 * share + 16) / 116)
+    return numpy.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def nearest(colours, sight):
+    """The smallest distance (Delta E 1976) of two of the colours; about 2 is just noticed, side by side."""
+    return min(numpy.linalg.norm(cielab(a, sight) - cielab(b, sight)) for a, b in itertools.combinations(colours, 2))
+
+
+@pytest.mark.parametrize("sight", SEEN)
+def test_no_two_colours_of_the_course_look_alike(sight):
+    assert nearest(plots.COLOURS, sight) > 15
+
+
+def test_distances_are_those_of_cielab_and_find_colours_that_do_look_alike():
+    assert cielab("w") == pytest.approx([100, 0, 0], abs=0.01) and cielab("r") == pytest.approx([53.24, 80.09, 67.2], abs=0.05)
+    assert nearest(["tab:red", "tab:green"], "full sight") > 100 > 10 > nearest(["tab:red", "tab:green"], "deuteranopia")
+
+
+def test_all_figures_have_one_style():
+    assert list(plots.STYLE["axes.prop_cycle"].by_key()["color"]) == list(plots.COLOURS)
+
+
+# Numbers on coloured ground
+
+
+@pytest.mark.parametrize("name", ["cividis", "RdBu"])
+def test_black_numbers_stand_out_from_every_colour_of_a_map(name):
+    assert min(contrast("k", on_white(colormaps[name](i / 100), PALE)) for i in range(101)) > 5
+    assert not all(contrast("w", colormaps[name](i / 100)) > 4.5 for i in range(51)), "white on the mid tones would not"
+
+
+@pytest.mark.parametrize("name", ["Blues", "cividis", "Greys", "RdBu"])
+def test_ink_stands_out_from_every_colour(name):
+    assert min(contrast(ink(colormaps[name](i / 100)), colormaps[name](i / 100)) for i in range(101)) > 4.5
+
+
+def test_contrast_is_that_of_the_standard():
+    assert contrast("k", "w") == pytest.approx(21) and contrast("#777777", "w") == pytest.approx(4.48, abs=0.01)
+
+
+def test_maps_are_drawn_pale_with_black_numbers():
+    (axes,) = plot_map(grid().select(task="near"), "per_class", "recipe").axes
+    assert {text.get_color() for text in axes.texts} == {"k"} and axes.images[0].get_alpha() == PALE
+
+
+def test_numbers_of_a_confusion_matrix_stand_out_from_their_cells():
+    labels = torch.arange(3).repeat_interleave(100)
+    answers = torch.cat([torch.arange(100) < 1, torch.arange(100) < 48, torch.arange(100) < 100]).long()
+    (axes,) = plots.plot_confusion(labels, answers, ["a", "b", "c"]).axes
+    (image,) = axes.images
+    for text in axes.texts:
+        column, row = text.get_position()
+        assert contrast(text.get_color(), image.to_rgba(image.get_array())[row, column]) > 4.5
+
+
+# Size of the text
+
+
+WIDE = {  # the widest and the fullest figures of the lectures
+    "a map of three targets": lambda: plot_map(load_study("depth"), "per_class", "depth", "task"),
+    "twelve differences": lambda: plot_differences(load_study("tuning-warmup").paired("warm-up", "all at once")),
+    "all models of torchvision": lambda: plot_models(pretrained_models()),
+    "parameters of three networks": lambda: plot_parameters({f"network {i}": stages(12 + i) for i in range(3)}),
+    "a matrix of ten classes": lambda: plots.plot_confusion(*torch.randint(10, (2, 300)), [f"class {i}" for i in range(10)]),
+    "images with names": lambda: plots.plot_images(torch.zeros(8, 3, 8, 8).byte(), ["goldfinch"] * 8, columns=8),
+}
+
+
+def stages(count):
+    """What plot_parameters needs of a table of take_apart."""
+    parameters = [10 ** (i % 5) for i in range(count)]
+    return pandas.DataFrame({"parameters": parameters, "share %": parameters}, index=[f"features.{i}" for i in range(count)])
+
+
+@pytest.mark.parametrize("which", WIDE)
+def test_text_of_a_figure_on_a_slide_is_large_enough_for_the_last_row(which):
+    figure = make_legible(WIDE[which]())
+    sizes = {text.get_text(): slide_pixels(figure, text.get_fontsize()) for text in texts_of(figure)}
+    assert min(sizes.values()) > SMALLEST - 0.01, {text: size for text, size in sizes.items() if size < SMALLEST - 0.01}
+
+
+def test_small_text_is_enlarged_and_large_text_left_alone():
+    figure, ((axes,),) = plots._axes(1, 1, (13, 5))
+    small, large = axes.text(0, 0, "small", fontsize=9), axes.text(0, 0.5, "large", fontsize=20)
+    assert slide_pixels(figure, 9) < SMALLEST < slide_pixels(figure, 20)
+    make_legible(figure)
+    assert slide_pixels(figure, small.get_fontsize()) == pytest.approx(SMALLEST) and large.get_fontsize() == 20
+
+
+def test_a_figure_for_zooming_into_stays_as_it_is():
+    figure = plots.plot_confusion(*torch.randint(40, (2, 300)), [f"class {i}" for i in range(40)])
+    before = [text.get_fontsize() for text in texts_of(figure)]
+    assert [text.get_fontsize() for text in texts_of(make_legible(figure))][-5:] == before[-5:]
