@@ -76,6 +76,7 @@ _HOME = {
     "transferability": ["source_features", "logme", "linear_probe", "plot_scores"],
     "zoo": ["pretrained_models", "best_within", "best_for_cost", "plot_models"],
     "deciding": ["first_try", "decision_table"],
+    "museum": ["batches", "predict", "what_changed", "probed", "bill"],
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted(_MODULE)

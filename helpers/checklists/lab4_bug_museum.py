@@ -1,0 +1,361 @@
+"""What lab 4 asks for: mended code, judged by what it does to small networks."""
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from helpers.backbones import Backbone
+from helpers.checks import answer_of, checked, number, tensor
+from helpers.findings import a_model
+from helpers.gardennet import GardenNet
+from helpers.museum import predict, what_changed
+from helpers.museum_findings import found
+from helpers.probes import images, logits_of
+
+TRAINED = ("layer4.", "fc.")
+COUNTER = "num_batches_tracked"  # goes on in training mode even where the averages are kept from moving
+
+
+def network(classes: int = 4) -> GardenNet:
+    """A small network of the kind that the lab works with; BatchNorm has seen images, and the head tells them apart."""
+    torch.manual_seed(0)
+    model = GardenNet(classes, width=8)
+    with torch.no_grad():
+        for _ in range(3):
+            model(pictures(16))
+        features = model.eval().fc.weight
+        features.copy_(20 * torch.randn(features.shape, generator=torch.Generator().manual_seed(2)))
+    return model.train()
+
+
+def pictures(count: int) -> torch.Tensor:
+    """float32 (count, 3, 32, 32), each with a brightness of its own: batches of them differ in their statistics."""
+    return images(count) * torch.linspace(0.3, 3, count).view(-1, 1, 1, 1) + torch.linspace(-2, 2, count).view(-1, 1, 1, 1)
+
+
+def train(model: nn.Module, optimizer, steps: int = 1) -> None:
+    """Steps of cross-entropy in whatever mode the model is."""
+    for _ in range(steps):
+        logits = model(pictures(8))
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(logits, torch.arange(8) % logits.shape[1]).backward()
+        optimizer.step()
+
+
+def some(names) -> str:
+    """The first of them."""
+    names = list(names)
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+@checked(seconds=20)
+def lamp_shows_all(changed):
+    """The lamp shows every tensor that changes, and no other."""
+    model, calls = network(), []
+
+    def act():
+        calls.append(1)
+        with torch.no_grad():
+            model.conv1.weight[0, 0, 0, 0] *= 1 + 1e-5
+            model.fc.bias += 1
+            model.layer2[0].bn1.running_mean += 0.5
+
+    names = answer_of(changed, model, act)
+    if len(calls) != 1:
+        raise found("action not run once", f"action() was called {len(calls)} times")
+    if not isinstance(names, (list, tuple, set)) or not all(isinstance(name, str) for name in names):
+        raise found("not a list of names", f"{type(names).__name__} with {str(names)[:60]!r}")
+    missing = {"conv1.weight", "fc.bias", "layer2.0.bn1.running_mean"} - set(names)
+    if len(missing) == 3:
+        raise found("sees nothing", "three tensors were changed, and none of them is in your list")
+    if "layer2.0.bn1.running_mean" in missing:
+        raise found("buffers missed", "the running mean of a BatchNorm layer was changed, and is not in your list")
+    if missing:
+        raise found("small changes missed", f"{some(missing)} was changed by a hair, and is not in your list")
+    idle = set(answer_of(changed, model, lambda: None)) | (set(names) - {"conv1.weight", "fc.bias", "layer2.0.bn1.running_mean"})
+    if idle:
+        raise found("false alarm", f"{some(sorted(idle))} did not change, and is in your list")
+
+
+@checked(seconds=20)
+def backbone_at_rest(training_mode):
+    """In every epoch the head trains, and nothing else changes."""
+    model = network()
+    model.requires_grad_(False).fc.requires_grad_(True)
+    optimizer, unlike = torch.optim.AdamW(model.fc.parameters(), lr=0.01), []
+
+    def epochs():
+        for _ in range(2):
+            a_model(answer_of(training_mode, model))
+            if not model.fc.weight.requires_grad:
+                raise found("head frozen", "the head's weight has no requires_grad any more")
+            train(model, optimizer, 2)
+            with torch.no_grad():
+                alone, among = model(pictures(8)[:2]), model(pictures(8))[:2]
+            unlike.append((alone - among).abs().max() / among.abs().max())
+
+    before = model.fc.weight.detach().clone()
+    moved = [name for name in what_changed(model, epochs) if not name.startswith("fc.")]
+    if any(not name.endswith(COUNTER) for name in moved):
+        layers = {name.rpartition(".")[0] for name in moved}
+        all_layers = {name for name, module in model.named_modules() if isinstance(module, _BatchNorm)}
+        kind = "buffers move" if layers >= all_layers else "some buffers move"
+        raise found(kind, f"two epochs changed {some(moved)}: not a parameter, and yet a part of the network")
+    if moved or max(unlike) > 1e-3:
+        raise found("depends on the batch", "two pictures give other logits alone than in a batch of eight")
+    if torch.equal(model.fc.weight, before):
+        raise found("head frozen", "two epochs leave the head's weight as it was")
+
+
+@checked(seconds=20)
+def judged_at_rest(predict_mended):
+    """The answers do not depend on the batch, and judging leaves the network as it was."""
+    model = network()
+    model.fc = nn.Sequential(nn.Dropout(0.5), model.fc)
+    model.layer1.eval()  # held at rest on purpose
+    modes = [module.training for module in model.modules()]
+    photos, answers = pictures(24), []
+    moved = what_changed(model, lambda: answers.append(answer_of(predict_mended, model, photos)))
+    if any(not name.endswith(COUNTER) for name in moved):
+        raise found("train mode", f"while it answered, {some(moved)} changed")
+    labels = tensor(answers[0], "the labels", shape=(24,), dtype=torch.int64)
+    after = [module.training for module in model.modules()]
+    if after != modes:
+        kind = "left at rest" if not any(after) else "modes mixed up"
+        awake = f"{sum(after)} modules in training mode, {len(after) - sum(after)} at rest"
+        raise found(kind, f"before: {sum(modes)} modules in training mode, {len(modes) - sum(modes)} at rest; after: {awake}")
+    if any(not torch.equal(predict_mended(model, photos), labels) for _ in range(3)):
+        raise found("dropout on", "the same network, asked again about the same pictures, answers otherwise")
+    alone = torch.cat([predict_mended(model, photos[i : i + 2]) for i in range(0, 24, 2)])
+    if not torch.equal(alone, labels):
+        raise found("depends on the batch", f"two at a time, {(alone != labels).sum()} of 24 pictures get another label")
+    wrong = int((labels != predict(model, photos)).sum())
+    if wrong:
+        raise found("wrong labels", f"{wrong} of 24 labels are not those of the largest logit in evaluation mode")
+
+
+def new_layer(result, old: nn.Module, classes: int) -> nn.Module:
+    """The network that an answer returned, if it has a new head on the old backbone."""
+    model = a_model(result)
+    logits_of(model, classes)
+    kept = model.state_dict()
+    lost = [name for name, value in old.state_dict().items() if name[:3] != "fc." and not _same(kept.get(name), value)]
+    if lost:
+        raise found("backbone lost", f"{some(lost)} is not as it was before")
+    if any(len(parameter) == len(old.fc.weight) and parameter.ndim < 3 for parameter in model.fc.parameters()):
+        raise found("old head inside", f"a layer with the {len(old.fc.weight)} old outputs is still in the head")
+    rows = [value for value in model.fc.parameters() if value.ndim == 2 and value.shape[1] == old.fc.weight.shape[1]]
+    if rows and torch.isin(rows[0][0], old.fc.weight).all():
+        raise found("old rows kept", "the new head's weights are weights of the old head")
+    return model
+
+
+def _same(a, b) -> bool:
+    return a is not None and torch.equal(a, b)
+
+
+@checked(seconds=20)
+def layer_replaced(replace_head):
+    """The network has a new output layer for the new classes, on the backbone as it was."""
+    model = network(20)
+    old = copy.deepcopy(model)
+    new_layer(answer_of(replace_head, model, 5), old, 5)
+
+
+@checked(seconds=20)
+def head_let_go(last_stage_trains):
+    """layer4 and the new head train, and nothing else."""
+    model = network(20)
+    old = copy.deepcopy(model)
+    model = new_layer(answer_of(last_stage_trains, model, 5), old, 5)
+    names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    if not names:
+        raise found("nothing trains", "no parameter has requires_grad")
+    model.eval()  # this is about parameters; room 1 was about modes
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.01, weight_decay=0.1)
+    moved = what_changed(model, lambda: train(model, optimizer, 2))
+    if others := [name for name in moved if not name.startswith(TRAINED)]:
+        raise found("parameters move", f"two steps changed {some(others)}")
+    heads = [name for name in model.state_dict() if name.startswith("fc.")]
+    if not set(heads) <= set(moved):
+        raise found("head frozen", f"two steps changed {some(moved)}, but not the head")
+    if not any(name.startswith("layer4.") for name in moved):
+        raise found("last stage frozen", f"two steps changed {some(moved)} alone")
+
+
+@checked(seconds=20)
+def share_possible(possible):
+    """A printed share is possible if a whole number of right answers gives it, rounded to four decimals."""
+    kinds = {
+        "rounding forgotten": [(0.8667, 75), (0.3333, 3), (0.0067, 150)],
+        "accepts too much": [(0.8561, 75), (0.5, 75), (0.874, 75), (0.0005, 1000)],
+        "ends left out": [(0.0, 75), (1.0, 75)],
+    }
+    for kind, questions in kinds.items():
+        for share, n in questions:
+            verdict = answer_of(possible, share, n)
+            if not isinstance(verdict, (bool, torch.Tensor)) and type(verdict).__name__ not in ("bool", "bool_"):
+                raise found("no verdict", f"possible({share}, {n}) returned {verdict!r}")
+            truth = any(round(k / n, 4) == share for k in range(n + 1))
+            if bool(verdict) != truth:
+                raise found(kind, f"possible({share}, {n}) returned {bool(verdict)}", f"{truth}: {found(kind, '').expected}")
+
+
+@checked(seconds=20)
+def every_image_counts(accuracy):
+    """Every image counts the same, whatever batch it is in."""
+    sizes, hits = (32, 32, 11), (28, 28, 9)
+    batches = []
+    for size, right in zip(sizes, hits, strict=True):
+        logits = torch.randn(size, 4, generator=torch.Generator().manual_seed(size))
+        labels = logits.argmax(1)
+        labels[right:] = (labels[right:] + 1) % 4
+        batches.append((logits, labels))
+    for given in (batches, iter(batches)):
+        share = number(answer_of(accuracy, given), "the accuracy", 0, 1)
+        known = {
+            "mean of batch accuracies": sum(right / size for right, size in zip(hits, sizes, strict=True)) / 3,
+            "images left out": 56 / 64,
+            "wrong divisor": 65 / 96,
+        }
+        for kind, value in known.items():
+            if abs(share - value) < 1e-5:
+                raise found(kind, f"{share:.4f} for 65 right answers of 75, in batches of 32, 32 and 11")
+        if abs(share - 65 / 75) > 1e-5:
+            raise found("another share", f"{share:.4f} for 65 right answers of 75")
+
+
+@checked(seconds=20)
+def inputs_comparable(inputs_for):
+    """Every variant sees the same images, prepared as its own weights were trained."""
+    pixels = torch.randint(256, (6, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    common = {"classes": [], "transforms": None, "size": 32, "weights": None}
+    # Names that the lab uses, so that an answer which knows a variant by its name is found out.
+    backbones = {
+        name: Backbone(name, nn.Identity(), mean=mean, std=std, **common)
+        for name, mean, std in [
+            ("garden-small", (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)),
+            ("garden-petals", (0.3, 0.45, 0.6), (0.3, 0.2, 0.25)),
+            ("another", (0.1, 0.2, 0.3), (0.4, 0.3, 0.2)),
+        ]
+    }
+    inputs, few = answer_of(inputs_for, backbones, pixels), answer_of(inputs_for, backbones, pixels[:2])
+    if not isinstance(inputs, Mapping) or set(inputs) != set(backbones):
+        names = list(inputs) if isinstance(inputs, Mapping) else type(inputs).__name__
+        raise found("variants missing", f"the variants are {list(backbones)}, your function returned {names}")
+    for name, backbone in backbones.items():
+        wanted, got = backbone.normalise(pixels), tensor(inputs[name], f"the images for {name!r}")
+        others = [other.normalise(pixels) for other in backbones.values()]
+        if got.shape == wanted.shape and torch.allclose(got, wanted, atol=1e-4):
+            continue
+        if any(_close(got, raw) for raw in (pixels, pixels.float() / 255)):
+            raise found("raw pixels", f"{name!r} gets pixels as they are, from {got.min():.0f} to {got.max():.0f}")
+        if any(_close(got, other) for other in others):
+            raise found("another's statistics", f"{name!r} gets images that were normalised for another variant")
+        if got.shape == wanted.shape and not torch.allclose(got[:2].float(), few[name].float(), atol=1e-4):
+            raise found("the batch's own statistics", f"for {name!r} a picture looks otherwise when fewer come with it")
+        raise found("other images", f"{name!r} gets another picture than the others: {tuple(got.shape)}, perhaps moved or turned")
+
+
+def _close(a, b) -> bool:
+    return a.shape == b.shape and torch.allclose(a.float(), b.float(), atol=1e-4)
+
+
+@checked(seconds=20)
+def optimizer_knows_head(start):
+    """The optimizer moves the new head, and has what trains of this model, and no more."""
+    for frozen in (False, True):
+        model = network(20).requires_grad_(not frozen)
+        model.layer4.requires_grad_(True)
+        old = copy.deepcopy(model)
+        pair = answer_of(start, model, 5, 0.003)
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not hasattr(pair[1], "param_groups"):
+            raise found("not a pair", f"{type(pair).__name__} came back")
+        model, optimizer = new_layer(pair[0], old, 5), pair[1]
+        held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+        mine = {id(parameter): name for name, parameter in model.named_parameters()}
+        moved = what_changed(model.eval(), lambda: train(model, optimizer, 2))  # noqa: B023
+        if not any(name.startswith("fc.") for name in moved):
+            raise found("head not in the optimizer", f"two steps changed {some(moved) or 'nothing'}, but not the head")
+        due = {id(parameter): name for name, parameter in model.named_parameters() if parameter.requires_grad}
+        if missing := [name for key, name in due.items() if key not in held]:
+            raise found("backbone missing", f"{some(missing)} has requires_grad, and the optimizer does not have it")
+        if held - mine.keys():
+            raise found("stale parameters", f"{len(held - mine.keys())} tensors in the optimizer are not the model's")
+        if any(abs(group["lr"] - 0.003) > 1e-9 for group in optimizer.param_groups):
+            raise found("another rate", f"asked for 0.003, the optimizer has {optimizer.param_groups[0]['lr']:g}")
+
+
+@checked(seconds=20)
+def rates_kept(schedule_for):
+    """Each group rises to its own rate and falls again."""
+    own, steps = [1e-4, 1e-5, 1e-2], 20
+    groups = [{"params": [nn.Parameter(torch.ones(2))], "lr": rate} for rate in own]
+    optimizer = torch.optim.AdamW(groups)
+    schedule = answer_of(schedule_for, optimizer, steps)
+    if not hasattr(schedule, "step"):
+        raise found("not a schedule", f"{type(schedule).__name__} came back")
+    rates = []
+    for step in range(steps):
+        rates.append([group["lr"] for group in optimizer.param_groups])
+        optimizer.step()
+        if step < steps - 1:
+            schedule.step()
+    rates = torch.tensor(rates)
+    peaks, wanted = rates.max(0).values, torch.tensor(own)
+    shown = ", ".join(f"{peak:.2g}" for peak in peaks.tolist())
+    if (peaks / peaks[0] - 1).abs().max() < 1e-3:
+        raise found("rates overwritten", f"the groups were given 0.0001, 1e-05, 0.01; their highest rates are {shown}")
+    if torch.allclose(rates, rates[0], rtol=1e-4):
+        raise found("no cycle", f"the rates stay at {shown} for all {steps} steps")
+    if not torch.allclose(peaks, wanted, rtol=0.05):
+        same = torch.allclose(peaks.sort().values, wanted.sort().values, rtol=0.05)
+        kind = "rates swapped" if same else "another peak"
+        raise found(kind, f"the groups were given 0.0001, 1e-05, 0.01; their highest rates are {shown}")
+    if (rates[-1] > 0.1 * wanted).any() or (rates[0] > 0.5 * wanted).any():
+        first, last = (", ".join(f"{rate / peak:.0%}" for rate, peak in zip(row, own, strict=True)) for row in rates[[0, -1]].tolist())
+        raise found("does not come down", f"of their own rates the groups have {first} at the first step, {last} at the last")
+
+
+@checked(seconds=30)
+def three_bugs_mended(adapt):
+    """The frozen part rests, the new head learns, and the accuracy is that of all test images."""
+    source = network(20)
+    training = pictures(24), torch.arange(24) % 3
+    tests = images(75) * torch.linspace(0.3, 3, 75).view(-1, 1, 1, 1)
+
+    def run(labels, steps):
+        torch.manual_seed(0)
+        pair = answer_of(adapt, copy.deepcopy(source), training, (tests, labels), 3, steps=steps)
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise found("not a pair", f"{type(pair).__name__} came back", "the model and its accuracy: return model, accuracy")
+        return new_layer(pair[0], source, 3) if not steps else a_model(pair[0]), pair[1]
+
+    model = run(torch.zeros(75, dtype=torch.int64), 3)[0]
+    logits_of(model, 3)
+    short = run(torch.zeros(75, dtype=torch.int64), 1)[0].state_dict()
+    now, before = model.state_dict(), source.state_dict()
+    moved = [name for name, value in before.items() if not name.startswith(TRAINED) and not _same(now.get(name), value)]
+    parameters = dict(source.named_parameters())
+    if any(name in parameters for name in moved):
+        raise found("parameters move", f"training changed {some(name for name in moved if name in parameters)}")
+    still = [name for name in now if name.startswith("fc.") and torch.equal(now[name], short[name])]
+    if still:
+        raise found("head never trained", f"{some(still)} is the same after one step and after three")
+    if moved:
+        raise found("frozen part lives", f"training changed {some(moved)}")
+    if all(torch.equal(now[name], before[name]) for name in parameters if name.startswith("layer4.")):
+        raise found("last stage frozen", "layer4 is as it was")
+    labels = predict(model, tests)
+    labels[64:] = (labels[64:] + 1) % 3
+    labels[:8] = (labels[:8] + 1) % 3
+    model, share = run(labels, 3)
+    share, truth = number(share, "the accuracy", 0, 1), (predict(model, tests) == labels).double().mean().item()
+    if abs(share - truth) > 1e-5:
+        right = (predict(model, tests) == labels).double()
+        means = [sum(batch.mean().item() for batch in right.split(size)) / len(right.split(size)) for size in (32, 50, 64)]
+        kind = "mean of batch accuracies" if min(abs(share - mean) for mean in means) < 1e-5 else "another accuracy"
+        raise found(kind, f"{share:.4f} is returned, {truth:.4f} of the 75 test images are named rightly")

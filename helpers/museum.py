@@ -1,0 +1,74 @@
+"""What the bug museum measures with: its own batches, answers and lamp, which are known to be right, and the bill."""
+
+import copy
+import time
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from helpers.anatomy import fit_head, study_of
+from helpers.backbones import Backbone
+from helpers.features import extract
+from helpers.stages import split
+from helpers.study import Study
+from helpers.tasks import Task
+
+
+def batches(count: int, size: int, steps: int, seed: int = 0) -> list[torch.Tensor]:
+    """The rows of `steps` batches out of `count` images, int64 (size,) each: a new order each time round.
+
+    A round ends with whatever is left, so that every image is seen once in it. Raises ValueError for a count or size
+    below 1, or steps below 0.
+    """
+    if count < 1 or size < 1 or steps < 0:
+        raise ValueError(f"batches takes a count and a size of 1 or more and steps of 0 or more, got {count}, {size}, {steps}")
+    dice, rows = torch.Generator().manual_seed(seed), []
+    while len(rows) < steps:
+        rows += torch.randperm(count, generator=dice).split(size)
+    return rows[:steps]
+
+
+@torch.no_grad()
+def predict(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """The labels that a network gives to normalised images (N, 3, S, S): int64 (N,). It is left as it was, modes too."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    labels = torch.cat([model(batch).argmax(1) for batch in images.split(100)])
+    for module, training in modes.items():
+        module.training = training
+    return labels
+
+
+def what_changed(model: nn.Module, action: Callable[[], object]) -> list[str]:
+    """Run action() once; the names of all parameters and buffers of the model that are other than before."""
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    action()
+    after = model.state_dict()
+    return [name for name, value in after.items() if name not in before or not torch.equal(value, before[name])]
+
+
+def probed(source: Backbone, task: Task, seed: int = 0) -> nn.Module:
+    """A copy of a source model (with a layer fc at its end) whose new head was fitted to the frozen features of
+    task.train. It is at rest: in evaluation mode."""
+    model = copy.deepcopy(source.model).eval()
+    head = fit_head(extract(split(model, -1)[0], task.train.pixels, source), task.train.labels, len(task.classes), seed)
+    model.fc = head.requires_grad_(True)
+    return model
+
+
+def bill(task: Task, seeds: int, **versions: Callable[[Task, int], torch.Tensor]) -> Study:
+    """What a bug costs: each version of a piece of code, with several seeds, on the same training and test images.
+
+    versions: functions of a task, drawn with the seed, and the seed: they train what they train, and return the
+    labels that they give to task.test, int64 (N,). Condition: version. `.paired("version", "mended")` is the bill.
+    """
+    rows = []
+    for seed in range(seeds):
+        drawn = task.draw(seed)
+        for name, version in versions.items():
+            started = time.perf_counter()
+            correct = version(drawn, seed) == task.test.labels
+            rows.append({"version": name.replace("_", " "), "seed": seed, "correct": correct,
+                         "seconds": round(time.perf_counter() - started, 3)})  # fmt: skip
+    return study_of("what the bug costs", rows)
