@@ -16,7 +16,7 @@ SCREEN = $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname))
 ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test demo weights results labs release lock lint clean environment
+.PHONY: help lab test demo weights results labs book release lock lint clean environment
 
 help: ## list these commands
 	@echo "make COMMAND, where COMMAND is one of"
@@ -47,6 +47,9 @@ labs: environment ## make the labs from their solutions again
 
 release: environment ## write build/release/*.zip: the course as students get it, without solutions
 	@$(BIN)/python tools/release.py
+
+book: environment ## the web edition of the course: build/book/index.html
+	@$(BIN)/python tools/book.py
 
 lint: environment ## check the style of code and notebooks
 	@$(BIN)/python -m ruff check .

@@ -1,0 +1,67 @@
+"""What the web edition adds to Sphinx: formulas as MathML, docstrings as they are written here, helpers linked in code."""
+
+import inspect
+import re
+
+from docutils.nodes import SkipNode
+from docutils.utils.math import MathError
+from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.errors import ExtensionError
+
+import helpers
+from edition.docstrings import to_rest
+
+CALL = re.compile(r'(<span class="n">h(?:elpers)?</span><span class="o">\.</span>)(<span class="n">)(\w+)(</span>)')
+
+
+def mathml(node, as_block):
+    """A formula in MathML, which browsers show without any script."""
+    try:
+        return tex2mathml(node.astext(), as_block=as_block)
+    except MathError as error:
+        raise ExtensionError(f"the formula {node.astext()!r} cannot be set as MathML: {error}") from error
+
+
+def visit_math(self, node):
+    self.body.append(mathml(node, as_block=False))
+    raise SkipNode
+
+
+def visit_math_block(self, node):
+    self.body.append(f'<div class="formula" tabindex="0">{mathml(node, as_block=True)}</div>')
+    raise SkipNode
+
+
+def read_docstring(app, what, name, obj, options, lines):
+    """autodoc takes docstrings for reStructuredText; ours are plain text with a few habits."""
+    try:
+        parameters = list(inspect.signature(obj).parameters)
+    except (TypeError, ValueError):  # a property, a value
+        parameters = []
+    lines[:] = to_rest("\n".join(lines), parameters).splitlines()
+
+
+def link_helpers(app, pagename, templatename, context, doctree):
+    """Let the names in `h.freeze(...)` lead to their entry in the reference."""
+    if "body" not in context or not pagename.startswith(("notebooks/", "labs/")):
+        return
+    entries = {
+        name.removeprefix("helpers."): f"{docname}.html#{anchor}"
+        for name, _, _, docname, anchor, _ in app.env.get_domain("py").get_objects()
+    }
+    up = "../" * pagename.count("/")
+
+    def link(found):
+        before, opening, name, closing = found.groups()
+        if name not in entries:
+            return found[0]
+        return f'{before}<a class="helper" href="{up}{entries[name]}">{opening}{name}{closing}</a>'
+
+    context["body"] = CALL.sub(link, context["body"])
+
+
+def connect(app):
+    app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
+    app.connect("autodoc-process-docstring", read_docstring)
+    app.connect("html-page-context", link_helpers)
+    helpers.__all__  # noqa: B018  (fails here, and clearly, where another `helpers` is found first)

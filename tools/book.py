@@ -1,0 +1,63 @@
+"""Build the web edition of the course: a static site that opens from the file system, with a search that needs no server.
+
+    python tools/book.py            writes build/book/index.html
+    python tools/book.py FOLDER     writes it there
+
+Nothing is executed and nothing is fetched. The pages come from the project's own files: lectures with their stored
+outputs, labs with their blanks, the texts in docs/, README.md, and the docstrings of `helpers`. They are prepared in
+FOLDER-source (docs/book/edition/ says how); Sphinx makes HTML of them (docs/book/conf.py).
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+MISSING = 'The web edition needs Sphinx, MyST-NB and furo: pip install -e ".[teach]"'
+
+
+def build(out, root=ROOT):
+    """Write the site of the project at `root` into the folder `out`, anew; returns Sphinx's exit status, 0 if all is well.
+
+    Every warning is an error: a link that leads nowhere, a formula that cannot be set, a docstring that cannot be read.
+    """
+    from sphinx.cmd.build import build_main
+
+    for folder in (root, root / "docs/book"):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+    from edition.staging import stage
+
+    out, source = Path(out).resolve(), Path(out).resolve().with_name(f"{Path(out).name}-source")
+    if out.exists() and any(out.iterdir()) and not (out / "searchindex.js").is_file():
+        raise FileExistsError(f"{out} holds something else than a web edition: name an empty folder")
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.rmtree(source, ignore_errors=True)
+    stage(root, source)
+    doctrees = source / ".doctrees"
+    status = build_main(
+        ["-q", "-W", "--keep-going", "-b", "html", "-c", str(root / "docs/book"), "-d", str(doctrees), str(source), str(out)]
+    )
+    shutil.rmtree(doctrees, ignore_errors=True)
+    return status
+
+
+def main(arguments):
+    if len(arguments) > 1 or any(argument.startswith("-") for argument in arguments):
+        sys.exit(__doc__)
+    out = Path(arguments[0]) if arguments else ROOT / "build/book"
+    try:
+        status = build(out)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in {"sphinx", "myst_nb", "furo", "nbformat"}:
+            sys.exit(MISSING)
+        raise
+    except (ValueError, FileExistsError) as error:
+        sys.exit(f"The web edition was not built: {error}")
+    if status == 0:
+        print(f"The web edition is in {out}: open {out / 'index.html'}")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
