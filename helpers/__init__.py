@@ -8,9 +8,13 @@
                   load_backbone, Backbone  source models by name, with their preprocessing
     the images    render, render_split, class_names, field_marks     the embedded images, drawn from code
                   open_task, Task, read_image, augment               a task by name or folder
+                  inspect_images, image_folder, write_hot_dogs       a folder or zip of your own; an example of one
     the training  Recipe, SCRATCH, FEATURE_EXTRACTION, FINE_TUNE_LAST, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, diff
                   fit, compare, load_comparison, Classifier, load_classifier
                   Case, run_study, join_studies, load_study          many fits in one table, live or shipped
+                  class_map, repaint, bird_parts           where a network looks, and what one field mark is worth to it
+                  confidence, sure, known_from_unknown, calibration_error, fit_temperature     how sure it may be
+                  export_onnx, OnnxClassifier, show_uploader         take it elsewhere; try it on a picture
     the teaching  show, plot_images, plot_split, plot_history, plot_confusion, plot_mistakes, plot_comparisons
                   plot_lines, plot_map, plot_differences             figures of studies
                   choose_budget, beside, quiz                        quick or full; a guess beside the outcome; questions
@@ -76,7 +80,27 @@ _HOME = {
     "transferability": ["source_features", "logme", "linear_probe", "plot_scores"],
     "zoo": ["pretrained_models", "best_within", "best_for_cost", "plot_models"],
     "deciding": ["first_try", "decision_table"],
-    "museum": ["batches", "predict", "what_changed", "probed", "bill"],
+    "contest": ["for_practice", "last_score"],
+    "hotdogs": ["draw_food"],
+    "snapshots": ["write_hot_dogs", "fresh_hot_dogs"],
+    "unpacking": ["image_folder"],
+    "inspection": ["inspect_images"],
+    "twins": ["fingerprint"],
+    "leakage": ["leak_study", "leak_gaps"],
+    "uploading": ["show_uploader"],
+    "exporting": ["export_onnx", "OnnxClassifier", "compare_logits", "missing_for_onnx"],
+    "saliency": ["class_map", "enlarge", "plot_class_maps"],
+    "fieldmarks": ["repaint", "marks_between", "bird_parts"],
+    "certainty": [
+        "confidence",
+        "sure",
+        "known_from_unknown",
+        "calibration_error",
+        "fit_temperature",
+        "plot_confidence",
+        "plot_reliability",
+    ],
+    "museum": ["batches", "predict", "what_changed", "probed", "features_at", "bill", "points_lost"],
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted(_MODULE)

@@ -90,7 +90,7 @@ def architecture(source: str) -> str:
     if Path(source).suffix != ".safetensors":
         return source
     name = read_safetensors(source)[1]["arch"]
-    return "garden" if name == "GardenNet" else name
+    return {"GardenNet": "garden", "GardenViT": "garden-vit"}.get(name, name)
 
 
 def load_classifier(path: str | Path) -> Classifier:

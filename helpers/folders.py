@@ -1,6 +1,7 @@
 """A folder of class folders: which images it has, which of them are the same, and how they are divided."""
 
 import hashlib
+from collections import Counter
 from pathlib import Path
 
 from helpers.decoding import image_extensions
@@ -10,29 +11,30 @@ from helpers.imagecache import Pictures
 def find_images(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
     """The class folders right inside a folder, {class: its images, "class/name"}; notes on the rest.
 
-    Names that begin with "." or "__" (.DS_Store, .ipynb_checkpoints, __MACOSX) are passed over without a
-    note. Raises ValueError unless there are at least two classes.
+    Images in a folder within a class folder belong to that class ("class/from Ana/name"). Names that begin with "." or
+    "__" (.DS_Store, .ipynb_checkpoints, __MACOSX) are passed over without a note. Raises ValueError unless there are at
+    least two classes, and for folders such as train/ and test/ where classes should be.
     """
-    endings, classes, ignored = image_extensions(), {}, []
+    classes, ignored, inner = {}, [], {}
     for entry in _visible(folder):
-        images, others = [], []
-        for file in _visible(entry) if entry.is_dir() else []:
-            is_image = file.suffix.lower() in endings and file.is_file()
-            (images if is_image else others).append(f"{entry.name}/{file.name}")
+        images, others = _walk(entry, entry.name) if entry.is_dir() and not entry.is_symlink() else ([], [])
         if images:
             classes[entry.name] = images
+            if all(image.count("/") > 1 for image in images):
+                inner[entry.name] = {image.split("/")[1] for image in images}
         ignored += others if images else [entry.name]
+    _refuse_splits(folder, inner)
     if not classes:
-        deeper = [f for f in _visible(folder) if f.is_dir() and any(map(Path.is_dir, _visible(f)))]
         raise ValueError(
             f"{folder} has no class folders. Put the images of each class into a folder of its own, such as "
             f"{folder / 'daisy' / '1.jpg'} and {folder / 'rose' / '2.jpg'}."
-            + (f" Or did you mean {deeper[0]}?" if deeper else "")
         )
     if len(classes) == 1:
+        (only,) = classes
+        deeper = f" Or did you mean {folder / only}?" if len(inner.get(only, ())) > 1 else ""
         raise ValueError(
-            f"{folder} has only one class folder, {next(iter(classes))!r}: there is nothing to tell apart. "
-            "Add a folder with the images of another class."
+            f"{folder} has only one class folder, {only!r}: there is nothing to tell apart. "
+            f"Add a folder with the images of another class.{deeper}"
         )
     return classes, [f"ignored (no image, or in no class folder): {_some(ignored)}"] if ignored else []
 
@@ -62,33 +64,76 @@ def distinct_images(folder: Path, classes: dict[str, list[str]], pictures: Pictu
     return rows, [f"the same picture again, used once: {_some(repeated)}"] if repeated else []
 
 
-def divide(folder: Path, rows: dict[str, list[int]], content: list[str], per_class, val, test, seed):
+def divide(folder: Path, rows: dict[str, list[int]], content: list[str], per_class, val, test, seed, groups=None):
     """Share out each class at random: {"pool" | "val" | "test": {class: rows}}.
 
-    val, test: a share of each class or a number of images. Raises ValueError if a class has too few for
-    `per_class`.
+    val, test: a share of each class or a number of images. groups: lists of rows that stay on one side, as near as the
+    sizes of the parts allow that; None: each row for itself. Raises ValueError if a class has too few for `per_class`,
+    or its groups leave a part empty.
     """
-    parts, fewest = {"pool": {}, "val": {}, "test": {}}, None
+    # A picture's place is drawn from the seed and its own content, whatever it is called and wherever it
+    # is; most pictures keep their side even when others are added.
+    draw = lambda row: hashlib.sha256(f"{seed} {content[row]}".encode()).digest()
+    class_of = {row: name for name, mine in rows.items() for row in mine}
+    groups = [[row] for row in class_of] if groups is None else groups
+    used = [sorted((row for row in group if row in class_of), key=draw) for group in groups]
+    parts, room, fewest = {part: {name: [] for name in rows} for part in ("pool", "val", "test")}, {}, None
     for name, mine in rows.items():
-        # A picture's place is drawn from the seed and its own content, whatever it is called and wherever it
-        # is; most pictures keep their side even when others are added.
-        order = sorted(mine, key=lambda row: hashlib.sha256(f"{seed} {content[row]}".encode()).digest())
-        n_test, n_val = (part if part >= 1 else max(1, round(part * len(order))) for part in (test, val))
-        parts["test"][name] = order[:n_test]
-        parts["val"][name] = order[n_test : n_test + n_val]
-        parts["pool"][name] = order[n_test + n_val :]
-        left = len(order) - n_test - n_val
+        n_test, n_val = (part if part >= 1 else max(1, round(part * len(mine))) for part in (test, val))
+        room["test", name], room["val", name] = n_test, n_val
+        left = len(mine) - n_test - n_val
         if fewest is None or left < fewest[0]:
-            why = f"class {name!r} has {len(order)} different images; {n_val} for val and {n_test} for test"
+            why = f"class {name!r} has {len(mine)} different images; {n_val} for val and {n_test} for test"
             fewest = left, why
+    for group in sorted(filter(None, used), key=lambda group: draw(group[0])):
+        needed = Counter(class_of[row] for row in group)
+        fits = lambda part, needed=needed: all(room[part, name] >= count / 2 for name, count in needed.items())
+        part = next((part for part in ("test", "val") if fits(part)), "pool")
+        for row in group:
+            parts[part][class_of[row]].append(row)
+            if part != "pool":
+                room[part, class_of[row]] -= 1
     left, why = fewest
     if left < 1:
         remedy = "none to train on. Add images, or set fewer aside with val=... and test=..."
     elif per_class is not None and left < per_class:
         remedy = f"{left} to train on, not per_class={per_class}. Ask for at most {left}, or add images."
     else:
-        return parts
+        empty = [f"{part} of {name!r}" for part in parts for name in rows if not parts[part][name]]
+        if not empty:
+            return parts
+        raise ValueError(
+            f"too few different pictures in {folder}: with near-duplicates kept together, nothing is left for "
+            f"{_some(empty)}. Add pictures of other things and moments."
+        )
     raise ValueError(f"too few images in {folder}: {why} leave {remedy}")
+
+
+def _walk(folder: Path, below: str) -> tuple[list[str], list[str]]:
+    """The images in a folder and the folders in it, and what else is there; links to folders are not followed."""
+    endings, images, others = image_extensions(), [], []
+    for file in _visible(folder):
+        name = f"{below}/{file.name}"
+        if file.is_dir() and not file.is_symlink():
+            inside, odd = _walk(file, name)
+            images += inside
+            others += odd if inside else [name]
+        else:
+            is_image = file.suffix.lower() in endings and file.is_file()
+            (images if is_image else others).append(name)
+    return images, others
+
+
+def _refuse_splits(folder: Path, inner: dict[str, set[str]]) -> None:
+    """Raise ValueError where the classes are one level deeper: in train/ and test/, for example."""
+    shared = [name for name in inner if any(inner[name] & inner[other] for other in inner if other != name)]
+    if len(shared) > 1:
+        names = sorted(set.union(*(inner[name] for name in shared)))
+        raise ValueError(
+            f"the folders {_some(shared)} in {folder} hold no images, but folders of the same names ({_some(names)}). Are "
+            f"those the classes? Give one of the folders, such as {folder / shared[0]}, or put all images of a class into one "
+            "folder: the course divides them itself."
+        )
 
 
 def _visible(folder: Path) -> list[Path]:

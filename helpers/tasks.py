@@ -12,6 +12,7 @@ import torch
 from helpers.decoding import MAX_PIXELS
 from helpers.folders import distinct_images, divide, find_images
 from helpers.imagecache import decode_once
+from helpers.smoke import few
 
 EMBEDDED = ("goldfinches", "flowers", "tissue")
 
@@ -125,8 +126,8 @@ class Task:
 
 
 def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_bad="error",
-              cache_dir=None, max_pixels=MAX_PIXELS) -> Task:  # fmt: skip
-    """Open an embedded task ("goldfinches", "flowers", "tissue") or a folder of class folders (photos/cat/1.jpg, ...).
+              together=False, cache_dir=None, max_pixels=MAX_PIXELS) -> Task:  # fmt: skip
+    """Open an embedded task ("goldfinches", "flowers", "tissue"), or a folder or zip of class folders (cat/1.jpg, ...).
 
     per_class: training images a class; None for all there are. seed: another gives another split and draw.
     size: pixels a side; the images of a folder are cropped to their central square.
@@ -134,7 +135,8 @@ def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_ba
     is 12.5 % and 25 %; embedded tasks have 20 and 100 a class, and at least 100 to draw training images from.
     A folder is split by what is in its files, whatever their names and place; the same picture is used once.
     on_bad: "error" refuses a folder with images that can't be decoded or have more than `max_pixels`; "skip"
-    leaves them out and lists them in `notes`. cache_dir: where decoded images are kept, see `imagecache.py`.
+    leaves them out and lists them in `notes`. together: near-duplicates (see `twins.py`) stay on one side, so that
+    no test picture has a twin in training. cache_dir: where decoded images are kept, see `imagecache.py`.
     Raises ValueError or FileNotFoundError, which names what is wrong and what to do.
     """
     _whole("seed", seed, 0)
@@ -143,7 +145,7 @@ def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_ba
         _whole("per_class", per_class, 1)
     if on_bad not in ("error", "skip"):
         raise ValueError(f'on_bad={on_bad!r} must be "error" or "skip"')
-    usual_val, usual_test = (20, 100) if name in EMBEDDED else (0.125, 0.25)
+    usual_val, usual_test = (few(20, 4), few(100, 10)) if name in EMBEDDED else (0.125, 0.25)
     val, test = usual_val if val is None else val, usual_test if test is None else test
     if name in EMBEDDED:
         return _embedded(name, per_class, seed, size, val, test)
@@ -155,15 +157,17 @@ def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_ba
             f"{folder.absolute()} does not exist." + (f" Did you mean {close[0]!r}?" if close else "")
         )
     if not folder.is_dir():
-        raise ValueError(f"{folder} is a file; give a folder of class folders (an archive: unpack it first)")
-    return _from_folder(folder, per_class, seed, size, val, test, on_bad, cache_dir, max_pixels)
+        from helpers.unpacking import image_folder
+
+        folder = image_folder(folder, cache_dir)
+    return _from_folder(folder, per_class, seed, size, val, test, on_bad, together, cache_dir, max_pixels)
 
 
 def _embedded(name, per_class, seed, size, val, test) -> Task:
     _whole("val", val, 1)
     _whole("test", test, 1)
     splits = {}
-    for part, count in {"train": max(100, per_class or 0), "val": val, "test": test}.items():
+    for part, count in {"train": max(few(100, 20), per_class or 0), "val": val, "test": test}.items():
         images, labels, targets, classes = _render(name, part, count, seed, size)
         splits[part] = Split(images, torch.arange(len(images)), labels, [""] * len(images), targets)
     pool = splits.pop("train")
@@ -177,7 +181,7 @@ def _render(*what):
     return garden.render_split(*what)
 
 
-def _from_folder(folder, per_class, seed, size, val, test, on_bad, cache_dir, max_pixels) -> Task:
+def _from_folder(folder, per_class, seed, size, val, test, on_bad, together, cache_dir, max_pixels) -> Task:
     for setting, part in (("val", val), ("test", test)):
         if not (isinstance(part, float) and 0 < part < 1):
             _whole(setting, part, 1, "or a share of each class such as 0.25")
@@ -190,8 +194,12 @@ def _from_folder(folder, per_class, seed, size, val, test, on_bad, cache_dir, ma
         listed = [f"{len(bad)} of the {len(files)} images in {folder} can't be used:", *listed]
         raise ValueError("\n  ".join(listed) + '\nTo leave them out: open_task(..., on_bad="skip").')
     rows, repeated = distinct_images(folder, classes, pictures)
-    splits = {}
-    for part, members in divide(folder, rows, pictures.content, per_class, val, test, seed).items():
+    groups, splits = None, {}
+    if together:
+        from helpers.twins import near_groups
+
+        groups = near_groups(pictures)
+    for part, members in divide(folder, rows, pictures.content, per_class, val, test, seed, groups).items():
         index = [row for its in members.values() for row in its]
         labels = [label for label, its in enumerate(members.values()) for _ in its]
         paths = [str(folder / files[row]) for row in index]

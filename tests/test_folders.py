@@ -104,7 +104,7 @@ def test_no_such_folder_or_name(tmp_path):
 
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "photos.zip").touch()
-    refused(tmp_path / "photos.zip", str(tmp_path / "photos.zip"), "unpack it first")
+    refused(tmp_path / "photos.zip", str(tmp_path / "photos.zip"), "neither a folder nor a zip")
 
 
 def test_no_class_folders(tmp_path):
