@@ -35,12 +35,15 @@ def field_marks(collection: str) -> dict[str, str]:
     return {name: kind.marks for name, kind in sorted(_kinds(collection).items())}
 
 
-def render(collection: str, labels, numbers, *, split="train", seed: int = 0, size: int = 64, scene="meadow"):
+def render(collection: str, labels, numbers, *, split="train", seed: int = 0, size: int = 64, scene="meadow",
+           plumage=None):  # fmt: skip
     """Paint pictures.
 
-    collection: "source", "goldfinches", "flowers", "tissue" or "siskins". labels, numbers: int64 (N,), the class and the running number of
-    each picture. split: "train", "val" or "test"; pictures of different splits never coincide. size: 16 to 1024 pixels.
+    collection: "source", "goldfinches", "flowers", "tissue" or "siskins". labels, numbers: int64 (N,), the class and the
+    running number of each picture. split: "train", "val" or "test"; pictures of different splits never coincide. size: 16
+    to 1024 pixels.
     scene: what is behind birds and flowers, "meadow" or "studio"; the same birds and flowers in either.
+    plumage: a `finches.Finch` for birds to wear in the place of their own; all else in the picture stays.
 
     Returns images uint8 (N, 3, size, size) and targets, a dict of float (N,): "pose" (degrees), "size" (share of the
     width), for flowers "petals" (count); for tissue "size" (radius of a nucleus) and "cells" (count). Raises ValueError
@@ -51,6 +54,8 @@ def render(collection: str, labels, numbers, *, split="train", seed: int = 0, si
     _known(scene, SCENES, "scene")
     if scene != "meadow" and collection not in ("goldfinches", "flowers", "siskins"):
         raise ValueError(f"{collection!r} has no scene behind it: leave scene={scene!r} out")
+    if plumage is not None and collection not in ("goldfinches", "siskins"):
+        raise ValueError(f"{collection!r} are no birds: leave plumage out")
     labels, numbers = torch.as_tensor(labels), torch.as_tensor(numbers)
     for name, values in {"labels": labels, "numbers": numbers, "seed": seed, "size": size}.items():
         _whole(name, values)
@@ -70,7 +75,7 @@ def render(collection: str, labels, numbers, *, split="train", seed: int = 0, si
     for group in groups.unique().tolist():
         for rows in (groups == group).nonzero().view(-1).split(_CHUNK):
             keys = _keys(collection, split, seed, labels[rows], numbers[rows])
-            painted, truth = _paint(collection, group, labels[rows], keys, size, scene)
+            painted, truth = _paint(collection, group, labels[rows], keys, size, scene, plumage)
             images[rows] = painted
             for name, values in truth.items():
                 targets.setdefault(name, torch.zeros(len(labels)))[rows] = values
@@ -93,7 +98,7 @@ def render_split(collection: str, split: str, per_class: int, seed: int = 0, siz
     return images, labels, targets, names
 
 
-def _paint(collection, group, labels, keys, size, scene):
+def _paint(collection, group, labels, keys, size, scene, plumage):
     canvas, dice = Canvas(len(keys), size), Dice(keys)
     if collection == "source":
         truth = world.paint(canvas, dice, group, labels)
@@ -105,7 +110,7 @@ def _paint(collection, group, labels, keys, size, scene):
             studio(canvas, Dice(mix(keys + 1)))
         name = class_names(collection)[group]
         painter = paint_flower if collection == "flowers" else paint_finch
-        truth = painter(canvas, dice, _kinds(collection)[name])
+        truth = painter(canvas, dice, plumage or _kinds(collection)[name])
     daylight(canvas, dice)
     return canvas.image.clamp_(0, 1).mul_(255).round_().to(torch.uint8), truth
 
