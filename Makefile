@@ -16,7 +16,7 @@ SCREEN = $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname))
 ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test demo weights results labs book release lock lint clean environment
+.PHONY: help lab test demo weights results labs book release slides lock lint clean environment
 
 help: ## list these commands
 	@echo "make COMMAND, where COMMAND is one of"
@@ -50,6 +50,9 @@ release: environment ## write build/release/*.zip: the course as students get it
 
 book: environment ## the web edition of the course: build/book/index.html
 	@$(BIN)/python tools/book.py
+
+slides: environment ## slides of every lecture, for any browser, offline: build/slides/index.html
+	@$(BIN)/python tools/slides.py
 
 lint: environment ## check the style of code and notebooks
 	@$(BIN)/python -m ruff check .

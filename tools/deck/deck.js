@@ -1,0 +1,225 @@
+// Lays the cells of a notebook out on pages of 1280 x 720, then starts reveal.js. What a slide's cells need beyond one page
+// goes on on the next; breaks are put between cells or paragraphs, figures take the room that is left.
+"use strict";
+const PAGE = {width: 1200, height: 644, gap: 12, running: 34};
+const SMALLEST = 0.85, LARGEST = 1.5;  // of a figure's own size; its text is made for that
+const NOT_AFTER = 100, INSIDE_CODE = 7, INSIDE_A_LIST = 1.5, INSIDE_A_CELL = 0.7;  // what a break costs there
+
+const make = (tag, cls = "") => Object.assign(document.createElement(tag), {className: cls});
+const heading = node => /^H[1-6]$/.test(node.tagName);
+
+// The cells of a slide as blocks: {node, cell, fragment, figure, penalty of a break after it}
+function blocksOf(section) {
+  const blocks = [];
+  for (const cell of section.querySelectorAll(":scope > .cell")) {
+    cell.querySelectorAll("style").forEach(style => style.remove());
+    const nodes = [...cell.childNodes].filter(n => n.nodeType === 1 || n.textContent.trim()).flatMap(unwrapped);
+    const parts = quizOf(nodes) ?? nodes.flatMap(node => (/^[UO]L$/.test(node.tagName) ? items(node) : [node]));
+    parts.forEach((node, i) => blocks.push({
+      node, cell, fragment: "fragment" in cell.dataset, figure: node.querySelector?.("img") ?? null,
+      after: i < parts.length - 1 ? afterPart(node, parts[i + 1]) : afterLast(node)}));
+  }
+  return blocks;
+}
+
+function unwrapped(node) {
+  if (node.nodeType !== 1) return [Object.assign(make("p"), {textContent: node.textContent})];
+  const table = node.tagName === "DIV" && node.querySelector(":scope > table");
+  return node.classList.contains("code") || !(node.tagName === "DIV") || !table ? [node] : [table];
+}
+
+function quizOf(nodes) {
+  if (!nodes.some(node => node.tagName === "DETAILS")) return null;
+  const quiz = make("div", "quiz");
+  const first = nodes.findIndex(node => !node.classList.contains("code"));
+  quiz.append(...nodes.slice(first));
+  quiz.querySelectorAll("details").forEach(details => { details.name = `quiz${document.querySelectorAll("details").length}`; });
+  return [quiz];  // h.quiz("...") itself is of no interest on a slide
+}
+
+function items(list, start = list.start ?? 1) {
+  return [...list.children].map((item, i) => {
+    const part = make(list.tagName);
+    if (list.tagName === "OL") part.start = start + i;
+    part.append(item);
+    return part;
+  });
+}
+
+const announces = node => heading(node) || (/^(P|UL|OL)$/.test(node.tagName) && node.textContent.trim().endsWith(":"));
+function afterPart(node, next) {
+  if (announces(node)) return NOT_AFTER;
+  if (node.classList.contains("code") || node.classList.contains("output")) return INSIDE_CODE;
+  return /^[UO]L$/.test(node.tagName) && node.tagName === next.tagName ? INSIDE_A_LIST : INSIDE_A_CELL;
+}
+const afterLast = node => (heading(node) ? NOT_AFTER : announces(node) ? 5 : 0);
+
+// Tables and texts higher than a page, in pieces
+function pieces(block, room) {
+  const {node} = block;
+  if (node.offsetHeight <= room) return [block];
+  const cut = (rows, wrap) => {
+    const count = Math.ceil(node.offsetHeight / (room - 60)), size = Math.ceil(rows.length / count);
+    return Array.from({length: count}, (_, i) => wrap(rows.slice(i * size, (i + 1) * size))).filter(Boolean);
+  };
+  let parts = [node];
+  if (node.tagName === "TABLE" && node.tBodies.length) {
+    repeatSpans(node);
+    parts = cut([...node.tBodies[0].rows], rows => {
+      const part = node.cloneNode(false), body = make("tbody");
+      if (node.tHead) part.append(node.tHead.cloneNode(true));
+      body.append(...rows);
+      part.append(body);
+      return part;
+    });
+  } else if (node.tagName === "PRE") {
+    parts = cut(node.innerHTML.split("\n"), lines => Object.assign(node.cloneNode(false), {innerHTML: lines.join("\n")}));
+  }
+  node.replaceWith(...parts);
+  return parts.map((part, i) => ({...block, node: part, after: i < parts.length - 1 ? 0 : block.after}));
+}
+
+// A name that stands for several rows is put before each of them, and hidden in all but the first of a page
+function repeatSpans(table) {
+  for (const cell of table.querySelectorAll("tbody th[rowspan]")) {
+    let row = cell.parentElement;
+    for (let left = cell.rowSpan; left > 1; left--) {
+      row = row.nextElementSibling;
+      row.insertBefore(Object.assign(cell.cloneNode(true), {rowSpan: 1, className: "again"}), row.children[cell.cellIndex]);
+    }
+    cell.rowSpan = 1;
+  }
+}
+
+function measure(block) {
+  const {node, figure} = block;
+  if (node.tagName === "TABLE" && node.scrollWidth > PAGE.width) node.classList.add("tight");
+  if (figure) {
+    const [w, h] = [figure.naturalWidth || 1, figure.naturalHeight || 1];
+    const fits = Math.min(PAGE.width / w, (PAGE.height - PAGE.running) / h);
+    block.size = {w, h, least: Math.min(SMALLEST, fits), most: Math.min(LARGEST, fits)};
+    block.height = h * block.size.least;
+  } else {
+    block.height = node.offsetHeight;
+    if (node.classList.contains("quiz")) {  // room for the answer that unfolds
+      const open = [...node.querySelectorAll("details")].map(details => {
+        details.open = true;
+        const height = node.offsetHeight;
+        details.open = false;
+        return height;
+      });
+      block.height = Math.max(block.height, ...open);
+    }
+  }
+}
+
+// The first blocks of pages: fewest pages, cheap breaks, evenly filled
+function breaks(blocks) {
+  const best = Array(blocks.length + 1).fill(null);
+  best[blocks.length] = {cost: 0};
+  for (let i = blocks.length - 1; i >= 0; i--) {
+    let height = i > 0 || !heading(blocks[0].node) ? PAGE.running : 0, grow = 0;
+    for (let j = i; j < blocks.length; j++) {
+      height += blocks[j].height + (j > i ? PAGE.gap : 0);
+      grow += blocks[j].size ? blocks[j].size.h * (blocks[j].size.most - blocks[j].size.least) : 0;
+      if (height > PAGE.height && j > i) break;
+      const empty = Math.max(0, 1 - (height + grow) / PAGE.height);
+      const cost = 10 + 4 * empty ** 2 + (j < blocks.length - 1 ? blocks[j].after : 0) + best[j + 1].cost;
+      if (!best[i] || cost < best[i].cost) best[i] = {cost, next: j + 1, height};
+    }
+  }
+  const pages = [];
+  for (let i = 0; i < blocks.length; i = best[i].next) pages.push([i, best[i].next, best[i].height]);
+  return pages;
+}
+
+function enlarge(blocks, height) {
+  const figures = blocks.filter(block => block.size);
+  const scaled = (size, t) => Math.min(Math.max(t, size.least), size.most);
+  const total = t => height + figures.reduce((sum, {size}) => sum + size.h * (scaled(size, t) - size.least), 0);
+  let t = LARGEST;
+  while (t > 0.1 && total(t) > PAGE.height) t -= 0.01;
+  for (const {figure, size} of figures) {
+    const scale = scaled(size, t);
+    figure.removeAttribute("style");
+    figure.style.width = `${Math.floor(size.w * scale)}px`;
+    figure.style.height = `${Math.floor(size.h * scale)}px`;
+  }
+}
+
+function fill(page, blocks) {
+  let last = null;
+  const order = [...new Set(blocks.map(block => block.cell))];
+  for (const {node, cell, fragment} of blocks) {
+    if (last?.cell === cell && /^[UO]L$/.test(node.tagName) && last.node.tagName === node.tagName) {
+      last.node.append(...node.children);  // one list again
+      continue;
+    }
+    if (fragment && order.indexOf(cell) > 0) {
+      node.classList.add("fragment");
+      node.dataset.fragmentIndex = order.indexOf(cell);
+    }
+    page.append(node);
+    last = {node, cell};
+  }
+}
+
+// Few words are set larger
+function spread(page) {
+  if (page.querySelector("img, .quiz")) return;
+  fitCode(page);
+  for (const size of [33, 30, 28]) {
+    page.style.setProperty("--text", `${size}px`);
+    const end = page.lastElementChild.offsetTop + page.lastElementChild.offsetHeight - page.offsetTop;
+    if (end < 0.8 * PAGE.height && page.scrollWidth <= page.clientWidth) return;
+  }
+  page.style.removeProperty("--text");
+  page.style.removeProperty("--code");
+}
+
+// Code is set no larger than its longest line allows, 18 px at least
+function fitCode(page) {
+  const codes = [...page.querySelectorAll("pre")];
+  const longest = Math.max(1, ...codes.flatMap(code => code.textContent.split("\n").map(line => line.length)));
+  page.style.setProperty("--code", `${Math.max(18, Math.min(24, Math.floor(1165 / 0.605 / longest)))}px`);
+}
+
+function layOut(section, running) {
+  const bench = make("div", "page bench");
+  let blocks = blocksOf(section);
+  const notes = [...section.querySelectorAll(":scope > aside.notes")].map(note => note.innerHTML).join("");
+  section.replaceChildren(bench);
+  bench.append(...blocks.map(block => block.node));
+  blocks = blocks.flatMap(block => pieces(block, PAGE.height - PAGE.running));
+  blocks.forEach(measure);
+  const sections = breaks(blocks).map(([from, to, height]) => {
+    const part = make("section"), page = make("div", "page"), its = blocks.slice(from, to);
+    if (heading(its[0].node)) running = its[0].node.textContent;
+    else page.append(Object.assign(make("p", "running"), {textContent: running}));
+    enlarge(its, height);
+    fill(page, its);
+    const alts = its.filter(block => block.figure?.alt).map(block => `<p><b>Figure.</b> ${block.figure.getAttribute("alt").replace(/</g, "&lt;")}</p>`);
+    part.append(page, Object.assign(make("aside", "notes"), {innerHTML: alts.join("") + notes}));
+    return part;
+  });
+  section.replaceWith(...sections);
+  sections.forEach(part => spread(part.firstChild));
+  return running;
+}
+
+async function start() {
+  const reveal = document.querySelector(".reveal"), slides = reveal.querySelector(".slides");
+  reveal.classList.add("waiting");
+  slides.style.cssText = "width:1280px;height:720px";
+  const faces = ["", "600 ", "italic "].map(style => document.fonts.load(`${style}25px "Source Sans Pro"`));
+  const pictures = [...document.images].map(image => image.decode().catch(() => null));
+  if (window.MathJax) await new Promise(done => MathJax.Hub.Queue(["Typeset", MathJax.Hub], done));
+  await Promise.all([...faces, ...pictures]);
+  let running = document.title;
+  slides.querySelectorAll(":scope > section > section").forEach(section => { running = layOut(section, running); });
+  reveal.classList.remove("waiting");
+  await Reveal.initialize({
+    width: 1280, height: 720, margin: 0, minScale: 0.1, maxScale: 6, center: false, hash: true, slideNumber: "c/t",
+    transition: "none", backgroundTransition: "none", pdfSeparateFragments: false, pdfMaxPagesPerSlide: 1, plugins: [RevealNotes]});
+}
+start();
