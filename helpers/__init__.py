@@ -18,6 +18,7 @@
     the teaching  show, plot_images, plot_split, plot_history, plot_confusion, plot_mistakes, plot_comparisons
                   plot_lines, plot_map, plot_differences             figures of studies
                   choose_budget, beside, quiz                        quick or full; a guess beside the outcome; questions
+                  explore, draw_explorer, Setting, try_setting       the freeze explorer, with widgets and without
                   check                    a lab's answers: passed, or what was seen, and a hint
 
 The arrows run one way: teaching -> training -> images, model.
@@ -74,9 +75,13 @@ _HOME = {
     "asking": ["quiz"],
     "checks": ["check"],
     "live": ["show_widget"],
-    "costs": ["step_costs", "count_flops", "kept_for_backward"],
-    "diagrams": ["plot_dataset_view", "plot_model_view", "plot_costs", "variant_table"],
+    "costs": ["step_costs", "count_flops", "kept_for_backward", "stage_seconds"],
+    "diagrams": ["plot_dataset_view", "plot_model_view", "plot_network", "plot_costs", "variant_table"],
     "sliders": ["browse", "draw_depth"],
+    "trials": ["Setting", "Trial", "try_setting"],
+    "prospects": ["prospect", "depth_table"],
+    "comparing": ["trial_table", "plot_trials"],
+    "explorer": ["explore", "draw_explorer"],
     "transferability": ["source_features", "logme", "linear_probe", "plot_scores"],
     "zoo": ["pretrained_models", "best_within", "best_for_cost", "plot_models"],
     "deciding": ["first_try", "decision_table"],

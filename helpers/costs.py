@@ -15,7 +15,7 @@ from helpers.features import extract
 from helpers.freezing import freeze, parameter_groups
 from helpers.heads import swap_head
 from helpers.recipes import Recipe
-from helpers.stages import split
+from helpers.stages import part, split, stages
 from helpers.tasks import Task
 
 
@@ -97,6 +97,39 @@ def step_costs(recipes: list[Recipe], task: Task, batch_size: int = 32, rounds: 
     return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("recipe")
 
 
+def stage_seconds(model: nn.Module, images: torch.Tensor, rounds: int = 2) -> dict[str, tuple[float, float]]:
+    """Seconds of the forward and of the backward pass of each stage for one image, by name: a short calibration.
+
+    Each stage runs by itself on normalised images (N, 3, H, W), on a copy of the model where nothing is frozen; the
+    fastest of `rounds` after a first one that warms up. Raises ValueError if there are no images.
+    """
+    model = freeze(copy.deepcopy(model), 0).train()
+    found, seconds = stages(model), {}
+    ends = [stage.input for stage in found[1:]] + [None]
+    starts = [None] + ends[:-1]
+    halves = [part(model, [stage], *way) for stage, *way in zip(found, starts, ends, strict=True)]
+    for round_ in range(rounds + 1):
+        x = _some(images)
+        for stage, half in zip(found, halves, strict=True):
+            x = x.detach().requires_grad_(stage is not found[0])
+            started, y = _now(), half(x)
+            between = _now()
+            if y.requires_grad:
+                y.sum().backward()
+            took = (between - started) / len(images), (_now() - between) / len(images)
+            if round_:
+                seconds[stage.name] = tuple(map(min, took, seconds.get(stage.name, took)))
+            x = y
+    return seconds
+
+
+def _now() -> float:
+    """The clock, once the accelerator has done what it was told to."""
+    if torch.accelerator.is_available():
+        torch.accelerator.synchronize()
+    return time.perf_counter()
+
+
 def _prepared(recipe: Recipe, task: Task, batch_size: int, device):
     """(name, what is applied to a batch, the whole model, the batch), with and, where it can be, without the cache."""
     backbone = load_backbone(recipe.source, recipe.weights)
@@ -135,12 +168,10 @@ def _side_by_side(steps: dict, rounds: int) -> dict[str, list[float]]:
     times = {name: [] for name in steps}
     for round_ in range(rounds + 2):
         for name, step in steps.items():
-            started = time.perf_counter()
+            started = _now()
             step()
-            if torch.accelerator.is_available():
-                torch.accelerator.synchronize()
             if round_ >= 2:
-                times[name].append(time.perf_counter() - started)
+                times[name].append(_now() - started)
     return times
 
 

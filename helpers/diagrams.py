@@ -3,7 +3,7 @@
 import pandas
 import torch
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch, Rectangle
+from matplotlib.patches import Arc, FancyArrowPatch, FancyBboxPatch, Patch, Rectangle
 
 from helpers.backbones import load_backbone
 from helpers.freezing import freeze
@@ -97,10 +97,7 @@ def plot_model_view(recipes: list[Recipe], task: Task, source_classes: int) -> F
             outputs = f", {source_classes if is_source else len(task.classes)} outputs" if head else ""
             words = f"{stage}{outputs}" if is_source else f"{state}{outputs}"
             colour = COLOURS[5] if is_source else colours[state]
-            axis.add_patch(FancyBboxPatch((x, row), 1.7, 0.62, boxstyle="round,pad=0.05", facecolor=colour, edgecolor="0.3",
-                                          hatch="//" if state == "frozen" else None, linewidth=0.8))  # fmt: skip
-            axis.text(x + 0.85, row + 0.31, words, ha="center", va="center", fontsize=9.5,
-                      bbox={"facecolor": colour, "edgecolor": "none", "pad": 1.5})  # fmt: skip
+            _box(axis, (x, row), 1.7, words, colour, hatched=state == "frozen")
             if is_source and not head:
                 axis.add_patch(FancyArrowPatch((x + 1.78, row + 0.31), (x + 2.2, row + 0.31), arrowstyle="-|>",
                                                mutation_scale=12, color="0.45"))  # fmt: skip
@@ -113,6 +110,64 @@ def plot_model_view(recipes: list[Recipe], task: Task, source_classes: int) -> F
     axis.set(xlim=(-0.15, 2.3 * len(names) - 0.35), ylim=(-0.5, len(table) + 0.6))
     axis.axis("off")
     return figure
+
+
+def _box(axis, corner, width: float, words: str, colour, hatched: bool, fontsize: float = 9.5) -> None:
+    """A stage as a box 0.62 high with words on it; hatched if it is frozen."""
+    x, y = corner
+    axis.add_patch(FancyBboxPatch(corner, width, 0.62, boxstyle="round,pad=0.05", facecolor=colour, edgecolor="0.3",
+                                  hatch="//" if hatched else None, linewidth=0.8))  # fmt: skip
+    axis.text(x + width / 2, y + 0.31, words, ha="center", va="center", fontsize=fontsize,
+              bbox={"facecolor": colour, "edgecolor": "none", "pad": 0.8})  # fmt: skip
+
+
+@_in_style
+def plot_network(stages: list[tuple[str, int, str]], kept: str = "", figure: Figure | None = None, width: float = 1.0) -> Figure:
+    """A network as a stack of its stages, images below and loss above: which are frozen, and how far the backward pass gets.
+
+    stages  (name, parameters, state) from input to head; state: "frozen", "trains" or "new, trains"
+    kept    what is written at the cut, such as "3.3 MB kept"; "" where no features are kept
+    figure  one to draw into, its left part of this `width` (0..1); default: a figure of its own
+    A frozen stage is grey, hatched, has a lock and the word; the arrow on the left is the forward pass, dashed where it runs
+    only once; the arrow on the right the backward pass, from the loss down to the first stage that trains.
+    Raises ValueError for a state that is none of these, or if a frozen stage follows one that trains.
+    """
+    colours = {"frozen": FROZEN, "trains": TUNED, "new, trains": FRESH}
+    states = [state for _, _, state in stages]
+    at = sum(state == "frozen" for state in states)
+    if not set(states) <= set(colours) or states[:at] != ["frozen"] * at or at == len(states):
+        raise ValueError(f"stages must be frozen up to one, then train, got {states}")
+    figure = figure or Figure(figsize=(4.3, 1.35 + 0.44 * len(stages)))
+    axis = figure.add_axes((0, 0, width, 1))
+    top = len(stages) - 0.1
+    for row, (name, parameters, state) in enumerate(stages):
+        _box(axis, (1.25, row), 3.6, f"{name}: {state}\n{parameters:,} parameters", colours[state], state == "frozen", 9.5)
+        if state == "frozen":
+            axis.add_patch(Arc((1.42, row + 0.36), 0.16, 0.36, theta1=0, theta2=180, linewidth=2, color="k"))
+            axis.add_patch(Rectangle((1.3, row + 0.1), 0.24, 0.26, color="k"))
+    cut = at - 0.19 if at else -0.35
+    _forward(axis, cut, top + 0.2, "each step" if len(stages) - at > 1 else "step")
+    if at:
+        _forward(axis, -0.35, cut, ("once" if kept else "each step")[: None if at > 1 else 4], dashed=bool(kept))
+        axis.plot([0.2, 6.6], [cut, cut], "--", color="0.2", linewidth=1.4)
+        axis.text(5.05, cut - 0.08, f"{kept}\nno gradient\nbelow here".strip(), ha="left", va="top", fontsize=10)
+    axis.add_patch(FancyArrowPatch((5.35, top + 0.2), (5.35, at + 0.02), arrowstyle="-|>", mutation_scale=24, linewidth=4.5,
+                                   color=COLOURS[1], shrinkA=0, shrinkB=0))  # fmt: skip
+    axis.text(0.75, top + 0.5, "forward", ha="center", va="center", color=COLOURS[0], fontsize=11)
+    axis.text(5.35, top + 0.5, "backward", ha="center", va="center", color=COLOURS[1], fontsize=11)
+    axis.text(3.05, top + 0.5, "loss", ha="center", va="center", fontsize=12)
+    axis.text(3.05, -0.62, "images", ha="center", va="center", fontsize=12)
+    axis.set(xlim=(0, 6.75), ylim=(-1, top + 0.85))
+    axis.axis("off")
+    return figure
+
+
+def _forward(axis, start: float, end: float, words: str, dashed: bool = False) -> None:
+    """A stretch of the forward pass, as an arrow with words beside it."""
+    axis.plot([0.75, 0.75], [start, end - 0.1], ":" if dashed else "-", linewidth=2.5, color=COLOURS[0])
+    axis.add_patch(FancyArrowPatch((0.75, end - 0.15), (0.75, end), arrowstyle="-|>", mutation_scale=18, color=COLOURS[0],
+                                   shrinkA=0, shrinkB=0))  # fmt: skip
+    axis.text(0.42, (start + end) / 2, words, rotation=90, ha="center", va="center", color=COLOURS[0], fontsize=10)
 
 
 @_in_style

@@ -27,12 +27,16 @@ def browse(draw: Callable, **choices) -> None:
     start = _first(choices)
     picture, text = _picture(*draw(**start))
     shown = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in start.items())
-    html = (
-        f'<figure style="margin:0"><img src="data:image/png;base64,{base64.b64encode(picture).decode()}" '
-        f'alt="{escape(text)}" style="max-width:100%"><figcaption><small>{escape(text)} (Run this cell to choose; '
-        f"shown is {escape(shown)}.)</small></figcaption></figure>"
-    )
+    html = picture_html(picture, text, f"{text} (Run this cell to choose; shown is {shown}.)")
     show_widget(make_browser(draw, **choices), {"text/html": html, "text/plain": f"[figure] {text}"})
+
+
+def picture_html(picture: bytes, alt: str, caption: str) -> str:
+    """A PNG as HTML, with words for those who do not see it and a caption: what stands where widgets cannot live."""
+    return (
+        f'<figure style="margin:0"><img src="data:image/png;base64,{base64.b64encode(picture).decode()}" '
+        f'alt="{escape(alt)}" style="max-width:100%"><figcaption><small>{escape(caption)}</small></figcaption></figure>'
+    )
 
 
 def make_browser(draw: Callable, **choices):
