@@ -112,7 +112,8 @@ def plot_reliability(groups: dict[str, tuple[torch.Tensor, torch.Tensor]], bins:
                   zip(sureness.tensor_split(bins), right.tensor_split(bins), strict=True)]  # fmt: skip
         low, high = zip(*(wilson(share, n) for _, share, n in points), strict=True)
         x, y = [p[0] + 0.006 * i for p in points], [100 * p[1] for p in points]
-        spread = [[a - 100 * b for a, b in zip(y, low, strict=True)], [100 * b - a for a, b in zip(y, high, strict=True)]]
+        spread = [[max(0, a - 100 * b) for a, b in zip(y, low, strict=True)],
+                  [max(0, 100 * b - a) for a, b in zip(y, high, strict=True)]]  # fmt: skip
         axis.errorbar(x, y, yerr=spread, marker="os^D"[i % 4], color=COLOURS[i], label=name, capsize=3, markersize=6)
     axis.set(xlabel="mean confidence of a bin", ylabel="accuracy of the bin, %", xlim=(0.25, 1.03), ylim=(0, 103))
     axis.legend(loc="lower right", fontsize=10)
