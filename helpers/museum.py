@@ -57,11 +57,21 @@ def probed(source: Backbone, task: Task, seed: int = 0) -> nn.Module:
     return model
 
 
+def features_at(model: nn.Module, images: torch.Tensor, at: str | float = -1) -> torch.Tensor:
+    """What arrives at a stage of a network (-1: at the head) for normalised images (N, 3, S, S): float32 (N, ...).
+
+    Computed in evaluation mode, a hundred images at a time, without gradients; the model's modes stay as they were.
+    """
+    prefix = split(copy.deepcopy(model).eval(), at)[0]
+    with torch.no_grad():
+        return torch.cat([prefix(batch) for batch in images.split(100)])
+
+
 def bill(task: Task, seeds: int, **versions: Callable[[Task, int], torch.Tensor]) -> Study:
     """What a bug costs: each version of a piece of code, with several seeds, on the same training and test images.
 
     versions: functions of a task, drawn with the seed, and the seed: they train what they train, and return the
-    labels that they give to task.test, int64 (N,). Condition: version. `.paired("version", "mended")` is the bill.
+    labels that they give to task.test, int64 (N,). Condition: version. `points_lost` reads the bill.
     """
     rows = []
     for seed in range(seeds):
@@ -72,3 +82,9 @@ def bill(task: Task, seeds: int, **versions: Callable[[Task, int], torch.Tensor]
             rows.append({"version": name.replace("_", " "), "seed": seed, "correct": correct,
                          "seconds": round(time.perf_counter() - started, 3)})  # fmt: skip
     return study_of("what the bug costs", rows)
+
+
+def points_lost(study: Study, exhibit: str = "exhibit", mended: str = "mended") -> tuple[float, float, float]:
+    """How many points of accuracy one version loses against another, with the 95 % interval: (mean, low, high)."""
+    row = study.paired("version", mended).loc[exhibit]
+    return -row["points"], -row["high"], -row["low"]

@@ -7,48 +7,15 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from helpers.backbones import Backbone
+from helpers.checklists import _probes_lab4 as probes
+from helpers.checklists._findings_lab4 import found
+from helpers.checklists._probes_lab4 import network, new_layer, pictures, same, some, train
 from helpers.checks import answer_of, checked, number, tensor
 from helpers.findings import a_model
-from helpers.gardennet import GardenNet
 from helpers.museum import predict, what_changed
-from helpers.museum_findings import found
 from helpers.probes import images, logits_of
 
-TRAINED = ("layer4.", "fc.")
 COUNTER = "num_batches_tracked"  # goes on in training mode even where the averages are kept from moving
-
-
-def network(classes: int = 4) -> GardenNet:
-    """A small network of the kind that the lab works with; BatchNorm has seen images, and the head tells them apart."""
-    torch.manual_seed(0)
-    model = GardenNet(classes, width=8)
-    with torch.no_grad():
-        for _ in range(3):
-            model(pictures(16))
-        features = model.eval().fc.weight
-        features.copy_(20 * torch.randn(features.shape, generator=torch.Generator().manual_seed(2)))
-    return model.train()
-
-
-def pictures(count: int) -> torch.Tensor:
-    """float32 (count, 3, 32, 32), each with a brightness of its own: batches of them differ in their statistics."""
-    return images(count) * torch.linspace(0.3, 3, count).view(-1, 1, 1, 1) + torch.linspace(-2, 2, count).view(-1, 1, 1, 1)
-
-
-def train(model: nn.Module, optimizer, steps: int = 1) -> None:
-    """Steps of cross-entropy in whatever mode the model is."""
-    for _ in range(steps):
-        logits = model(pictures(8))
-        optimizer.zero_grad()
-        nn.functional.cross_entropy(logits, torch.arange(8) % logits.shape[1]).backward()
-        optimizer.step()
-
-
-def some(names) -> str:
-    """The first of them."""
-    names = list(names)
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 @checked(seconds=20)
@@ -120,7 +87,7 @@ def judged_at_rest(predict_mended):
     photos, answers = pictures(24), []
     moved = what_changed(model, lambda: answers.append(answer_of(predict_mended, model, photos)))
     if any(not name.endswith(COUNTER) for name in moved):
-        raise found("train mode", f"while it answered, {some(moved)} changed")
+        raise found("train mode", f"while it probes.answered, {some(moved)} changed")
     labels = tensor(answers[0], "the labels", shape=(24,), dtype=torch.int64)
     after = [module.training for module in model.modules()]
     if after != modes:
@@ -135,26 +102,6 @@ def judged_at_rest(predict_mended):
     wrong = int((labels != predict(model, photos)).sum())
     if wrong:
         raise found("wrong labels", f"{wrong} of 24 labels are not those of the largest logit in evaluation mode")
-
-
-def new_layer(result, old: nn.Module, classes: int) -> nn.Module:
-    """The network that an answer returned, if it has a new head on the old backbone."""
-    model = a_model(result)
-    logits_of(model, classes)
-    kept = model.state_dict()
-    lost = [name for name, value in old.state_dict().items() if name[:3] != "fc." and not _same(kept.get(name), value)]
-    if lost:
-        raise found("backbone lost", f"{some(lost)} is not as it was before")
-    if any(len(parameter) == len(old.fc.weight) and parameter.ndim < 3 for parameter in model.fc.parameters()):
-        raise found("old head inside", f"a layer with the {len(old.fc.weight)} old outputs is still in the head")
-    rows = [value for value in model.fc.parameters() if value.ndim == 2 and value.shape[1] == old.fc.weight.shape[1]]
-    if rows and torch.isin(rows[0][0], old.fc.weight).all():
-        raise found("old rows kept", "the new head's weights are weights of the old head")
-    return model
-
-
-def _same(a, b) -> bool:
-    return a is not None and torch.equal(a, b)
 
 
 @checked(seconds=20)
@@ -177,7 +124,7 @@ def head_let_go(last_stage_trains):
     model.eval()  # this is about parameters; room 1 was about modes
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.01, weight_decay=0.1)
     moved = what_changed(model, lambda: train(model, optimizer, 2))
-    if others := [name for name in moved if not name.startswith(TRAINED)]:
+    if others := [name for name in moved if not name.startswith(probes.TRAINED)]:
         raise found("parameters move", f"two steps changed {some(others)}")
     heads = [name for name in model.state_dict() if name.startswith("fc.")]
     if not set(heads) <= set(moved):
@@ -208,12 +155,7 @@ def share_possible(possible):
 def every_image_counts(accuracy):
     """Every image counts the same, whatever batch it is in."""
     sizes, hits = (32, 32, 11), (28, 28, 9)
-    batches = []
-    for size, right in zip(sizes, hits, strict=True):
-        logits = torch.randn(size, 4, generator=torch.Generator().manual_seed(size))
-        labels = logits.argmax(1)
-        labels[right:] = (labels[right:] + 1) % 4
-        batches.append((logits, labels))
+    batches = probes.answered(sizes, hits)
     for given in (batches, iter(batches)):
         share = number(answer_of(accuracy, given), "the accuracy", 0, 1)
         known = {
@@ -231,37 +173,12 @@ def every_image_counts(accuracy):
 @checked(seconds=20)
 def inputs_comparable(inputs_for):
     """Every variant sees the same images, prepared as its own weights were trained."""
-    pixels = torch.randint(256, (6, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    common = {"classes": [], "transforms": None, "size": 32, "weights": None}
-    # Names that the lab uses, so that an answer which knows a variant by its name is found out.
-    backbones = {
-        name: Backbone(name, nn.Identity(), mean=mean, std=std, **common)
-        for name, mean, std in [
-            ("garden-small", (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)),
-            ("garden-petals", (0.3, 0.45, 0.6), (0.3, 0.2, 0.25)),
-            ("another", (0.1, 0.2, 0.3), (0.4, 0.3, 0.2)),
-        ]
-    }
+    backbones, pixels = probes.three_backbones()
     inputs, few = answer_of(inputs_for, backbones, pixels), answer_of(inputs_for, backbones, pixels[:2])
     if not isinstance(inputs, Mapping) or set(inputs) != set(backbones):
         names = list(inputs) if isinstance(inputs, Mapping) else type(inputs).__name__
         raise found("variants missing", f"the variants are {list(backbones)}, your function returned {names}")
-    for name, backbone in backbones.items():
-        wanted, got = backbone.normalise(pixels), tensor(inputs[name], f"the images for {name!r}")
-        others = [other.normalise(pixels) for other in backbones.values()]
-        if got.shape == wanted.shape and torch.allclose(got, wanted, atol=1e-4):
-            continue
-        if any(_close(got, raw) for raw in (pixels, pixels.float() / 255)):
-            raise found("raw pixels", f"{name!r} gets pixels as they are, from {got.min():.0f} to {got.max():.0f}")
-        if any(_close(got, other) for other in others):
-            raise found("another's statistics", f"{name!r} gets images that were normalised for another variant")
-        if got.shape == wanted.shape and not torch.allclose(got[:2].float(), few[name].float(), atol=1e-4):
-            raise found("the batch's own statistics", f"for {name!r} a picture looks otherwise when fewer come with it")
-        raise found("other images", f"{name!r} gets another picture than the others: {tuple(got.shape)}, perhaps moved or turned")
-
-
-def _close(a, b) -> bool:
-    return a.shape == b.shape and torch.allclose(a.float(), b.float(), atol=1e-4)
+    probes.compare_inputs(backbones, pixels, inputs, few)
 
 
 @checked(seconds=20)
@@ -304,20 +221,7 @@ def rates_kept(schedule_for):
         optimizer.step()
         if step < steps - 1:
             schedule.step()
-    rates = torch.tensor(rates)
-    peaks, wanted = rates.max(0).values, torch.tensor(own)
-    shown = ", ".join(f"{peak:.2g}" for peak in peaks.tolist())
-    if (peaks / peaks[0] - 1).abs().max() < 1e-3:
-        raise found("rates overwritten", f"the groups were given 0.0001, 1e-05, 0.01; their highest rates are {shown}")
-    if torch.allclose(rates, rates[0], rtol=1e-4):
-        raise found("no cycle", f"the rates stay at {shown} for all {steps} steps")
-    if not torch.allclose(peaks, wanted, rtol=0.05):
-        same = torch.allclose(peaks.sort().values, wanted.sort().values, rtol=0.05)
-        kind = "rates swapped" if same else "another peak"
-        raise found(kind, f"the groups were given 0.0001, 1e-05, 0.01; their highest rates are {shown}")
-    if (rates[-1] > 0.1 * wanted).any() or (rates[0] > 0.5 * wanted).any():
-        first, last = (", ".join(f"{rate / peak:.0%}" for rate, peak in zip(row, own, strict=True)) for row in rates[[0, -1]].tolist())
-        raise found("does not come down", f"of their own rates the groups have {first} at the first step, {last} at the last")
+    probes.compare_rates(torch.tensor(rates), torch.tensor(own))
 
 
 @checked(seconds=30)
@@ -338,7 +242,7 @@ def three_bugs_mended(adapt):
     logits_of(model, 3)
     short = run(torch.zeros(75, dtype=torch.int64), 1)[0].state_dict()
     now, before = model.state_dict(), source.state_dict()
-    moved = [name for name, value in before.items() if not name.startswith(TRAINED) and not _same(now.get(name), value)]
+    moved = [name for name, value in before.items() if not name.startswith(probes.TRAINED) and not same(now.get(name), value)]
     parameters = dict(source.named_parameters())
     if any(name in parameters for name in moved):
         raise found("parameters move", f"training changed {some(name for name in moved if name in parameters)}")
@@ -353,9 +257,4 @@ def three_bugs_mended(adapt):
     labels[64:] = (labels[64:] + 1) % 3
     labels[:8] = (labels[:8] + 1) % 3
     model, share = run(labels, 3)
-    share, truth = number(share, "the accuracy", 0, 1), (predict(model, tests) == labels).double().mean().item()
-    if abs(share - truth) > 1e-5:
-        right = (predict(model, tests) == labels).double()
-        means = [sum(batch.mean().item() for batch in right.split(size)) / len(right.split(size)) for size in (32, 50, 64)]
-        kind = "mean of batch accuracies" if min(abs(share - mean) for mean in means) < 1e-5 else "another accuracy"
-        raise found(kind, f"{share:.4f} is returned, {truth:.4f} of the 75 test images are named rightly")
+    probes.compare_share(number(share, "the accuracy", 0, 1), predict(model, tests) == labels)

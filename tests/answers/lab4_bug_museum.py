@@ -287,7 +287,8 @@ def constant(optimizer, steps):
 # the last room
 
 
-def adapting(build_first=False, awake=False, batch_means=False, frozen=True, last_stage=True, judged_awake=False, head=True):
+def adapting(build_first=False, awake=False, batch_means=False, *, frozen=True, last_stage=True, judged_awake=False,
+             head=True, head_rests=False):  # fmt: skip
     def adapt(model, train, test, num_classes, steps=40, lr=1e-3, seed=0):
         torch.manual_seed(seed)
         parts = ("layer4.", "fc.") if last_stage else "fc."
@@ -305,6 +306,7 @@ def adapting(build_first=False, awake=False, batch_means=False, frozen=True, las
                 h.freeze(model, "layer4" if last_stage else -1).train()
                 if not frozen:
                     model.requires_grad_(True)
+                model.fc.requires_grad_(not head_rests)
             loss = F.cross_entropy(model(train[0][rows]), train[1][rows])
             optimizer.zero_grad()
             loss.backward()
