@@ -166,7 +166,7 @@ def steps_of_run(run: Run, history: list[dict], first: int = 0, total: int | Non
             done += 1
             yield Step("training, step", done, total)
         run.eval()
-        for rows in run.val_dataloader():
+        for rows in torch.arange(len(run.val_data[1])).split(250):  # a DataLoader would draw from torch's random numbers
             with torch.no_grad():
                 run.validation_step(rows, 0)
             yield Step("training, step", done, total)
