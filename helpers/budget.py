@@ -10,6 +10,8 @@ from urllib.parse import urlparse
 import torch
 from torchvision.models import get_model_weights
 
+from helpers.smoke import STEPS, smoke
+
 # ImageNet models that are worth having here, the usual first choice first.
 WANTED = ("resnet18", "resnet50", "resnet34", "efficientnet_b0", "mobilenet_v3_small", "squeezenet1_0")
 
@@ -18,7 +20,8 @@ WANTED = ("resnet18", "resnet50", "resnet34", "efficientnet_b0", "mobilenet_v3_s
 class Budget:
     """How much a notebook runs.
 
-    name      "quick": a few minutes on two CPU cores, offline. "full": more seeds and data, meant for a GPU
+    name      "quick": a few minutes on two CPU cores, offline. "full": more seeds and data, meant for a GPU.
+              "smoke": only whether everything works, see helpers/smoke.py
     seeds     how many seeds a comparison takes
     images    folder of class folders with real photographs, or None
     imagenet  a name for `load_backbone` whose ImageNet weights can be had, or None
@@ -59,10 +62,13 @@ def choose_budget(name: str | None = None) -> Budget:
         name, origin, why = "full", "", f'there is a GPU ({device.type}); h.choose_budget("quick") runs less'
     else:
         name, origin, why = "quick", "", 'there is no GPU; h.choose_budget("full") runs more'
-    if name not in ("quick", "full"):
+    if name not in ("quick", "full") and not (name == "smoke" and smoke()):  # no call reaches what the variable does
         raise ValueError(f'{origin} takes "quick" or "full", got {name!r}')
     if name == "quick":
         budget = Budget("quick", 3, why=why)
+    elif name == "smoke":
+        note = f"; trainings stop after {STEPS} steps and tasks have few images: the numbers mean nothing"
+        budget = Budget("smoke", 2, why=why, note=note)
     else:
         imagenet, note = _imagenet()
         budget = Budget("full", 5, _photographs(), imagenet, why, note)

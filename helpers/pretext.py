@@ -20,6 +20,7 @@ from helpers import source
 from helpers.augmentation import augment
 from helpers.gardennet import GardenNet
 from helpers.progress import Progress
+from helpers.smoke import STEPS, few
 
 PLANS = {  # pictures of each source class, epochs (each with two views of every picture), whether stored in float16
     "garden-simclr": (160, 6, False),
@@ -148,6 +149,7 @@ def train_rotation(images, *, epochs: int, seed: int = 0, after_epoch=lambda epo
 
 def _train(Pretext, images, epochs, seed, after_epoch) -> GardenNet:
     batch = min(Pretext.pictures, len(images))
+    images = images[: few(len(images), STEPS * batch)]
     if batch < 2 or images.dtype != torch.uint8:
         raise ValueError(f"images must be uint8 (N, 3, S, S), two or more, got {images.dtype} {tuple(images.shape)}")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

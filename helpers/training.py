@@ -17,6 +17,7 @@ from helpers.heads import swap_head
 from helpers.loop import CHECKS, Run, quiet
 from helpers.progress import Progress
 from helpers.recipes import Recipe
+from helpers.smoke import shortened
 from helpers.stages import cut, split
 from helpers.tasks import Task
 from helpers.thawing import Thaw
@@ -105,6 +106,7 @@ def fit(recipe: Recipe, task: Task, seed: int = 0, *, cache: bool = True, progre
         raise TypeError(f"fit takes a Recipe and a Task, got {type(recipe).__name__} and {type(task).__name__}")
     if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
         raise ValueError(f"seed={seed!r} must be a whole number, 0 or more")
+    recipe = shortened(recipe)
     with quiet(), torch.random.fork_rng():
         torch.manual_seed(seed)
         backbone = _source(recipe)

@@ -1,0 +1,188 @@
+"""A real JupyterLab on this machine, driven in headless Chromium: what test_browser.py works with.
+
+The server listens on 127.0.0.1 alone, with a token, in a folder, settings and a port of its own. Neither it nor its
+kernels nor the browser reach anything else: Python's sockets refuse other addresses (offline/sitecustomize.py), so does
+Chromium, and what any of them tried is kept, for a test to look at.
+"""
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+from project import ROOT, clean_environment, notebooks
+
+SCREENSHOTS = ROOT / "build/screenshots"
+CHROMIUM = os.environ.get("COURSE_CHROMIUM") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+FLAGS = [
+    "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]  # fmt: skip
+SETTINGS = {
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
+    "notebook-extension/tracker": {"windowingMode": "none", "autoStartDefaultKernel": True},
+    "docmanager-extension/plugin": {"autosave": False},
+}
+OPEN = """async path => {
+  const app = window.jupyterapp; await app.restored;
+  const widget = await app.commands.execute('docmanager:open', {path, factory: 'Notebook'});
+  await widget.context.ready; await widget.sessionContext.ready; await widget.sessionContext.session.kernel.info;
+  app.shell.collapseLeft(); app.shell.activateById(widget.id); }"""
+RUN = """async () => {
+  const app = window.jupyterapp, widget = app.shell.currentWidget;
+  await app.commands.execute('notebook:run-all-cells');
+  return widget.content.widgets.filter(cell => cell.model.type == 'code').map(cell => ({
+    id: cell.model.sharedModel.id, count: cell.model.executionCount, outputs: cell.model.outputs.toJSON()})); }"""
+CLOSE = """async () => {
+  const app = window.jupyterapp, widget = app.shell.currentWidget;
+  await widget.sessionContext.shutdown(); widget.context.dispose(); widget.dispose(); }"""
+
+
+def why_not():
+    """Why there can be no browser here, or None."""
+    if not CHROMIUM:
+        return "there is no Chromium here (Debian and Ubuntu: apt install chromium)"
+    if sys.platform == "win32":
+        return "the browser tests run on Linux and macOS"
+    return None
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def jupyterlab(folder):
+    """A JupyterLab over copies of all notebooks below `folder`; gives its address, the token in it."""
+    root, home = folder / "root", folder / "home"
+    for path in notebooks("notebooks", "solutions", "labs"):
+        copy = root / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    for name, settings in SETTINGS.items():
+        file = home / f"settings/@jupyterlab/{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(settings))
+    places = {"CONFIG_DIR": "config", "DATA_DIR": "data", "RUNTIME_DIR": "runtime"}
+    environment = clean_environment(
+        **{f"JUPYTER_{name}": str(home / place) for name, place in places.items()},
+        JUPYTERLAB_SETTINGS_DIR=str(home / "settings"), JUPYTERLAB_WORKSPACES_DIR=str(home / "workspaces"),
+        PYTHONPATH=os.pathsep.join([str(ROOT / "tests/offline"), str(ROOT)]), COURSE_ATTEMPTS=str(folder / "attempts.txt"),
+        PYDEVD_DISABLE_FILE_VALIDATION="1",
+    )  # fmt: skip
+    port, token = free_port(), secrets.token_hex(16)
+    command = [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
+        "--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}", f"--IdentityProvider.token={token}",
+        "--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly",
+    ]  # fmt: skip
+    with open(folder / "server.log", "w") as log:
+        server = subprocess.Popen(command, cwd=root, env=environment, stdout=log, stderr=log)
+    try:
+        wait_for(server, f"http://127.0.0.1:{port}/api/status?token={token}", folder / "server.log")
+        yield f"http://127.0.0.1:{port}/lab?reset&token={token}"
+    finally:
+        server.terminate()  # it shuts its kernels down
+        try:
+            server.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+
+
+def wait_for(server, address, log, seconds=120):
+    end = time.monotonic() + seconds
+    while server.poll() is None and time.monotonic() < end:
+        with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5):
+            return
+        time.sleep(0.2)
+    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
+
+
+class Lab:
+    """A page with JupyterLab in it, and what it complained about.
+
+    errors    of the console: messages of the kind "error", and exceptions that nobody caught
+    outside   addresses other than this machine's own that the page asked for
+    """
+
+    def __init__(self, browser, address, width=1280, height=900):
+        self.page = browser.new_page(viewport={"width": width, "height": height})
+        self.errors, self.outside = [], []
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", self._asked)
+        self.page.set_default_timeout(60_000)
+        self.page.goto(address)
+        self.page.wait_for_function("window.jupyterapp", timeout=120_000)
+
+    def _said(self, message):
+        if message.type == "error":
+            self.errors.append(f"{message.text} ({message.location.get('url', '')})")
+
+    def _asked(self, request):
+        if not re.match(r"(https?|wss?)://127\.0\.0\.1[:/]|data:|blob:", request.url):
+            self.outside.append(request.url)
+
+    def open(self, path):
+        """Open a notebook, with a kernel of its own."""
+        self.page.evaluate(OPEN, path)
+
+    def run(self):
+        """Run all cells; returns [{"id", "count", "outputs"}] of the code cells."""
+        return self.page.evaluate(RUN)
+
+    def cell(self, id):
+        """The cell of this id, scrolled into view."""
+        script = "id => window.jupyterapp.shell.currentWidget.content.widgets.findIndex(c => c.model.sharedModel.id == id)"
+        place = self.page.evaluate(script, id)
+        found = self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-Cell").nth(place)
+        found.scroll_into_view_if_needed()
+        return found
+
+    def close(self):
+        """Shut the kernel of the notebook in front down and close it."""
+        self.page.evaluate(CLOSE)
+
+    def picture(self, name, of=None):
+        """Keep a screenshot of the page, or of a part of it, in build/screenshots."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        (of or self.page).screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+@contextlib.contextmanager
+def chromium():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def failures(cells):
+    """What went wrong in cells that ran: errors and what was written to stderr, as lines."""
+    for cell in cells:
+        for output in cell["outputs"]:
+            if output["output_type"] == "error":
+                yield f"{cell['id']}: {output['ename']}: {output['evalue']}"
+            elif output.get("name") == "stderr":
+                yield f"{cell['id']} wrote to stderr: {''.join(output['text'])[:300]}"
+
+
+def attempts(folder):
+    """Addresses that the server and its kernels tried to reach outside this machine."""
+    file = Path(folder, "attempts.txt")
+    return file.read_text().splitlines() if file.exists() else []
