@@ -16,8 +16,8 @@ POOLINGS = (nn.AdaptiveAvgPool2d,)
 def class_map(model: nn.Module, images: torch.Tensor, label: int | torch.Tensor) -> torch.Tensor:
     """The evidence for a class at each place of the last feature maps: float32 (N, h, w).
 
-    model: a network whose head is one linear layer behind an average over all places (GardenNet, ResNets, DenseNets,
-    MobileNets, ...). images: normalised, (N, 3, H, W). label: the class, or one for each image, int64 (N,).
+    model: a network whose head is one linear layer behind an average over all places, as GardenNet, ResNets,
+    RegNets and EfficientNets have. images: normalised, (N, 3, H, W). label: the class, or one for each image, int64 (N,).
     The mean of a map, plus the head's bias, is the class's logit. Needs no gradients; the model is left as it was.
 
     Source: Zhou et al., Learning deep features for discriminative localization, 2016.
@@ -34,9 +34,11 @@ def class_map(model: nn.Module, images: torch.Tensor, label: int | torch.Tensor)
     if labels.is_floating_point() or len(images) and not 0 <= int(labels.min()) <= int(labels.max()) < head.out_features:
         raise ValueError(f"label={label!r} is none of the classes 0 to {head.out_features - 1}")
     modes = {module: module.training for module in model.modules()}
-    features = split(model.eval(), names[-2])[0](images)
-    for module, training in modes.items():
-        module.training = training
+    try:
+        features = split(model.eval(), names[-2])[0](images)
+    finally:
+        for module, training in modes.items():
+            module.training = training
     if labels.unique().numel() == 1:
         return torch.einsum("k,nkhw->nhw", head.weight[labels[0]], features)
     return torch.einsum("nk,nkhw->nhw", head.weight[labels], features)
@@ -69,7 +71,7 @@ def plot_class_maps(images: torch.Tensor, maps: dict[str, torch.Tensor], titles=
     for row, (name, values) in zip(axes[1:], maps.items(), strict=True):
         for i, (axis, image) in enumerate(zip(row, images, strict=True)):
             reach = values[i].abs().max().item() or 1.0
-            axis.imshow(image.float().mean(0).numpy(), cmap="gray", vmin=0, vmax=330)
-            axis.imshow(enlarge(values[i : i + 1], size)[0].numpy(), cmap="RdBu", vmin=-reach, vmax=reach, alpha=0.6)
+            axis.imshow(image.float().mean(0).numpy(), cmap="gray", vmin=0, vmax=255)
+            axis.imshow(enlarge(values[i : i + 1], size)[0].numpy(), cmap="RdBu", vmin=-reach, vmax=reach, alpha=0.5)
         row[0].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=8)
     return figure

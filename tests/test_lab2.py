@@ -1,0 +1,225 @@
+"""Lab 2: a species that no task holds, maps without gradients, repainted field marks, how sure a network may be."""
+
+import json
+
+import pytest
+import torch
+from project import ROOT
+from torch.nn import functional as F
+from torchvision.models import get_model
+
+import helpers as h
+from helpers.finch_examples import overconfident, small_network
+from helpers.finches import GOLDFINCHES, SISKINS
+from helpers.garden import COLLECTIONS, SPLITS, STRANGERS, _keys
+from helpers.probes import images
+from helpers.tasks import EMBEDDED
+
+# Mean red, green and blue of pictures number 7 with seed 3 at 32 px, before there were siskins; of the first, a middle and
+# the last class.
+BEFORE = {
+    ("goldfinches", "train"): [[101.3, 102.2, 74.5], [128.7, 140.9, 114.2], [121.8, 140.2, 101.0], [125.5, 141.0, 117.8]],
+    ("goldfinches", "test"): [[104.2, 106.2, 61.7], [91.1, 103.7, 89.4], [113.1, 148.9, 105.5], [93.3, 116.8, 98.6]],
+    ("flowers", "train"): [[137.3, 156.4, 104.7], [109.4, 93.6, 69.7], [63.4, 83.7, 60.8]],
+    ("flowers", "test"): [[80.5, 78.0, 75.0], [91.9, 99.2, 101.5], [128.8, 151.0, 118.2]],
+    ("tissue", "train"): [[118.5, 172.2, 172.2], [97.0, 94.0, 137.3]],
+    ("tissue", "test"): [[69.7, 140.8, 145.3], [141.9, 117.1, 167.7]],
+    ("source", "train"): [[111.3, 94.3, 115.0], [156.2, 159.0, 111.3], [59.3, 149.7, 130.8]],
+    ("source", "test"): [[140.8, 146.4, 141.0], [111.8, 86.7, 75.6], [92.4, 199.2, 158.7]],
+}
+LABELS = {"goldfinches": [0, 1, 2, 3], "flowers": [0, 5, 9], "tissue": [0, 5], "source": [0, 300, 700]}
+
+
+# The siskin
+
+
+@pytest.mark.parametrize("collection, split", BEFORE)
+def test_the_siskin_left_all_other_pictures_as_they_were(collection, split):
+    labels = LABELS[collection]
+    pictures, _ = h.render(collection, labels, [7] * len(labels), split=split, seed=3, size=32)
+    assert torch.allclose(pictures.float().mean((2, 3)), torch.tensor(BEFORE[collection, split]), atol=0.2)
+
+
+def test_the_siskin_is_in_no_task_and_shares_no_dice_with_one():
+    assert STRANGERS == ("siskins",) and not set(STRANGERS) & {*COLLECTIONS, *EMBEDDED}
+    assert not set(SISKINS) & set(h.class_names("goldfinches")) and h.class_names("siskins") == ["Eurasian siskin"]
+    with pytest.raises(FileNotFoundError, match="no task 'siskins'"):
+        h.open_task("siskins")
+    numbers = torch.arange(100)
+    keys = [_keys(name, split, 0, 0 * numbers, numbers) for name in (*COLLECTIONS, *STRANGERS) for split in SPLITS]
+    assert len(torch.cat(keys).unique()) == 100 * len(keys)
+
+
+def test_siskins_are_drawn_as_the_others_are():
+    one, targets = h.render("siskins", [0, 0], [4, 5])
+    assert torch.equal(one, h.render("siskins", [0, 0, 0], [9, 4, 5])[0][1:]) and set(targets) == {"pose", "size"}
+    assert not torch.equal(one, h.render("siskins", [0, 0], [4, 5], split="test")[0])
+    assert not torch.equal(one, h.render("siskins", [0, 0], [4, 5], scene="studio")[0])
+    assert "Spinus spinus" in h.field_marks("siskins")["Eurasian siskin"]
+    with pytest.raises(ValueError, match="labels of 'siskins' run from 0 to 0"):
+        h.render("siskins", [1], [0])
+
+
+# Field marks
+
+
+@pytest.mark.parametrize("species", sorted(GOLDFINCHES))
+def test_a_repainted_bird_differs_on_the_bird_alone(species):
+    same = h.render("goldfinches", [sorted(GOLDFINCHES).index(species)] * 3, range(3), split="test")[0]
+    assert torch.equal(h.repaint(species, range(3)), same)
+    where = h.bird_parts(species, range(3))
+    assert torch.equal(sum(part.int() for part in where.values()), torch.ones(3, 64, 64, dtype=torch.int32))
+    assert all((part.flatten(1).sum(1) > 10).all() for part in where.values())
+    for other in set(GOLDFINCHES) - {species}:
+        for mark in h.marks_between(species, other):
+            changed = (h.repaint(species, range(3), {mark: other}).int() - same.int()).abs().amax(1) > 25
+            assert not (changed & where["elsewhere"]).float().mean() > 0.003, (other, mark)
+
+
+def test_marks_lie_where_their_names_say():
+    birds, where = h.repaint("Lesser", range(6)), h.bird_parts("Lesser", range(6))
+    for mark, part in (("back", "body"), ("head", "head"), ("bill", "head")):
+        changed = (h.repaint("Lesser", range(6), {mark: "American"}).int() - birds.int()).abs().amax(1) > 25
+        assert (changed & where[part]).sum() > 0.6 * changed.sum(), mark
+
+
+@pytest.mark.parametrize(
+    "species, marks, message",
+    [
+        ("Robin", {}, "unknown species 'Robin'; there are American"),
+        ("Lesser", {"tail": "American"}, "unknown mark 'tail'; there are body"),
+        ("Lesser", {"back": "Robin"}, "unknown species 'Robin'"),
+        ("Lesser", {"breast": "Lawrence's"}, "breast of Lesser and Lawrence's cannot be exchanged"),
+        ("European", {"face": "Lawrence's"}, "face of European and Lawrence's cannot be exchanged"),
+    ],
+)
+def test_marks_that_cannot_be_exchanged_are_refused(species, marks, message):
+    with pytest.raises(ValueError, match=message):
+        h.repaint(species, [0], marks)
+
+
+def test_only_birds_take_another_plumage():
+    with pytest.raises(ValueError, match="'flowers' are no birds"):
+        h.render("flowers", [0], [0], plumage=GOLDFINCHES["Lesser"])
+
+
+# Maps
+
+
+def test_the_mean_of_a_map_and_the_bias_are_the_logit_on_a_network_frozen_to_the_head():
+    model, pictures = small_network().train(), images(3, 128)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    modes = [module.training for module in model.modules()]
+    maps = h.class_map(model, pictures, torch.tensor([0, 1, 4]))
+    assert maps.shape == (3, 4, 4) and not maps.requires_grad
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert modes == [module.training for module in model.modules()]
+    logits = model.eval()(pictures)[torch.arange(3), torch.tensor([0, 1, 4])]
+    assert torch.allclose(maps.mean((1, 2)) + model.fc.bias[[0, 1, 4]], logits, atol=1e-5)
+    assert torch.allclose(maps[1], h.class_map(model, pictures, 1)[1])
+
+
+def test_maps_of_a_resnet_of_torchvision_and_a_clear_refusal_of_other_networks():
+    assert h.class_map(get_model("resnet18", weights=None), images(1, 64), 3).shape == (1, 2, 2)
+    with pytest.raises(ValueError, match="SqueezeNet ends in .* an average over all places"):
+        h.class_map(get_model("squeezenet1_1", weights=None), images(1, 64), 3)
+    for label in (5, -1, 0.5):
+        with pytest.raises(ValueError, match="is none of the classes 0 to 4"):
+            h.class_map(small_network(), images(1), label)
+
+
+def test_maps_are_shown_over_their_pictures_and_each_picture_needs_one():
+    pictures, maps = torch.zeros(2, 3, 32, 32, dtype=torch.uint8), torch.randn(2, 2, 2)
+    figure = h.plot_class_maps(pictures, {"evidence": maps}, ["a", "b"])
+    assert len(figure.axes) == 4 and h.enlarge(maps, 32).shape == (2, 32, 32)
+    with pytest.raises(ValueError, match="2 images need as many maps; see evidence"):
+        h.plot_class_maps(pictures, {"evidence": maps[:1]})
+
+
+# Certainty
+
+
+def test_the_temperature_of_logits_that_are_three_times_too_large_is_near_three():
+    logits, labels = overconfident(4_000, 3.0)
+    temperature = h.fit_temperature(logits, labels)
+    assert temperature == pytest.approx(3, rel=0.1)
+    losses = [F.cross_entropy(logits / (temperature * factor), labels) for factor in (0.98, 1, 1.02)]
+    assert losses[1] < losses[0] and losses[1] < losses[2]
+    assert h.calibration_error(logits / temperature, labels) < 0.04 < 0.1 < h.calibration_error(logits, labels)
+
+
+def test_a_temperature_changes_no_answer_and_may_change_the_order_of_images():
+    logits, labels = overconfident(300, 3.0)
+    assert torch.equal((logits / 3).argsort(1), logits.argsort(1))
+    orders = [h.confidence(logits / temperature).argsort() for temperature in (1, 3)]
+    assert not torch.equal(*orders), "with more than two classes the order of images by confidence is not kept"
+
+
+def test_the_area_counts_pairs_and_the_share_has_the_interval_of_wilson():
+    known, unknown = torch.tensor([0.9, 0.8, 0.6]), torch.tensor([0.8, 0.3])
+    assert h.known_from_unknown(known, unknown) == pytest.approx((2 + 1.5 + 1) / 6)
+    logits = torch.tensor([[9.0, 0.0], [0.0, 9.0], [0.0, 0.1], [0.0, 0.0]])
+    share, low, high = h.sure(logits)
+    assert share == 0.5 and low == pytest.approx(0.15, abs=0.005) and high == pytest.approx(0.85, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        (lambda: h.sure(torch.zeros(3)), r"expected logits \(N, classes\), got torch.float32 \(3,\)"),
+        (lambda: h.sure(torch.zeros(3, 2), 90), "level=90 must be a probability"),
+        (lambda: h.known_from_unknown(torch.tensor([2.0]), torch.tensor([0.5])), "scores from 0 to 1"),
+        (lambda: h.known_from_unknown(torch.tensor([0.2]), torch.tensor([])), "scores from 0 to 1"),
+        (lambda: h.fit_temperature(torch.zeros(3, 2), torch.zeros(2)), "need as many labels"),
+        (lambda: h.fit_temperature(torch.eye(3), torch.arange(3)), "every answer is right"),
+    ],
+)
+def test_bad_input_never_yields_a_number(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        wrong()
+
+
+def test_figures_of_confidence_and_reliability_are_drawn_also_where_all_answers_are_right():
+    logits, labels = overconfident(60)
+    assert h.plot_confidence({"known": h.confidence(logits), "unknown": h.confidence(logits[:9])}, 0.7).axes
+    assert h.plot_reliability({"as drawn": (logits, labels), "perfect": (logits, logits.argmax(1))}).axes
+
+
+# What the lab's texts say of the shipped study
+
+
+@pytest.fixture(scope="module")
+def grid():
+    return h.load_study("goldfinches")
+
+
+def test_the_depth_decides_with_20_images_and_the_rate_does_not(grid):
+    depths = grid.select(per_class=20, lr=0.001).paired("depth", "all")
+    assert depths.supported["head"] == "yes" and depths.points["head"] < -10
+    assert set(grid.select(per_class=20, depth="all").paired("lr", 0.001).supported) == {"no"}
+    five = grid.select(per_class=5, lr=0.001).paired("depth", "all")
+    assert five.points["head"] < 0 and five.supported["head"] == "no"
+
+
+def test_networks_trained_at_a_higher_rate_are_more_often_sure_of_siskins(grid):
+    for depth in ("head", "layer2", "all"):
+        means = grid.select(per_class=20, depth=depth).values("sure of siskins", "lr")["mean"]
+        assert means.is_monotonic_increasing and means.iloc[-1] > means.iloc[0] + 0.15
+    last = grid.select(per_class=20, lr=0.01).values("sure of siskins", "depth")["mean"]
+    assert last.idxmin() == "head"
+
+
+def test_validation_images_choose_nearly_as_well_as_the_test_images_would(grid):
+    means = grid.runs.groupby(["per_class", "depth", "lr"])[["val", "accuracy"]].mean()
+    for count in (5, 20, 50):
+        part = means.loc[count]
+        assert part.accuracy.max() - part.accuracy[part.val.idxmax()] < 0.01
+
+
+def test_the_lab_stores_what_its_explanations_say():
+    """The answers in the solution's text are about numbers that this notebook really shows."""
+    cells = json.loads((ROOT / "solutions/lab2_goldfinches.ipynb").read_text(encoding="utf-8"))["cells"]
+    shown = {cell["id"]: "".join(str(output) for output in cell.get("outputs", [])) for cell in cells}
+    assert shown["pairs"].count("most often confused: American and Lesser") == 2
+    assert "the same to the last digit: True" in shown["cam-agree"]
+    assert "9 of 9 checks passed" in shown["tally"]
