@@ -88,7 +88,7 @@ def copy_scripts(to, math):
     """reveal.js, with its licence, and if need be MathJax into the decks' folder, from installed packages."""
     source = folder_of("sphinx_revealjs", "_static/revealjs")
     for part in REVEAL:
-        target = to / "reveal.js" / part
+        target = to / "reveal" / part
         target.parent.mkdir(parents=True, exist_ok=True)
         if (source / part).is_dir():
             shutil.copytree(source / part, target, dirs_exist_ok=True)

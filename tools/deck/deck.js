@@ -101,16 +101,24 @@ function measure(block) {
     block.height = h * block.size.least;
   } else {
     block.height = node.offsetHeight;
-    if (node.classList.contains("quiz")) {  // room for the answer that unfolds
-      const open = [...node.querySelectorAll("details")].map(details => {
-        details.open = true;
-        const height = node.offsetHeight;
-        details.open = false;
-        return height;
-      });
-      block.height = Math.max(block.height, ...open);
+    if (node.classList.contains("quiz")) {
+      block.height = unfolded(node);
+      if (block.height > PAGE.height - PAGE.running) {
+        node.classList.add("long");
+        block.height = unfolded(node);
+      }
     }
   }
+}
+
+// The height of a quiz with its longest answer open
+function unfolded(quiz) {
+  return Math.max(quiz.offsetHeight, ...[...quiz.querySelectorAll("details")].map(details => {
+    details.open = true;
+    const height = quiz.offsetHeight;
+    details.open = false;
+    return height;
+  }));
 }
 
 // The first blocks of pages: fewest pages, cheap breaks, evenly filled
@@ -184,10 +192,12 @@ function fitCode(page) {
   page.style.setProperty("--code", `${Math.max(18, Math.min(24, Math.floor(1165 / 0.605 / longest)))}px`);
 }
 
-function layOut(section, running) {
+const notesIn = element => [...element.querySelectorAll("aside.notes")].map(note => note.innerHTML).join("");
+
+// One slide as pages; `notes` stand beside each of them. Returns the last heading, which goes on top of what follows
+function layOut(section, running, notes) {
   const bench = make("div", "page bench");
   let blocks = blocksOf(section);
-  const notes = [...section.querySelectorAll(":scope > aside.notes")].map(note => note.innerHTML).join("");
   section.replaceChildren(bench);
   bench.append(...blocks.map(block => block.node));
   blocks = blocks.flatMap(block => pieces(block, PAGE.height - PAGE.running));
@@ -216,7 +226,10 @@ async function start() {
   if (window.MathJax) await new Promise(done => MathJax.Hub.Queue(["Typeset", MathJax.Hub], done));
   await Promise.all([...faces, ...pictures]);
   let running = document.title;
-  slides.querySelectorAll(":scope > section > section").forEach(section => { running = layOut(section, running); });
+  for (const stack of [...slides.children]) {
+    const shared = notesIn(stack);  // of a part of the lecture: for those of its slides that have none of their own
+    for (const section of [...stack.children]) running = layOut(section, running, notesIn(section) || shared);
+  }
   reveal.classList.remove("waiting");
   await Reveal.initialize({
     width: 1280, height: 720, margin: 0, minScale: 0.1, maxScale: 6, center: false, hash: true, slideNumber: "c/t",
