@@ -1,5 +1,7 @@
 """How sure a network is, and how sure it may be: confidence, calibration by temperature, known against unknown."""
 
+import math
+
 import torch
 from matplotlib.figure import Figure
 from torch.nn import functional as F
@@ -62,18 +64,13 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
         raise ValueError(f"logits {tuple(logits.shape)} need as many labels, got {tuple(labels.shape)}")
     if bool((logits.argmax(1) == labels).all()):
         raise ValueError("every answer is right: the lower the temperature, the better, without end; use more images")
-    scale = torch.zeros((), dtype=torch.float64, requires_grad=True)  # the logarithm keeps the temperature positive
-    optimizer = torch.optim.LBFGS([scale], lr=0.5, max_iter=200, line_search_fn="strong_wolfe")
-
-    def loss():
-        optimizer.zero_grad()
-        value = F.cross_entropy(logits / scale.exp(), labels)
-        value.backward()
-        return value
-
-    optimizer.step(loss)
-    temperature = scale.exp().item()
-    if not 1e-3 < temperature < 1e3:
+    low, high = math.log(1e-3), math.log(1e3)
+    for _ in range(25):  # the loss has one valley: look between the neighbours of the lowest point, ever more finely
+        grid = torch.linspace(low, high, 9, dtype=torch.float64)
+        lowest = int(torch.stack([F.cross_entropy(logits / t, labels) for t in grid.exp()]).argmin())
+        low, high = grid[max(lowest - 1, 0)].item(), grid[min(lowest + 1, 8)].item()
+    temperature = math.exp((low + high) / 2)
+    if not 2e-3 < temperature < 5e2:
         raise ValueError(f"no temperature fits these answers: the search ended at {temperature:.3g}")
     return temperature
 
