@@ -30,7 +30,7 @@ WALK = """() => Reveal.getSlides().map(slide => {
       if (shown && (at.left < box.left || at.right > right || at.bottom > bottom))
         outside.push(`${when} ${element.tagName} ${Math.round(at.right - box.left)} x ${Math.round(at.bottom - box.top)}`);
       const block = getComputedStyle(element).display != 'inline';
-      if (shown && block && element.clientWidth && element.scrollWidth > element.clientWidth + 2)
+      if (shown && block && !element.closest('.MathJax') && element.clientWidth && element.scrollWidth > element.clientWidth + 2)
         outside.push(`${when} inside ${element.tagName}`);
     }
   };
