@@ -77,10 +77,10 @@ class Score:
 
     @property
     def paired(self) -> pandas.DataFrame:
-        """Points that the classifier is ahead of the average network of each baseline, with their 95 % interval.
+        """Points by which the classifier is ahead of the average network of each baseline, with their 95 % interval.
 
         The pictures are a sample, and so are the baseline's seeds: their variances add up (Welch's interval). What it
-        says is about this one network. Another draw of training images would have given another.
+        says is about this one network, from these training images: others would have given another.
         """
         rows = {}
         for name, correct in self.baselines.items():

@@ -6,13 +6,14 @@ import re
 import nbformat
 import pytest
 import torch
-from answers.lab1_flowers import discriminant, flowers, mean_colour, opens_more, small
+from answers.lab1_flowers import accuracy, discriminant, flowers, mean_colour, opens_more, small
 from nbclient import NotebookClient
 from PIL import Image
 from project import ROOT
 from scipy import stats
 
 from helpers import contest, for_practice, garden, last_score, open_task, render
+from helpers.checklists.lab1_flowers import accuracy_counted
 from helpers.checklists.lab1_flowers import contest as check_contest
 from helpers.checks import Check
 from helpers.study import load_study
@@ -108,6 +109,11 @@ def test_an_average_over_seeds_that_differ_is_known_less_well_than_over_seeds_th
     differ = torch.stack([torch.rand(500, generator=dice) < share for share in (0.65, 0.75, 0.85, 0.95)])
     widths = [high - low for _, low, high in (contest.ahead(ours, agree), contest.ahead(ours, differ))]
     assert widths[1] > 1.5 * widths[0]
+
+
+def test_raw_pixels_into_the_network_are_named_as_that_and_not_as_an_error_of_torch():
+    verdict = Check("lab1_flowers", accuracy_counted.function, 20).judge(accuracy(prepare=lambda images: images))
+    assert verdict.finding == "pixels not prepared" and "255" in verdict.seen
 
 
 # The lab on other images

@@ -43,7 +43,7 @@ _SAYS = {
     ),
     "head frozen": (
         "the head learns",
-        "Does the head's weight have requires_grad when your function is done?",
+        "When your function is done, print name and requires_grad of every parameter. What does it say for the head's two?",
         "model.parameters() are all parameters, the head's too. What has to be undone for some of them?",
     ),
     "parameters move": (

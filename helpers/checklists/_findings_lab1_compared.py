@@ -22,6 +22,11 @@ SAYS = {
         "Some stages of your control still come from the source. Which place lies before all stages?",
         "`copied` names the first stage that is *not* taken over, as `upto` names the first that is not frozen.",
     ),
+    "random weights frozen": (
+        "a control with the same frozen stages, of which none is copied from the source",
+        "weights=None is for networks that train as a whole. Here the random stages are to stay as they are, on purpose.",
+        "Another setting says which stages come from the source, and it can be none of them. help(h.Recipe) lists all settings.",
+    ),
     "more differs": (
         "two recipes that differ in one thing, and in their names",
         "Which of the differences would you blame for the outcome? Have h.diff list them.",

@@ -170,7 +170,12 @@ def helpers_used(with_helpers):
 @checked(seconds=20)
 def pair_is_fair(fair_pair):
     """Two recipes that differ in one thing: whether anything was learnt beforehand."""
-    pair = answer_of(fair_pair, "garden")
+    try:
+        pair = answer_of(fair_pair, "garden")
+    except ValueError as error:
+        if "random weights" not in str(error):
+            raise
+        raise found("random weights frozen", f"{error}") from None
     if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(isinstance(one, Recipe) for one in pair):
         raise found(
             "not two recipes", f"your function returned {probes.kind(pair)}" + (f" of {len(pair)}" if probes.sized(pair) else "")
@@ -270,14 +275,13 @@ def contest(my_best, task, source="garden", minutes=2):
     correct = torch.cat([name(rows) for rows in truth.pixels.split(100)]).argmax(1) == truth.labels
     share, (low, high) = correct.float().mean().item(), wilson(correct.float().mean().item(), len(truth))
     told = f"{share:.1%} ({low:.1%} to {high:.1%}) of {len(truth)} pictures, in {seconds:.0f} s"
+    score = arena.score(correct, task, source, seconds)
     if low <= 1 / len(task.classes):
         raise found("no better than chance", f"{told}; chance is {1 / len(task.classes):.0%}")
-    score = arena.score(correct, task, source, seconds)
     plain = score.paired.loc["yours - feature extraction"]
     if plain.high < 0:
-        raise found(
-            "behind the plain recipe", f"{told}: {plain.points:+.1f} points ({plain.low:+.1f} to {plain.high:+.1f}) against it"
-        )
+        behind = f"{plain.points:+.1f} points ({plain.low:+.1f} to {plain.high:+.1f})"
+        raise found("behind the plain recipe", f"{told}; against feature extraction that is {behind}")
     better = [name for name, row in score.paired.iterrows() if row.low > 0]
     beaten = (
         ", ".join(name.removeprefix("yours - ") for name in better) or "none of the recipes, as far as these pictures can tell"

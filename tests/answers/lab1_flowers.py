@@ -407,6 +407,7 @@ WRONG = {
             "more differs",
             lambda: call(lambda source: (replace(h.SCRATCH, name="random features"), h.FEATURE_EXTRACTION)),
         ),
+        "no weights at all": ("random weights frozen", lambda: call(pair(weights=None))),
         "half of the stages": ("part is copied", lambda: call(pair(copied=0.5))),
         "the other way round": ("the other way round", lambda: call(pair(-1, copied=0))),
         "the same name": ("another name", lambda: call(pair(copied=0, name="feature extraction"))),
