@@ -90,15 +90,15 @@ def groups():
     for line in helpers.__doc__.splitlines():
         if opening := re.match(r"    the (\w+) {2,}", line):
             title = f"The {opening[1]}"
-            found[title] = []
+            found[title], line = [], line[opening.end() :]
         elif not line.startswith("     "):
             title = None
-        if title:
-            found[title] += [helpers._MODULE[name] for name in re.findall(r"\w+", line) if name in helpers._MODULE]
-    modules = {title: list(dict.fromkeys(names)) for title, names in found.items()}
-    placed = set().union(*modules.values())
-    rest = [module for module in helpers._HOME if module not in placed]
-    return modules | ({"Of single lectures and labs": rest} if rest else {})
+        for name in re.findall(r"\w+", line.strip().partition("  ")[0]) if title else []:  # what follows says what they do
+            module = helpers._MODULE.get(name)
+            if module and not any(module in modules for modules in found.values()):
+                found[title].append(module)
+    rest = [module for module in helpers._HOME if not any(module in modules for modules in found.values())]
+    return found | ({"Of single lectures and labs": rest} if rest else {})
 
 
 def entry(name):

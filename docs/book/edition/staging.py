@@ -19,6 +19,7 @@ from edition.outputs import Figures, shown
 LINK = re.compile(r"(!?)\[((?:[^\[\]`]|`[^`]*`)*)\]\(([^()\s]+)\)")
 MARK = re.compile(r"<!-- /?[\w.,-]+ -->")
 BLOCK = re.compile(r"(^```.*?^```|^~~~.*?^~~~)", re.DOTALL | re.MULTILINE)  # of code
+FILE = re.compile(r"`?[\w/.]+\.(?:md|ipynb)`?")  # a label that is a file's name
 REMOTE = re.compile(r"!\[([^\[\]]*)\]\(https?:[^()\s]+\)")
 ROW = re.compile(r"^\| \[(?P<title>[^\]]+)\]\((?P<link>[^)]+)\)[^|]*\|(?P<what>[^|]+)\|(?P<minutes>[^|]+)\|$", re.MULTILINE)
 
@@ -73,6 +74,8 @@ class Stage:
         def mapped(found):
             picture, label, target = found.groups()
             target = self.link(page, target)
+            if not picture and target and FILE.fullmatch(label) and re.match(r"[^:#]+\.(md|ipynb)", target):
+                label = ""  # Sphinx puts the title of the page, or of its section, there
             return f"{picture}[{label}]({target})" if target else label
 
         parts = BLOCK.split(MARK.sub("", markdown))

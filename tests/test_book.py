@@ -1,0 +1,252 @@
+"""The web edition (`make book`): complete, in words for those who cannot see, with links that lead somewhere, and sufficient
+unto itself. Built once for all tests, with the network cut, and opened in a browser from the file system."""
+
+import inspect
+import json
+import re
+import socket
+import sys
+from html import unescape
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+import pytest
+from project import ROOT, name, notebooks
+from webpages import CONTRAST, REMOTE, TEXTS, WIDER, Page, Site, loaded, picture, squeezed, styled
+
+import helpers
+
+for needed in ("sphinx", "myst_nb", "furo"):
+    pytest.importorskip(needed, reason=f"{needed} comes with the extra teach")
+sys.path.insert(0, str(ROOT / "tools"))
+import book  # noqa: E402
+
+NOTEBOOKS = notebooks("notebooks", "labs")
+each_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=name)
+KINDS = ["index", "notebooks/04_fine_tuning_well", "measured", "reference/the_training", "docs/source_model", "README"]
+LINKS = {"a": "href", "link": "href", "img": "src", "script": "src"}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    out, tried = tmp_path_factory.mktemp("book") / "site", []
+
+    def refuse(*arguments, **options):
+        tried.append(arguments)
+        raise OSError("the test has cut the network, and starts no kernels")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", refuse)
+        patch.setattr(socket, "getaddrinfo", refuse)
+        patch.setattr("jupyter_client.manager.KernelManager.start_kernel", refuse)
+        assert book.build(out) == 0, "Sphinx warned of what stands above"
+    return Site(out, {path.relative_to(out).as_posix(): Page(path) for path in sorted(out.rglob("*.html"))}, tried)
+
+
+def cells(notebook, kind):
+    return [cell for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == kind]
+
+
+# It is complete
+
+
+def test_building_reaches_for_nothing_and_runs_no_notebook(site):
+    assert site.tried == []
+
+
+def test_every_lecture_lab_and_text_has_a_page_and_the_first_page_leads_to_it(site):
+    texts = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("docs/instructors/*.md")]
+    wanted = {name(path).rpartition(".")[0] + ".html" for path in [*NOTEBOOKS, *texts]}
+    wanted |= {"reference/index.html", "measured.html"}
+    assert len(wanted) > 8 and wanted <= set(site.pages)
+    assert not wanted - {href.partition("#")[0] for href in site.pages["index.html"].all("a", "href")}
+
+
+def test_first_page_says_what_it_is_shows_what_came_out_and_where_to_begin(site):
+    first, readme = site.pages["index.html"], (ROOT / "README.md").read_text(encoding="utf-8")
+    headline = squeezed(re.search(r"<!-- headline -->(.*?)<!-- /headline -->", readme, re.DOTALL)[1])
+    begin, result, path = (first.text.index(words) for words in ("Startwithlecture1", headline, "Thepath¶"))
+    assert begin < result < path
+    assert any(source.endswith("headline.png") for source in first.all("img", "src"))
+    assert first.html.count('class="step docutils container"') == len(re.findall(r"^\| \[", readme, re.MULTILINE)) >= 7
+
+
+@each_notebook
+def test_notebook_is_shown_with_all_its_code_and_its_stored_figures(site, notebook):
+    page, figures = site.of(notebook), []
+    for cell in cells(notebook, "code"):
+        asks = cell.source.startswith("h.quiz(") and cell.outputs
+        assert asks or squeezed(cell.source) in page.text, f"the code of cell {cell.id} is missing"
+        for output in cell.outputs:
+            html = re.sub(r'src="[^"]*"', "", output.get("data", {}).get("text/html", ""))
+            figures += re.findall(r'<img[^>]*?\balt="([^"]+)"', html)
+    assert [unescape(alt) for alt in figures] == [alt for alt in page.all("img", "alt") if alt in set(map(unescape, figures))]
+
+
+@each_notebook
+def test_notebook_can_be_downloaded_as_it_is(site, notebook):
+    page = site.of(notebook)
+    copies = [page.path.parent / href for href in page.all("a", "href") if href.endswith(f"/{notebook.name}")]
+    assert any(copy.read_bytes() == notebook.read_bytes() for copy in copies)
+
+
+def test_every_public_helper_has_an_entry_with_its_first_sentence(site):
+    entries = {id_: page for address, page in site.pages.items() if address.startswith("reference/") for id_ in page.ids}
+    for public in helpers.__all__:
+        value = getattr(helpers, public)
+        said = re.split(r"[.:;(]", inspect.getdoc(value).replace("`", ""))[0] if callable(value) else ""
+        assert squeezed(said) in entries[f"helpers.{public}"].text, f"{public}: {said}"
+
+
+def test_helpers_in_the_code_of_a_lecture_lead_to_their_entry(site):
+    assert "../reference/the_model.html#helpers.freeze" in site.pages["notebooks/02_anatomy_of_a_transfer.html"].all("a", "href")
+
+
+def test_shipped_studies_are_shown_with_the_lectures_that_use_them(site):
+    page = site.pages["measured.html"]
+    for path in ROOT.glob("helpers/data/study-*.json"):
+        assert squeezed(json.loads(path.read_text())["question"][1:]) in page.text
+    assert page.text.count("Usedin") >= 10 and "notebooks/03_variants.html" in page.all("a", "href")
+
+
+# Blanks and no answers; what is not for reading is folded
+
+
+def test_no_file_of_the_site_holds_an_answer(site):
+    assert not list(site.out.rglob("solutions*"))
+    for path in site.out.rglob("*"):
+        if path.suffix in (".html", ".js", ".ipynb", ".md", ".txt"):
+            assert "BEGIN SOLUTION" not in path.read_text(encoding="utf-8"), path
+
+
+@each_notebook
+def test_notes_and_setup_are_folded_and_quizzes_need_no_script(site, notebook):
+    html = site.of(notebook).html
+    notes = [cell for cell in cells(notebook, "markdown") if cell.metadata.get("slideshow", {}).get("slide_type") == "notes"]
+    assert html.count("<summary>For the instructor</summary>") == len(notes)
+    before, after = html.split("<summary>On Google Colab</summary>")
+    folded, _, rest = after.partition("</details>")
+    assert "find_spec" in folded and "find_spec" not in before + rest
+    asked = [cell for cell in cells(notebook, "code") if "h.quiz(" in cell.source and cell.outputs]
+    assert html.count('<div class="quiz">') == len(asked)
+    assert not re.search(r"<!-- /?(?:colab|\d\d\.)", html), "the marks of tests and tools stay at home"
+
+
+# Pictures in words, links that lead somewhere, nothing from elsewhere
+
+
+def test_every_picture_has_words_that_are_no_file_name(site):
+    pictures = [about for page in site.pages.values() for tag, about in page.elements if tag == "img"]
+    assert len(pictures) > 50
+    assert not [about for about in pictures if re.search(r"^.{0,19}$|\.(png|jpe?g|svg)$", about.get("alt") or "")]
+
+
+def test_every_internal_link_and_anchor_leads_somewhere(site):
+    out, checked = site.out.resolve(), 0
+    for address, page in site.pages.items():
+        for link in (link for tag, attribute in LINKS.items() for link in page.all(tag, attribute)):
+            parts = urlsplit(link)
+            if parts.scheme in ("http", "https", "mailto", "data"):
+                continue
+            target = (page.path.parent / unquote(parts.path)).resolve() if parts.path else page.path.resolve()
+            assert target.is_file() and target.is_relative_to(out), f"{address} links to {link}"
+            if parts.fragment and target.suffix == ".html":
+                ids = site.pages[target.relative_to(out).as_posix()].ids
+                assert unquote(parts.fragment) in ids, f"{address} links to {link}, which that page does not have"
+            checked += 1
+    assert checked > 1000
+
+
+def test_nothing_is_loaded_from_elsewhere(site):
+    sources = {address: loaded(page) for address, page in site.pages.items()}
+    sources |= {sheet.name: styled(sheet.read_text(encoding="utf-8")) for sheet in site.out.rglob("*.css")}
+    assert len(sources) >= len(site.pages) + 3
+    assert not {place: remote for place, found in sources.items() if (remote := [s for s in found if REMOTE.match(s)])}
+
+
+def test_formulas_are_set_without_a_script(site):
+    page = site.pages["notebooks/04_fine_tuning_well.html"]
+    assert page.html.count("<math ") >= 5 and "<mfrac>" in page.html
+    assert not [source for page in site.pages.values() for source in page.all("script", "src") if "mathjax" in source.lower()]
+
+
+# In a browser, from the file system
+
+
+@pytest.fixture(scope="module")
+def browser():
+    pytest.importorskip("playwright", reason="playwright comes with the extra test")
+    from browser import CHROMIUM, FLAGS, why_not
+    from playwright.sync_api import sync_playwright
+
+    if why_not():
+        pytest.skip(why_not())
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser, site):
+    """visit("index", width=390): the page, opened; in the end nothing has been asked of the network, nor gone wrong."""
+    wrong, contexts = [], []
+
+    def opened(address, width=1280, height=800, **settings):
+        contexts.append(browser.new_context(viewport={"width": width, "height": height}, **settings))
+        tab = contexts[-1].new_page()
+        tab.on("request", lambda request: request.url.startswith(("file:", "data:")) or wrong.append(request.url))
+        tab.on("console", lambda message: message.type == "error" and wrong.append(message.text))
+        tab.on("pageerror", lambda error: wrong.append(str(error)))
+        tab.goto((site.out / f"{address}.html").as_uri())
+        return tab
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def test_on_a_phone_nothing_but_code_tables_and_figures_scrolls_sideways(visit):
+    labs = [name(path).removesuffix(".ipynb") for path in NOTEBOOKS if path.parent.name == "labs"]
+    for address in KINDS + labs[:1]:
+        tab = visit(address, 390, 844, has_touch=True, is_mobile=True)
+        assert tab.evaluate(WIDER) == [], f"{address} is wider than a phone"
+        picture(tab, f"phone-{address.replace('/', '-')}")
+    boxes = "[...document.querySelectorAll('.scroll')].filter(box => box.scrollWidth > box.clientWidth).length"
+    assert visit(KINDS[1], 390, 844).evaluate(boxes) > 0, "wide tables scroll in their box"
+
+
+def test_search_finds_the_lecture_that_a_word_is_in(visit):
+    tab = visit("reference/index")
+    tab.fill(".sidebar-search", "BatchNorm")
+    tab.press(".sidebar-search", "Enter")
+    tab.wait_for_selector("ul.search li a")
+    picture(tab, "search")
+    assert "Lecture 4: fine-tuning well" in tab.locator("ul.search li a").all_inner_texts()
+    tab.click("ul.search li a:has-text('Lecture 4')")
+    tab.wait_for_selector("h1")
+    assert tab.inner_text("h1").startswith("Lecture 4")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_stand_out_and_figures_keep_their_white_ground_in_light_and_dark(visit, scheme):
+    tab = visit(KINDS[1], color_scheme=scheme)
+    contrast = dict(zip(TEXTS, tab.evaluate(CONTRAST, TEXTS), strict=True))
+    assert min(contrast.values()) >= 4.5, contrast
+    assert tab.evaluate("getComputedStyle(document.querySelector('.picture img')).backgroundColor") == "rgb(255, 255, 255)"
+    picture(tab, scheme)
+
+
+def test_formulas_are_set_in_two_dimensions(visit):
+    tab = visit("notebooks/04_fine_tuning_well")
+    above, below = (tab.locator(f"mfrac > :nth-child({place})").first.bounding_box() for place in (1, 2))
+    assert above["y"] + above["height"] <= below["y"] + 2 and below["height"] > 4
+
+
+def test_keyboard_opens_an_answer_of_a_quiz(visit):
+    tab = visit(KINDS[1])
+    answer = tab.locator(".quiz details").first
+    answer.locator("summary").focus()
+    tab.keyboard.press("Enter")
+    assert answer.evaluate("box => box.open") and answer.inner_text().count("\n") >= 1

@@ -1,0 +1,129 @@
+"""How the pages of the web edition are prepared: links, figures, tables, docstrings, and what is refused."""
+
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import nbformat
+import pytest
+from project import ROOT, clean_environment
+from webpages import Page, loaded
+
+pytest.importorskip("sphinx", reason="Sphinx comes with the extra teach")
+sys.path[:0] = [str(ROOT), str(ROOT / "docs/book")]
+from edition.docstrings import groups, to_rest  # noqa: E402
+from edition.hooks import mathml  # noqa: E402
+from edition.outputs import Figures, readable, shown  # noqa: E402
+from edition.staging import Stage, fold_setup  # noqa: E402
+
+import helpers  # noqa: E402
+
+
+def stage_of(tmp_path, text):
+    (tmp_path / "docs/book").mkdir(parents=True)
+    (tmp_path / "README.md").write_text("# Read me\n\n## Here\n")
+    (tmp_path / "LICENSE").write_text("free")
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks/01_one.ipynb").write_text("{}")
+    return Stage(tmp_path, tmp_path / "staged").text("README.md", text)
+
+
+@pytest.mark.parametrize(
+    "text, page",
+    [
+        ("[one](notebooks/01_one.ipynb#here)", "[one](notebooks/01_one.ipynb#here)"),
+        ("[web](https://example.org)", "[web](https://example.org)"),
+        ("the [licence](LICENSE)", "the [licence](path:files/LICENSE)"),
+        ("in [notebooks](notebooks)", "in notebooks"),
+        ("[![open in the cloud](https://example.org/badge.svg)](https://example.org)", "[open in the cloud](https://example.org)"),
+        ("[`notebooks/01_one.ipynb`](notebooks/01_one.ipynb)", "[](notebooks/01_one.ipynb)"),
+        ("```\n[not a](link)\n```", "```\n[not a](link)\n```"),
+        ("<!-- 03.key -->88 %<!-- /03.key -->", "88 %"),
+    ],
+)
+def test_links_of_a_page_are_mapped(tmp_path, text, page):
+    assert stage_of(tmp_path, text) == page
+
+
+def test_link_that_leads_nowhere_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"README.md links to notebooks/02_two.ipynb, which the project does not have"):
+        stage_of(tmp_path, "[two](notebooks/02_two.ipynb)")
+
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+def picture(**metadata):
+    return nbformat.v4.new_output("display_data", data={"image/png": PIXEL, "text/plain": "<Figure>"}, metadata=metadata)
+
+
+def test_figure_without_words_is_refused_and_one_with_alt_in_its_metadata_is_shown_with_it(tmp_path):
+    figures = Figures(tmp_path)
+    with pytest.raises(ValueError, match="a.ipynb shows a figure without a text"):
+        shown(picture(), figures, "notebooks/a.ipynb")
+    words = "Two bars, of which the <right> one is higher"
+    html = shown(picture(**{"image/png": {"alt": words}}), figures, "notebooks/a.ipynb").data["text/html"]
+    assert 'alt="Two bars, of which the &lt;right&gt; one is higher"' in html and 'src="../_static/figures/' in html
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_tables_are_put_into_boxes_that_scroll_and_are_reached_by_keyboard():
+    html = readable('<style scoped>td {}</style><table border="1" class="dataframe"><tr><td>1</td></tr></table>')
+    assert html.startswith('<div class="scroll" tabindex="0" role="region"') and "<style" not in html and "border" not in html
+
+
+def test_setup_is_folded_together_with_the_line_on_colab():
+    line = "*On Google Colab:* <!-- colab -->[open it](https://example.org)<!-- /colab -->"
+    notebook = nbformat.v4.new_notebook(cells=[
+        nbformat.v4.new_markdown_cell(f"## Ready?\n\nRead this.\n\n{line}"),
+        nbformat.v4.new_code_cell("import sys", metadata={"tags": ["setup"]}),
+    ])  # fmt: skip
+    fold_setup(notebook)
+    (cell,) = notebook.cells
+    assert cell.source.startswith("## Ready?\n\nRead this.\n\n<details") and "import sys" in cell.source
+
+
+@pytest.mark.parametrize(
+    "docstring, parameters, rest",
+    [
+        ("Of (N, *) and `freeze`, |x|, a_ b.", (), r"Of (N, \*) and :py:obj:`freeze <helpers.freeze>`, \|x\|, a\_ b."),
+        ("size: pixels. seed: draws\nanother.", ("size", "seed"), "- **size**: pixels.\n\n- **seed**: draws another."),
+        ("Text.\nRaises ValueError for `x`.", (), "Text.\n\nRaises ValueError for ``x``."),
+        ("Of\n    -1    the head,\n          alone\n    0     none", (), "Of\n\n``-1``\n   the head, alone\n\n``0``\n   none"),
+        ("a ` alone", (), "a ' alone"),
+    ],
+)
+def test_docstrings_are_read_as_they_are_written_here(docstring, parameters, rest):
+    assert to_rest(docstring, parameters) == rest
+
+
+def test_folder_that_holds_something_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    command = [sys.executable, ROOT / "tools/book.py", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, env=clean_environment())
+    assert done.returncode == 1 and "holds something else than a web edition" in done.stderr and "Traceback" not in done.stderr
+    assert Path(tmp_path, "thesis.txt").read_text() == "years of work"
+
+
+def test_reference_is_grouped_as_the_docstring_of_helpers_groups_its_names():
+    found = groups()
+    assert list(found)[:4] == ["The model", "The images", "The training", "The teaching"]
+    assert "freezing" in found["The model"] and "tasks" in found["The images"] and "plots" in found["The teaching"]
+    assert sorted(module for modules in found.values() for module in modules) == sorted(helpers._HOME)
+
+
+def test_addresses_that_would_be_loaded_are_found(tmp_path):
+    path = tmp_path / "page.html"
+    path.write_text("<script src='https://a.org/x.js'></script><p style='background: url(//b.org/y.png)'>"
+                    "<style>@import 'https://c.org/z.css';</style><a href='https://fine.org'>")  # fmt: skip
+    assert {urlsplit(address).hostname for address in loaded(Page(path)) if address} == {"a.org", "b.org", "c.org"}
+
+
+def test_formula_that_cannot_be_set_is_named():
+    from docutils.nodes import math
+    from sphinx.errors import ExtensionError
+
+    assert "<mfrac>" in mathml(math("", r"\frac{a}{b}"), as_block=False)
+    with pytest.raises(ExtensionError, match="unheardof"):
+        mathml(math("", r"\unheardof{a}"), as_block=False)
