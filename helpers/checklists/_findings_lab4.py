@@ -42,8 +42,8 @@ _SAYS = {
     ),
     "some buffers move": (
         "no buffer outside the head changes",
-        "You reached some of the layers. Do you look inside the stages as well?",
-        "children() lists the first level only. Which method walks through all levels?",
+        "You reached some of the BatchNorm layers. Where in the network are those whose averages moved?",
+        "Some are inside stages, some are not; children() lists the first level only. Which method walks through all of it?",
     ),
     "depends on the batch": (
         "the same picture gives the same result, whoever is in the batch with it",
@@ -91,6 +91,11 @@ _SAYS = {
         "the old head is gone: the new one reads the features themselves",
         "The old layer is still in the network. What does it do for the new classes?",
         "The new layer takes the place of the old one, with as many inputs as that had.",
+    ),
+    "no fc": (
+        "the head is model.fc, where the old one was",
+        "The network that came back has no layer fc. What did you build around the old network?",
+        "Assign to the attribute of the model that you are given, and return that model.",
     ),
     "old rows kept": (
         "a new layer, with random weights of its own",
@@ -146,7 +151,7 @@ _SAYS = {
     ),
     "wrong divisor": (
         "divided by the number of images",
-        "The number of batches times the size of a batch is how many? And how many images are there?",
+        "Print what you divide by. And how many images are there in the three batches?",
         "len(labels) of each batch says how many were in it.",
     ),
     "another share": (
@@ -167,7 +172,7 @@ _SAYS = {
     ),
     "another's statistics": (
         "each variant gets its images as its own weights were trained with",
-        "All variants are treated alike, and for one of them it is the wrong way. Whose mean and std are used?",
+        "Whose mean and std are used for this variant? They were those of the images of another network.",
         "Preprocessing belongs to the weights. Each backbone brings its own: normalise.",
     ),
     "the batch's own statistics": (
@@ -217,6 +222,16 @@ _SAYS = {
         "Before, the groups had three rates; now they have one. Which argument is one number for all?",
         "max_lr may be a list: one peak for each group. Where do the groups keep their rates?",
     ),
+    "rates written down": (
+        "as many peaks as the optimizer has groups",
+        "Your peaks are for another number of groups. How does your function know how many there are?",
+        "Do not write numbers down: the optimizer that you are given knows its groups and their rates.",
+    ),
+    "ends too early": (
+        "a cycle that lasts as long as the training",
+        "The schedule was over before the last step. How many steps did you promise it?",
+        "total_steps is the number of times that step() will be called: the second argument of your function.",
+    ),
     "rates swapped": (
         "each group rises to its own rate",
         "The right rates, in the hands of the wrong groups. In which order does the optimizer have its groups?",
@@ -239,7 +254,7 @@ _SAYS = {
     ),
     # the last room
     "head never trained": (
-        "more steps change the head",
+        "more steps change all of the head",
         "After one step and after three the head is the same. Who should move it, and was it there when that was made?",
         "Compare the order of the lines with room 7.",
     ),

@@ -137,6 +137,11 @@ def stacked(model, num_classes):
     return model
 
 
+def in_a_row(model, num_classes):
+    body, width = list(model.children())[:-1], model.fc.in_features
+    return nn.Sequential(*body, nn.Flatten(), nn.Linear(width, num_classes))
+
+
 def cut_rows(model, num_classes):
     old, model = model.fc, new_head(model, num_classes)
     with torch.no_grad():
@@ -197,6 +202,10 @@ def counted(batches):
 
 def own(backbones, pixels):
     return {name: backbone.normalise(pixels) for name, backbone in backbones.items()}
+
+
+def by_transforms(backbones, pixels):
+    return {name: torch.stack([backbone.transforms(image) for image in pixels]) for name, backbone in backbones.items()}
 
 
 def one_raw(backbones, pixels):
@@ -270,7 +279,7 @@ def label_then_build(model, num_classes, lr):
 def cycle(peaks=lambda rates: rates, last=1):
     def schedule_for(optimizer, steps):
         rates = [group["lr"] for group in optimizer.param_groups]
-        return torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=peaks(rates), total_steps=last * steps)
+        return torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=peaks(rates), total_steps=int(last * steps))
 
     return schedule_for
 
@@ -349,7 +358,7 @@ RIGHT = {
         "the nearest": lambda: call(lambda share, n: abs(round(share * n) / n - share) <= 5e-5),
     },
     "every_image_counts": {"counted": lambda: call(counted), "pooled": lambda: call(pooled)},
-    "inputs_comparable": {"each its own": lambda: call(own)},
+    "inputs_comparable": {"each its own": lambda: call(own), "by the transforms": lambda: call(by_transforms)},
     "optimizer_knows_head": {
         "swap, then build": lambda: call(swap_then_build),
         "by the helpers": lambda: call(by_helpers),
@@ -386,6 +395,7 @@ WRONG = {
         "another network": ("backbone lost", lambda: call(another_network)),
         "on top of the old head": ("old head inside", lambda: call(stacked)),
         "rows of the old head": ("old rows kept", lambda: call(cut_rows)),
+        "layers in a row": ("no fc", lambda: call(in_a_row)),
     },
     "head_let_go": {
         "frozen after the swap": ("head frozen", lambda: call(only("layer4."))),
@@ -429,6 +439,8 @@ WRONG = {
         "ten times as high": ("another peak", lambda: call(cycle(lambda rates: [10 * rate for rate in rates]))),
         "constant": ("no cycle", lambda: call(constant)),
         "too long": ("does not come down", lambda: call(cycle(last=3))),
+        "too short": ("ends too early", lambda: call(cycle(last=0.5))),
+        "two peaks": ("rates written down", lambda: call(cycle(lambda rates: [1e-4, 1e-2]))),
         "nothing like it": ("not a schedule", lambda: call(lambda optimizer, steps: [1e-3] * steps)),
     },
     "three_bugs_mended": {
