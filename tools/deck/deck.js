@@ -192,6 +192,12 @@ function fitCode(page) {
   page.style.setProperty("--code", `${Math.max(18, Math.min(24, Math.floor(1165 / 0.605 / longest)))}px`);
 }
 
+const escaped = text => text.replace(/&/g, "&amp;").replace(/</g, "&lt;");
+
+// Whether these blocks are no more than the call that draws the figure on the next page: then it goes into the notes
+const onlyDraws = (blocks, from, to) => to === from + 1 && to < blocks.length && blocks[to].figure !== null
+  && blocks[from].cell === blocks[to].cell && blocks[from].node.matches(".code") && blocks[from].node.textContent.trim().split("\n").length <= 4;
+
 const notesIn = element => [...element.querySelectorAll("aside.notes")].map(note => note.innerHTML).join("");
 
 // One slide as pages; `notes` stand beside each of them. Returns the last heading, which goes on top of what follows
@@ -202,14 +208,16 @@ function layOut(section, running, notes) {
   bench.append(...blocks.map(block => block.node));
   blocks = blocks.flatMap(block => pieces(block, PAGE.height - PAGE.running));
   blocks.forEach(measure);
-  const sections = breaks(blocks).map(([from, to, height]) => {
+  const sections = breaks(blocks).flatMap(([from, to, height]) => {
+    if (onlyDraws(blocks, from, to)) return [];
     const part = make("section"), page = make("div", "page"), its = blocks.slice(from, to);
     if (heading(its[0].node)) running = its[0].node.textContent;
     else page.append(Object.assign(make("p", "running"), {textContent: running}));
     enlarge(its, height);
     fill(page, its);
-    const alts = its.filter(block => block.figure?.alt).map(block => `<p><b>Figure.</b> ${block.figure.getAttribute("alt").replace(/</g, "&lt;")}</p>`);
-    part.append(page, Object.assign(make("aside", "notes"), {innerHTML: alts.join("") + notes}));
+    const said = its.filter(block => block.figure?.alt).map(block => `<p><b>Figure.</b> ${escaped(block.figure.alt)}</p>`);
+    if (from > 0 && onlyDraws(blocks, from - 1, from)) said.push(`<pre>${escaped(blocks[from - 1].node.textContent)}</pre>`);
+    part.append(page, Object.assign(make("aside", "notes"), {innerHTML: said.join("") + notes}));
     return part;
   });
   section.replaceWith(...sections);
