@@ -116,7 +116,7 @@ class Report:
             for place in range(4):
                 there = place < len(group)
                 shown.append(self.images[row_of[group[place]]] if there else torch.full_like(self.images[0], 255))
-                titles.append(Path(group[place]).name if there else "")
+                titles.append(Path(group[place]).stem[:16] if there else "")
         return plot_images(torch.stack(shown), titles, columns=4, width=1.9)
 
     def __repr__(self) -> str:

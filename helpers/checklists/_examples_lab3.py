@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import ExifTags, Image
+from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from helpers.checklists._findings_lab3 import found
 from helpers.decoding import read_image
 from helpers.twins import SIDE
+
+SITUATIONS = ((5, "near", True), (50, "related", True), (500, "far", True), (80, "related", False))  # what the guide is asked
 
 
 def scene(seed: int, side: int = 96) -> Image.Image:
@@ -106,3 +109,31 @@ def from_json(text):
         return json.loads(text)
     except (TypeError, ValueError):
         return None
+
+
+def smaller(picture: Image.Image) -> Image.Image:
+    """The picture as a messenger passes it on: fewer pixels, compressed."""
+    return Image.open(io.BytesIO(content(picture.resize((60, 60)), quality=70)))
+
+
+def read_back(path: Path) -> tuple[dict, dict]:
+    """Tensors and metadata of a safetensors file; raises Finding for another kind of file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except SafetensorError:
+        raise found("a pickle", f"the file begins with {path.read_bytes()[:4]!r}: it is no safetensors file") from None
+
+
+def files_odd_and_fine() -> dict[str, bytes]:
+    """Two files that hold no whole picture, page.jpg and cut off.jpg, and four that do, whatever they are called."""
+    picture = scene(1, 64)
+    whole = content(picture, quality=95)
+    return {
+        "page.jpg": b"<!doctype html><title>404</title>",
+        "called jpg.jpg": content(picture, "PNG"),
+        "grey.png": content(picture.convert("L"), "PNG"),
+        "fine.jpg": whole,
+        "cut off.jpg": whole[: len(whole) // 2],
+        "palette.gif": content(picture.convert("P"), "GIF"),
+    }

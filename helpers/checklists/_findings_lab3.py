@@ -82,6 +82,11 @@ _SAYS = {
         "What happens in your loop after it has found the first one?",
         "Is the list made before the loop, and returned after it?",
     ),
+    "stopped by the first": (
+        "a list, whatever the files are",
+        "That exception is the sign that you are looking for. Who catches it, and what does the loop do then?",
+        "`try:` to open and decode the file; in `except`, note the path and go on with the next.",
+    ),
     "no list of files": (
         "a list of those of the given paths that cannot be opened",
         "How would you look at the files that your function found, if it does not give them back?",
@@ -92,6 +97,11 @@ _SAYS = {
         "16 x 16 values that are True or False",
         "Print the shape and the dtype of what you return.",
         "17 columns have 16 pairs of neighbours. A comparison of two arrays gives an array of True and False.",
+    ),
+    "nearly all True": (
+        "about as many bits True as False",
+        "Pixels are whole numbers from 0 to 255 without a sign (uint8). What is 3 - 5 in such numbers? Try it in a new cell.",
+        "Compare the two arrays (>) and subtract nothing, or turn them into int first.",
     ),
     "changes with the file": (
         "nearly the same fingerprint for the same picture, made smaller and compressed again",
@@ -159,6 +169,11 @@ _SAYS = {
         "what the guide says to try first",
         "Does your function ask the guide, or does it know the answer before the question?",
         "`h.first_try(...)` takes the three things that your function was given, in the same order.",
+    ),
+    "recipe changed": (
+        "a new recipe that differs in its source",
+        "A recipe is a value, like a number: it does not change. What makes another one of it?",
+        "`replace` is imported at the top; it takes a recipe and what is to be different.",
     ),
     "another source": (
         "a recipe that starts from the given source",

@@ -27,6 +27,16 @@ SAYS = {
         "The network says 0 and 1. Who tells the next person what that means?",
         "Metadata are texts: json.dumps makes one of a list.",
     ),
+    "no texts": (
+        "a text for each entry of the metadata",
+        "Metadata hold texts only, and yours hold a list, a tuple or a number.",
+        "json.dumps makes a text of any of these, and json.loads makes it whole again.",
+    ),
+    "not JSON": (
+        "the classes in JSON, which programs in any language can read",
+        "Python's own way to write a list looks much like JSON. Look at the quotes.",
+        "Use json.dumps where you have str: then json.loads gives the list back.",
+    ),
     "classes in another order": (
         "the classes in the order that was given",
         "Nothing fails, and each answer has the wrong name. What is the first logit about, before and after?",
@@ -42,6 +52,11 @@ SAYS = {
         "a text to show",
         "What type does your function return? It is shown to a person.",
         'An f-string makes a text: f"{name} ({probability:.0%})".',
+    ),
+    "bytes, not a file": (
+        "predict is given a path or an open file",
+        "An upload comes as bytes, without a path. predict wants something that it can read like a file.",
+        "`io.BytesIO(content)` is an open file in memory.",
     ),
     "class not named": (
         "the likeliest class in the answer",

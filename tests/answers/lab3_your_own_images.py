@@ -89,6 +89,11 @@ def from_bytes(picture):
     return np.unpackbits(np.frombuffer(digest, np.uint8)).astype(bool).reshape(16, 16)
 
 
+def wrapped(picture):
+    grey = np.asarray(picture.convert("L").resize((17, 16)))
+    return grey[:, 1:] - grey[:, :-1] > 0
+
+
 def fixed_level(picture):
     return np.asarray(picture.convert("L").resize((16, 16))) > 128
 
@@ -140,10 +145,10 @@ def save_all(model, classes, mean, std, size, path):
     save_file(model.state_dict(), path, {key: json.dumps(value) for key, value in about.items()})
 
 
-def saving(tensors=lambda model: model.state_dict(), classes=list, keep=("classes", "mean", "std", "size")):
+def saving(tensors=lambda model: model.state_dict(), classes=list, keep=("classes", "mean", "std", "size"), text=json.dumps):
     def save(model, names, mean, std, size, path):
         about = {"classes": classes(names), "mean": mean, "std": std, "size": size}
-        save_file(tensors(model), path, {key: json.dumps(about[key]) for key in keep})
+        save_file(tensors(model), path, {key: text(about[key]) for key in keep})
 
     return save
 
@@ -260,10 +265,12 @@ WRONG = {
         "open without load": ("not decoded", lambda: call(opening(lambda image: image.size))),
         "grey is odd": ("good files refused", lambda: call(opening(refuse_grey))),
         "returned in the loop": ("not all found", lambda: call(first_only)),
+        "no try": ("stopped by the first", lambda: call(lambda files: [file for file in files if not Image.open(file).load()])),
         "a number": ("no list of files", lambda: call(lambda files: len(opening(Image.Image.load)(files)))),
     },
     "same_picture_recognised": {
         "not grey": ("not 16 x 16 bits", lambda: call(lambda picture: np.asarray(picture.resize((16, 16))) > 128)),
+        "uint8 below zero": ("nearly all True", lambda: call(wrapped)),
         "of the bytes": ("changes with the file", lambda: call(from_bytes)),
         "a fixed level": ("changes with the light", lambda: call(fixed_level)),
         "nothing left": ("all pictures alike", lambda: call(lambda picture: np.zeros((16, 16), bool))),
@@ -281,6 +288,7 @@ WRONG = {
         "words": ("no recipe", lambda: call(lambda *where: h.first_try(*where[:3]))),
         "scratch": ("from scratch", lambda: call(lambda *where: replace(h.SCRATCH, source=where[3]))),
         "one for all": ("not as advised", lambda: call(lambda *where: replace(h.FINE_TUNE_ALL, source=where[3]))),
+        "changed in place": ("recipe changed", lambda: call(lambda *where: setattr(h.FINE_TUNE_ALL, "source", where[3]))),
         "source left out": ("another source", lambda: call(lambda *where: replace(advised(*where), source="garden"))),
     },
     "all_saved": {
@@ -291,11 +299,14 @@ WRONG = {
             "other numbers",
             lambda: call(saving(lambda model: {name: x.half().to(x.dtype) for name, x in model.state_dict().items()})),
         ),
+        "lists": ("no texts", lambda: call(saving(text=lambda value: value))),
+        "str": ("not JSON", lambda: call(saving(text=str))),
         "no classes": ("classes lost", lambda: call(saving(keep=("mean", "std", "size")))),
         "sorted": ("classes in another order", lambda: call(saving(classes=sorted))),
         "no preprocessing": ("preprocessing lost", lambda: call(saving(keep=("classes",)))),
     },
     "upload_answered": {
+        "bytes": ("bytes, not a file", lambda: call(answering(read=lambda content: content))),
         "a dictionary": ("no text", lambda: call(answering(say=dict))),
         "the last": ("class not named", lambda: call(answering(say=lambda found: list(found)[-1]))),
         "EXIF ignored": ("lies on its side", lambda: call(answering(read=as_stored))),
