@@ -16,11 +16,11 @@ SCREEN = $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname))
 ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test demo weights results labs book release slides lock lint clean environment
+.PHONY: help lab test test-colab demo weights results labs book release slides lock lint clean environment
 
 help: ## list these commands
 	@echo "make COMMAND, where COMMAND is one of"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
 lab: environment ## open the course in JupyterLab (IP=0.0.0.0: reachable from other machines; PORT=8888)
 	@echo "JupyterLab is starting; Ctrl-C stops it."
@@ -30,6 +30,9 @@ lab: environment ## open the course in JupyterLab (IP=0.0.0.0: reachable from ot
 
 test: environment ## run every test, the notebooks included (JOBS=2 at a time)
 	@$(BIN)/python -m pytest -n "$(JOBS)" --dist loadscope
+
+test-colab: environment ## the tests of helpers and all notebooks with the versions that Google Colab has (5 GB)
+	@$(BIN)/python tools/colab.py
 
 demo: environment ## the headline comparison in the terminal, with a figure, in about a minute
 	@$(BIN)/python -m helpers.demo

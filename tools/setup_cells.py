@@ -48,7 +48,7 @@ def colab_line(file, address):
     if parts.hostname == "github.com":
         project = parts.path.strip("/").removesuffix(".git")
         link = f"https://colab.research.google.com/github/{project}/blob/main/{file}"
-        text = f"[open this notebook there]({link})."
+        text = f"[![Open in Colab](../docs/open-in-colab.svg)]({link})"  # our own picture: nothing is loaded from elsewhere
     else:  # Colab opens notebooks from GitHub only
         text = "see [README.md](../README.md#on-google-colab)."
     return f"{LEAD}<!-- colab -->{text}<!-- /colab -->"
