@@ -44,6 +44,13 @@ RUN = """async () => {
   await app.commands.execute('notebook:run-all-cells');
   return widget.content.widgets.filter(cell => cell.model.type == 'code').map(cell => ({
     id: cell.model.sharedModel.id, count: cell.model.executionCount, outputs: cell.model.outputs.toJSON()})); }"""
+RUN_SOME = """async ids => {
+  const {content, sessionContext} = window.jupyterapp.shell.currentWidget;
+  for (const id of ids) {
+    content.activeCellIndex = content.widgets.findIndex(cell => cell.model.sharedModel.id == id); content.deselectAll();
+    await window.jupyterapp.commands.execute('notebook:run-cell'); } }"""
+PICTURES = """async () => Promise.all([...document.querySelectorAll('.jp-OutputArea-output img')].map(async picture => {
+  await picture.decode().catch(() => 0); return {wide: picture.naturalWidth, alt: picture.alt}; }))"""
 CLOSE = """async () => {
   const app = window.jupyterapp, widget = app.shell.currentWidget;
   await widget.sessionContext.shutdown(); widget.context.dispose(); widget.dispose(); }"""
@@ -72,6 +79,7 @@ def jupyterlab(folder):
         copy = root / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, copy)
+    shutil.copytree(ROOT / "docs", root / "docs", ignore=shutil.ignore_patterns("book"))
     for name, settings in SETTINGS.items():
         file = home / f"settings/@jupyterlab/{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +89,7 @@ def jupyterlab(folder):
         **{f"JUPYTER_{name}": str(home / place) for name, place in places.items()},
         JUPYTERLAB_SETTINGS_DIR=str(home / "settings"), JUPYTERLAB_WORKSPACES_DIR=str(home / "workspaces"),
         PYTHONPATH=os.pathsep.join([str(ROOT / "tests/offline"), str(ROOT)]), COURSE_ATTEMPTS=str(folder / "attempts.txt"),
-        PYDEVD_DISABLE_FILE_VALIDATION="1",
+        COURSE_RUN="smoke", PYDEVD_DISABLE_FILE_VALIDATION="1",
     )  # fmt: skip
     port, token = free_port(), secrets.token_hex(16)
     command = [
@@ -152,6 +160,18 @@ class Lab:
         found.scroll_into_view_if_needed()
         return found
 
+    def run_only(self, *ids):
+        """Run the cells of these ids, in this order."""
+        self.page.evaluate(RUN_SOME, list(ids))
+
+    def pictures(self):
+        """[{"wide": pixels, 0 if it did not load, "alt": its text}] of all pictures in outputs."""
+        return self.page.evaluate(PICTURES)
+
+    def until(self, condition, seconds=30):
+        """Wait until condition() holds; AssertionError after `seconds`."""
+        until(condition, seconds, lambda: self.page.wait_for_timeout(100))
+
     def close(self):
         """Shut the kernel of the notebook in front down and close it."""
         self.page.evaluate(CLOSE)
@@ -160,6 +180,13 @@ class Lab:
         """Keep a screenshot of the page, or of a part of it, in build/screenshots."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         (of or self.page).screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+def until(condition, seconds, pause):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"still not, after {seconds} s"
+        pause()
 
 
 @contextlib.contextmanager

@@ -1,0 +1,180 @@
+"""The course in a real JupyterLab, in a real browser, without a network: every page runs, and what is to be pressed works.
+
+Trainings stop after a few steps here (COURSE_RUN=smoke): that notebooks run with their real budget, nbval tests. Pictures
+of all pages are kept in build/screenshots. The classes may run at once, on two cores.
+"""
+
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+from project import ROOT, clean_environment, name, notebooks
+
+browser = pytest.importorskip("browser", reason="the browser tests need Playwright: pip install playwright")
+pytest.importorskip("jupyterlab", reason="the browser tests need JupyterLab: pip install jupyterlab")
+pytestmark = pytest.mark.skipif(browser.why_not() is not None, reason=str(browser.why_not()))
+
+BY_HAND = ("notebooks/explorer.ipynb", "solutions/lab3_your_own_images.ipynb")  # their tests press things, too
+PAGES = {folder: [name(path) for path in notebooks(folder) if name(path) not in BY_HAND] for folder in ("notebooks", "solutions")}
+LABS = [name(path) for path in notebooks("labs")]
+
+
+@pytest.fixture(scope="class")
+def lab(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("jupyterlab")
+    with browser.jupyterlab(folder) as address, browser.chromium() as chromium:
+        page = browser.Lab(chromium, address)
+        page.folder = folder
+        yield page
+
+
+def code_cells(path):
+    return [cell for cell in nbformat.read(ROOT / path, as_version=4).cells if cell.cell_type == "code"]
+
+
+def hold(lab, path, cells):
+    """What has to hold of a page whose cells have all run."""
+    assert not list(browser.failures(cells))
+    assert [cell["count"] for cell in cells] == list(range(1, len(code_cells(path)) + 1))
+    quizzes = sum("h.quiz(" in cell.source for cell in code_cells(path))
+    lab.page.wait_for_function("n => document.querySelectorAll('.course-quiz').length == n", arg=quizzes)
+    assert lab.pictures() and all(picture["wide"] > 0 and picture["alt"] for picture in lab.pictures())
+    quiet(lab)
+
+
+def quiet(lab):
+    """Nobody complained to the console, or looked beyond this machine."""
+    assert not lab.errors
+    assert not lab.outside and not browser.attempts(lab.folder)
+
+
+def run_and_hold(lab, path):
+    lab.open(path)
+    try:
+        hold(lab, path, lab.run())
+    finally:
+        lab.picture(path.partition("/")[2].removesuffix(".ipynb"))
+        lab.close()
+
+
+class TestLectures:
+    @pytest.mark.parametrize("path", PAGES["notebooks"])
+    def test_lecture_runs_shows_its_quizzes_and_figures_and_complains_of_nothing(self, lab, path):
+        run_and_hold(lab, path)
+
+
+class TestLabs:
+    @pytest.mark.parametrize("path", PAGES["solutions"])
+    def test_solution_runs_shows_its_quizzes_and_figures_and_complains_of_nothing(self, lab, path):
+        run_and_hold(lab, path)
+
+    def test_uploaded_picture_is_named_by_the_network_that_was_just_trained_and_a_text_is_refused(self, lab, tmp_path):
+        path = "solutions/lab3_your_own_images.ipynb"
+        lab.open(path)
+        hold(lab, path, lab.run())
+        cell = lab.cell("uploader")
+        picture = next(iter(sorted(lab.folder.glob("root/solutions/hot_dogs/hot_dog*/*.png"))))
+        said = self.upload(cell, picture)
+        assert picture.name in said and "%" in said and "hot dog" in said.replace("_", " ")
+        assert cell.locator(f"img[alt='the uploaded picture {picture.name}']").count() == 1
+        lab.picture("lab3-upload", cell)
+        letter = tmp_path / "letter.png"
+        letter.write_text("Dear network, what is this?")
+        assert "No answer" in self.upload(cell, letter)
+        quiet(lab)
+        lab.close()
+
+    @staticmethod
+    def upload(cell, file):
+        with cell.page.expect_file_chooser() as chosen:
+            cell.get_by_role("button", name="Choose pictures").click()
+        chosen.value.set_files(file)
+        alert = cell.locator("[role=alert]", has_text=file.name)
+        alert.wait_for()
+        return alert.inner_text()
+
+    @pytest.mark.parametrize("path", LABS[:1])
+    def test_lab_with_blanks_says_which_are_blank_and_fails_in_no_other_way(self, lab, path):
+        lab.open(path)
+        cells = lab.run()
+        errors = {output["ename"] for cell in cells for output in cell["outputs"] if output["output_type"] == "error"}
+        assert errors <= {"NotImplementedError"}
+        assert "blank" in lab.page.locator(".jp-Notebook").inner_text()
+        quiet(lab)
+        lab.picture("lab-with-blanks")
+        lab.close()
+
+
+class TestByHand:
+    def test_quiz_tells_a_wrong_answer_why_a_right_one_that_and_gives_a_hint(self, lab):
+        lab.open("notebooks/00_start_here.ipynb")
+        lab.run_only("setup", "quiz")
+        quiz = lab.cell("quiz").locator(".course-quiz")
+        quiz.wait_for()
+        said = quiz.locator("[role=alert]")
+        quiz.get_by_role("button", name="Check my answer").click()
+        said.get_by_text("Answer first").wait_for()
+        quiz.get_by_role("button", name="Hint").click()
+        said.get_by_text("Hint.").wait_for()
+        verdicts = {}
+        for choice in quiz.get_by_role("radio").all():
+            choice.check()
+            before = said.inner_text()
+            quiz.get_by_role("button", name="Check my answer").click()
+            lab.until(lambda before=before: said.inner_text() != before)
+            verdicts.setdefault(said.locator("b").first.inner_text(), []).append(said.inner_text())
+            lab.picture(f"quiz-{len(verdicts)}", quiz)
+        (right,) = [texts for verdict, texts in verdicts.items() if verdict.startswith("Right")]
+        wrong = [text for verdict, texts in verdicts.items() if not verdict.startswith("Right") for text in texts]
+        assert len(right) == 1 and len(wrong) >= 2 and len({*right, *wrong}) == len([*right, *wrong])
+        quiet(lab)
+        lab.close()
+
+    def test_explorer_answers_a_slider_trains_shows_the_run_and_cancels(self, lab):
+        path = "notebooks/explorer.ipynb"
+        lab.open(path)
+        hold(lab, path, lab.run())
+        explorer = lab.page.locator(".course-explorer").first
+        explorer.scroll_into_view_if_needed()
+        part = lambda what: explorer.locator(f".explorer-{what}")
+        numbers, network, curves = part("numbers"), part("network"), part("curves")
+        for _ in range(2):  # to the left and back: numbers and figure follow, and come back
+            shown = numbers.inner_text(), network.get_attribute("src")
+            part("depth").locator(".noUi-handle").press("ArrowLeft" if _ == 0 else "ArrowRight")
+            lab.until(lambda shown=shown: numbers.inner_text() != shown[0] and network.get_attribute("src") != shown[1])
+        lab.picture("explorer", explorer)
+
+        rows, curve = part("runs").locator("tr").count(), curves.get_attribute("src")
+        part("train").click()
+        lab.until(lambda: part("runs").locator("tr").count() == rows + 1, seconds=90)
+        assert "is done" in part("said").inner_text() and curves.get_attribute("src") != curve
+        lab.picture("explorer-trained", explorer)
+
+        part("depth").locator(".noUi-handle").press("Home")  # everything trains: long enough to be stopped
+        part("train").click()
+        lab.until(lambda: "training" in part("step").inner_text())
+        part("cancel").click()
+        lab.until(lambda: "Cancelled" in part("said").inner_text())
+        assert part("runs").locator("tr").count() == rows + 1, "nothing is kept of a run that was cancelled"
+        quiet(lab)
+        lab.close()
+
+    def test_page_or_program_that_looks_outside_would_be_noticed(self, lab, tmp_path):
+        """The other tests claim that nothing does: so it must show here when something does."""
+        lab.page.evaluate("fetch('https://example.org/script.js').catch(() => 0)")
+        lab.until(lambda: lab.errors and lab.outside == ["https://example.org/script.js"])
+        lab.errors.clear(), lab.outside.clear()
+        program = "import urllib.request as r; r.urlopen('http://example.org', timeout=5)"
+        environment = clean_environment(PYTHONPATH=str(ROOT / "tests/offline"), COURSE_ATTEMPTS=str(tmp_path / "attempts.txt"))
+        done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+        assert "there is no network in this test: example.org" in done.stderr
+        assert browser.attempts(tmp_path) == ["example.org"]
+
+
+def test_waiting_gives_up_in_the_end():
+    start = time.monotonic()
+    with pytest.raises(AssertionError, match="still not"):
+        browser.until(lambda: False, seconds=0.1, pause=lambda: time.sleep(0.02))
+    assert time.monotonic() - start < 5

@@ -1,0 +1,97 @@
+"""The course on Google Colab, as far as it can be tested without Colab and without a network.
+
+`make test-colab` goes further: it builds an environment with Colab's versions and runs everything there.
+"""
+
+import builtins
+import importlib.util
+import io
+import subprocess
+import sys
+import types
+
+import nbformat
+import pytest
+from project import ADDRESS, ROOT
+from test_storing import tool
+
+SETUP = next(cell.source for cell in nbformat.read(ROOT / "notebooks/00_start_here.ipynb", as_version=4).cells
+             if "setup" in cell.metadata.get("tags", []))  # fmt: skip
+
+
+class File(io.StringIO):
+    """A file in memory whose text outlives it."""
+
+    def close(self):
+        self.kept = self.getvalue()
+
+
+@pytest.fixture
+def colab(monkeypatch):
+    """Run the setup cell where `google.colab` is loaded; its commands are recorded, and answered with `code`."""
+    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    find = importlib.util.find_spec
+
+    def run(code=0, installed=False):
+        commands, files = [], {}
+
+        def answer(command, **_):
+            commands.append(command)
+            return types.SimpleNamespace(returncode=code, stderr="ERROR: could not resolve host")
+
+        monkeypatch.setattr(subprocess, "run", answer)
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: find(name) if installed or name != "helpers" else None)
+        exec(SETUP, {"open": lambda name, mode: files.setdefault(name, File())})
+        return commands, files
+
+    return run
+
+
+def test_setup_cell_does_nothing_on_a_local_install(monkeypatch):
+    assert "google.colab" not in sys.modules
+    for module, name in ((subprocess, "run"), (subprocess, "Popen"), (builtins, "open")):
+        monkeypatch.setattr(module, name, lambda *_, **__: pytest.fail("the setup cell did something"))
+    exec(SETUP, {})
+
+
+def test_setup_cell_on_colab_fetches_the_course_and_holds_on_to_every_version_that_is_there(colab):
+    (versions, install), files = colab()
+    assert versions == [sys.executable, "-m", "pip", "list", "--format=freeze"]
+    (kept,) = files
+    assert install == [sys.executable, "-m", "pip", "install", "-q", "-c", kept, f"git+{ADDRESS}"]
+
+
+def test_setup_cell_does_nothing_when_it_runs_again_on_colab(colab):
+    assert colab(installed=True) == ([], {})
+
+
+def test_setup_cell_without_a_network_says_what_was_not_fetched_what_pip_said_and_what_to_do(colab):
+    with pytest.raises(RuntimeError) as error:
+        colab(code=1)
+    said = str(error.value)
+    assert f"git+{ADDRESS}" in said and "could not resolve host" in said and "run this cell again" in said
+
+
+def test_badge_appears_where_the_address_is_one_that_colab_opens_and_readme_is_named_elsewhere():
+    line = tool("setup_cells").colab_line
+    badge = line("labs/one.ipynb", "https://github.com/somebody/course.git")
+    opened = "https://colab.research.google.com/github/somebody/course/blob/main/labs/one.ipynb"
+    assert f"[![Open in Colab](../docs/open-in-colab.svg)]({opened})" in badge
+    assert (ROOT / "docs/open-in-colab.svg").is_file()
+    for address in ("https://example.org/course", "https://gitlab.com/somebody/course"):
+        assert "see [README.md](../README.md#on-google-colab)" in line("labs/one.ipynb", address)
+        assert "Open in Colab" not in line("labs/one.ipynb", address)
+
+
+def test_environment_like_colabs_runs_the_tests_of_helpers_and_not_those_of_pages():
+    colab = tool("colab")
+    chosen = {path.name for path in (ROOT / "tests").glob("test_*.py") if colab.of_helpers(path)}
+    assert {"test_freezing.py", "test_training.py", "test_quiz_shown.py", "test_widgets7.py", "test_checks.py"} <= chosen
+    assert not {"test_browser.py", "test_setup.py", "test_commands.py", "test_slides.py", "test_book.py"} & chosen
+
+
+def test_environment_like_colabs_has_exact_versions_and_names_its_python():
+    python, packages = tool("colab").pins()
+    assert python == "3.12" and all(line.count("==") == 1 for line in packages)
+    named = {line.partition("==")[0] for line in packages}
+    assert {"torch", "torchvision", "numpy", "pandas", "matplotlib", "ipywidgets", "ipython", "ipykernel"} <= named
