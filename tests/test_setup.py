@@ -25,26 +25,17 @@ EXTRAS = {
     extra: [Requirement(text) for text in texts]
     for extra, texts in PROJECT["project"]["optional-dependencies"].items()
 }
+def lines_of(file):
+    """The lines of a file of the project that are not empty and no comment."""
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
 BUILD = [Requirement(text) for text in PROJECT["build-system"]["requires"]]
 LOCKED = [extra for extra in EXTRAS if extra != "grade"]  # nbgrader adds pages to JupyterLab that students don't need
 EVERYTHING = RUNTIME + [requirement for extra in LOCKED for requirement in EXTRAS[extra]] + BUILD
 
-# What Colab's GPU machines had in the summer of 2026, by Google's published list of their packages.
-COLAB_PYTHON = "3.12"
-COLAB = {
-    "ipython": "7.34.0",
-    "ipywidgets": "7.7.1",
-    "matplotlib": "3.10.0",
-    "numpy": "2.0.2",
-    "pandas": "2.2.2",
-    "pillow": "11.3.0",
-    "platformdirs": "4.10.0",
-    "safetensors": "0.7.0",
-    "scipy": "1.16.3",
-    "torch": "2.11.0",
-    "torchvision": "0.26.0",
-    "tqdm": "4.67.3",
-}
+COLAB = {pin.name: next(iter(pin.specifier)).version for pin in map(Requirement, lines_of("tools/colab.txt"))}
 COLAB_LACKS = {"imagehash", "lightning", "torchmetrics"}
 
 PLATFORMS = {
@@ -107,10 +98,11 @@ def test_environment_made_by_make_holds_exactly_the_pinned_versions():
 
 
 def test_bounds_admit_what_colab_has_so_that_nothing_is_replaced_there():
-    assert Version(COLAB_PYTHON) in PYTHONS
-    assert {wanted.name for wanted in RUNTIME} == COLAB.keys() | COLAB_LACKS, "say which version Colab has"
+    assert Version(COLAB["python"]) in PYTHONS
+    assert not COLAB_LACKS & COLAB.keys()
     for wanted in RUNTIME:
         assert {part.operator for part in wanted.specifier} == {">="}, f"{wanted}: lower bounds only"
+        assert wanted.name in COLAB.keys() | COLAB_LACKS, f"tools/colab.txt should say which {wanted.name} Colab has"
         if wanted.name in COLAB:
             assert Version(COLAB[wanted.name]) in wanted.specifier, f"Colab's {wanted.name} would be replaced"
 
@@ -124,13 +116,15 @@ def imports_of(path):
             yield node.module.split(".")[0]
 
 
-@pytest.mark.parametrize("folder, extras", [("helpers", ["lab"]), ("tests", ["test"]), ("tools", ["test"])])
+@pytest.mark.parametrize("folder, extras", [("helpers", ["lab"]), ("tests", ["test", "teach", "grade"]), ("tools", ["test", "teach"])])
 def test_every_import_is_of_a_declared_dependency(folder, extras):
     modules = {"pillow": "PIL", "ipython": "IPython", "pyyaml": "yaml", "pytest-xdist": "xdist", "scikit-learn": "sklearn",
                "pytorch-metric-learning": "pytorch_metric_learning"}  # fmt: skip
     declared = RUNTIME + [requirement for extra in extras for requirement in EXTRAS[extra]]
     known = {modules.get(requirement.name, requirement.name) for requirement in declared}
     known |= {"helpers"} | set(sys.stdlib_module_names) | {path.stem for path in (ROOT / folder).glob("*.py")}
+    own = [path for path in project_files() if path.suffix == ".py" and folder != "helpers"]
+    known |= {path.stem for path in own} | {path.parent.name for path in own}
     for path in project_files():
         if path.suffix == ".py" and path.is_relative_to(ROOT / folder):
             unknown = set(imports_of(path)) - known
@@ -146,6 +140,17 @@ def test_conda_installs_python_and_this_project_and_lists_nothing_twice():
     (project,) = nested["pip"]
     extras = re.fullmatch(r"-e \.\[([a-z,]+)\]", project).group(1).split(",")
     assert sorted(extras) == sorted(LOCKED), "environment.yml and pyproject.toml name different extras"
+
+
+def test_binder_finds_environment_yml_and_nothing_that_it_would_take_instead():
+    """By repo2docker's rules: a folder binder/ or .binder/ hides the root, and these files change or replace the build."""
+    first = ["binder", ".binder", "Dockerfile", "Pipfile", "runtime.txt", "apt.txt", "postBuild", "start", "default.nix"]
+    assert not [file for file in first if (ROOT / file).exists()]
+    assert (ROOT / "environment.yml").is_file()
+    python = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"][0].split("=")[1]
+    here = PLATFORMS["Linux"] | {"platform_machine": "x86_64", "implementation_name": "cpython"}
+    versions = pins(**here, python_version=python, python_full_version=f"{python}.5")
+    assert versions.keys() >= {canonicalize_name(wanted.name) for wanted in EVERYTHING}, "no known solution on Binder's Python"
 
 
 def test_oldest_python_is_the_same_everywhere():
