@@ -9,10 +9,9 @@ import sys
 from html import unescape
 from urllib.parse import unquote, urlsplit
 
-import nbformat
 import pytest
 from project import ROOT, name, notebooks
-from webpages import CONTRAST, REMOTE, TEXTS, WIDER, Page, Site, loaded, picture, squeezed, styled
+from webpages import CONTRAST, REMOTE, TEXTS, WIDER, Page, Site, cells, loaded, picture, squeezed, styled
 
 import helpers
 
@@ -41,10 +40,6 @@ def site(tmp_path_factory):
         patch.setattr("jupyter_client.manager.KernelManager.start_kernel", refuse)
         assert book.build(out) == 0, "Sphinx warned of what stands above"
     return Site(out, {path.relative_to(out).as_posix(): Page(path) for path in sorted(out.rglob("*.html"))}, tried)
-
-
-def cells(notebook, kind):
-    return [cell for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == kind]
 
 
 # It is complete
@@ -207,14 +202,15 @@ def visit(browser, site):
     assert wrong == []
 
 
-def test_on_a_phone_nothing_but_code_tables_and_figures_scrolls_sideways(visit):
+def test_on_a_phone_nothing_but_code_tables_and_figures_scrolls_sideways(visit, site):
     labs = [name(path).removesuffix(".ipynb") for path in NOTEBOOKS if path.parent.name == "labs"]
+    tab, boxes = visit(KINDS[0], 390, 844), 0
+    picture(tab, "phone")
     for address in KINDS + labs[:1]:
-        tab = visit(address, 390, 844, has_touch=True, is_mobile=True)
+        tab.goto((site.out / f"{address}.html").as_uri())
         assert tab.evaluate(WIDER) == [], f"{address} is wider than a phone"
-        picture(tab, f"phone-{address.replace('/', '-')}")
-    boxes = "[...document.querySelectorAll('.scroll')].filter(box => box.scrollWidth > box.clientWidth).length"
-    assert visit(KINDS[1], 390, 844).evaluate(boxes) > 0, "wide tables scroll in their box"
+        boxes += tab.evaluate("[...document.querySelectorAll('.scroll')].filter(box => box.scrollWidth > box.clientWidth).length")
+    assert boxes > 0, "wide tables scroll in their box"
 
 
 def test_search_finds_the_lecture_that_a_word_is_in(visit):

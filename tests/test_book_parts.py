@@ -121,9 +121,6 @@ def test_addresses_that_would_be_loaded_are_found(tmp_path):
 
 
 def test_formula_that_cannot_be_set_is_named():
-    from docutils.nodes import math
-    from sphinx.errors import ExtensionError
-
-    assert "<mfrac>" in mathml(math("", r"\frac{a}{b}"), as_block=False)
-    with pytest.raises(ExtensionError, match="unheardof"):
-        mathml(math("", r"\unheardof{a}"), as_block=False)
+    assert "<mfrac>" in mathml(r"\frac{a}{b}")
+    with pytest.raises(ValueError, match="unheardof"):
+        mathml(r"\unheardof{a}")

@@ -6,30 +6,33 @@ import re
 from docutils.nodes import SkipNode
 from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
-from sphinx.errors import ExtensionError
+from sphinx.util.logging import getLogger
 
 import helpers
 from edition.docstrings import to_rest
 
+LOG = getLogger(__name__)
 CALL = re.compile(r'(<span class="n">h(?:elpers)?</span><span class="o">\.</span>)(<span class="n">)(\w+)(</span>)')
 
 
-def mathml(node, as_block):
-    """A formula in MathML, which browsers show without any script."""
+def mathml(formula, as_block=False):
+    """A formula in LaTeX as MathML, which browsers show without any script. Raises ValueError for what is no formula."""
     try:
-        return tex2mathml(node.astext(), as_block=as_block)
+        return tex2mathml(formula, as_block=as_block)
     except MathError as error:
-        raise ExtensionError(f"the formula {node.astext()!r} cannot be set as MathML: {error}") from error
+        raise ValueError(f"the formula {formula!r} cannot be set as MathML: {error}") from error
 
 
-def visit_math(self, node):
-    self.body.append(mathml(node, as_block=False))
+def put_formula(self, node, before="", after="", as_block=False):
+    try:
+        self.body.append(before + mathml(node.astext(), as_block) + after)
+    except ValueError as error:
+        LOG.warning(str(error), location=node)
     raise SkipNode
 
 
-def visit_math_block(self, node):
-    self.body.append(f'<div class="formula" tabindex="0">{mathml(node, as_block=True)}</div>')
-    raise SkipNode
+def put_block(self, node):
+    put_formula(self, node, '<div class="formula" tabindex="0">', "</div>", as_block=True)
 
 
 def read_docstring(app, what, name, obj, options, lines):
@@ -61,7 +64,7 @@ def link_helpers(app, pagename, templatename, context, doctree):
 
 
 def connect(app):
-    app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
+    app.add_html_math_renderer("mathml", (put_formula, None), (put_block, None))
     app.connect("autodoc-process-docstring", read_docstring)
     app.connect("html-page-context", link_helpers)
     helpers.__all__  # noqa: B018  (fails here, and clearly, where another `helpers` is found first)
