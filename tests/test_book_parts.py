@@ -91,6 +91,7 @@ def test_setup_is_folded_together_with_the_line_on_colab():
         ("size: pixels. seed: draws\nanother.", ("size", "seed"), "- **size**: pixels.\n\n- **seed**: draws another."),
         ("Text.\nRaises ValueError for `x`.", (), "Text.\n\nRaises ValueError for ``x``."),
         ("Of\n    -1    the head,\n          alone\n    0     none", (), "Of\n\n``-1``\n   the head, alone\n\n``0``\n   none"),
+        ("a      one\nlonger two", (), "``a``\n   one\n\n``longer``\n   two"),
         ("a ` alone", (), "a ' alone"),
     ],
 )

@@ -17,14 +17,14 @@ OPENING = re.compile(r"^(?:Raises|Returns|Source:|Columns:)")
 
 def inline(text):
     """Text with `code` in it as reStructuredText; code that names a helper becomes a link to it."""
-    parts = " ".join(text.split()).split("`")
+    parts = " ".join(text.split()).replace("``", "`").split("`")
     if len(parts) % 2 == 0:  # a backtick without its partner is just a character
         parts = ["'".join(parts)]
     for place, part in enumerate(parts):
         if place % 2:
             public = re.match(r"\w+", part)
             linked = public and public[0] in helpers.__all__ and re.fullmatch(r"\w+(\(\))?", part)
-            parts[place] = f":py:obj:`{part} <helpers.{public[0]}>`" if linked else f"``{part}``"
+            parts[place] = f":py:obj:`{part} <helpers.{public[0]}>`" if linked else f"``{part.strip() or '?'}``"
             if parts[place - 1][-1:].isalnum() or parts[place + 1 : place + 2] and parts[place + 1][:1].isalnum():
                 parts[place] = f"\\ {parts[place]}\\ "
         else:
@@ -42,13 +42,15 @@ def to_rest(docstring, parameters=()):
 
 def _block(lines, parameters):
     """The paragraphs and lists of a block without empty lines in it."""
-    parts, kind, column = [], None, 0  # kind: of the part that the next line may go on with
+    parts, kind, start, column = [], None, 0, 0  # kind: of the part that the next line may go on with
     for line in lines:
         indent = len(line) - len(line.lstrip())
         row = ROW.match(line)
-        if row and not (kind == "row" and indent >= column):
+        if kind == "row" and indent == start and not row and line[column - 1 : column] == " ":  # a name that fills its column
+            parts.append(["row", line[:column].strip(), line[column:]])
+        elif row and not (kind == "row" and indent >= column):
             parts.append(["row", row[2], row[3]])
-            kind, column = "row", row.start(3)
+            kind, start, column = "row", indent, row.start(3)
         elif kind == "row" and indent >= min(column, 3) and indent > 0:
             parts[-1][2] += f" {line.strip()}"
         elif line.startswith("- ") or (indent == 0 and (PARAMETER.match(line) or OPENING.match(line))):
