@@ -14,7 +14,7 @@ from scipy import stats
 
 from helpers import garden, tasks
 from helpers.garden import render_split
-from helpers.recipes import FEATURE_EXTRACTION
+from helpers.recipes import FEATURE_EXTRACTION, Recipe
 from helpers.study import load_study
 from helpers.tasks import EMBEDDED, Split, Task
 from helpers.training import fit, wilson
@@ -112,22 +112,21 @@ def pictures(task: Task) -> Split:
     return held_out(task.name, task.size) if task.name in EMBEDDED else task.test
 
 
-def baselines(task: Task, source: str) -> dict[str, torch.Tensor]:
+def baselines(task: Task, plain: Recipe = FEATURE_EXTRACTION) -> dict[str, torch.Tensor]:
     """Which of `pictures(task)` the course's recipes name rightly: {name: bool (seeds, n)}.
 
-    They come with the course for the flowers as lab 1 opens them. For another task, or from another source model, one
-    is trained here: feature extraction, from the same training images.
+    They come with the course for the flowers as lab 1 opens them. For another task, or another plain recipe, that recipe
+    is trained here, from the same training images.
     """
-    if (task.name, task.per_class, task.size, source) == (TASK, PER_CLASS, SIZE, "garden"):
+    if (task.name, task.per_class, task.size, task.seed, plain) == (TASK, PER_CLASS, SIZE, 0, FEATURE_EXTRACTION):
         study = load_study("contest")
         return {name: torch.stack(study.select(recipe=name).correct) for name in study.runs.recipe.unique()}
-    recipe = replace(FEATURE_EXTRACTION, source=source)
-    return {recipe.name: fit(recipe, replace(task, test=pictures(task))).correct[None]}
+    return {plain.name: fit(plain, replace(task, test=pictures(task))).correct[None]}
 
 
-def score(correct: torch.Tensor, task: Task, source: str, seconds: float) -> Score:
+def score(correct: torch.Tensor, task: Task, plain: Recipe, seconds: float) -> Score:
     """The score of a classifier that named these of `pictures(task)` rightly, bool (n,); `last_score` gives it again."""
-    found, on = baselines(task, source), (task.name, task.size)
+    found, on = baselines(task, plain), (task.name, task.size)
     _LOOKS[on] += 1
     _LAST[:] = [Score(correct, found, seconds, looks=_LOOKS[on])]
     return _LAST[0]

@@ -56,7 +56,7 @@ def test_shipped_baselines_were_judged_on_the_pictures_of_the_contest():
     study = load_study("contest")
     assert set(study.runs.n) == {len(contest.held_out("flowers", 64))}
     assert study.runs.seed.nunique() == 5
-    assert contest.baselines(flowers(), "garden").keys() == set(study.runs.recipe) >= {"scratch", "feature extraction"}
+    assert contest.baselines(flowers()).keys() == set(study.runs.recipe) >= {"scratch", "feature extraction"}
 
 
 @pytest.mark.parametrize("peek", [opens_more, lambda task: garden.render_split("flowers", "test", 1)], ids=["opens", "draws"])

@@ -13,7 +13,7 @@ from helpers.checks import answer_of, checked, number, tensor
 from helpers.findings import a_model
 from helpers.heads import find_head
 from helpers.probes import head_trains, images, logits_of, stands_still
-from helpers.recipes import Recipe, diff
+from helpers.recipes import FEATURE_EXTRACTION, Recipe, diff
 from helpers.training import wilson
 
 
@@ -253,7 +253,7 @@ def confusion_found(worst_confusion):
 
 
 @checked(seconds=180)
-def contest(my_best, task, source="garden", minutes=2):
+def contest(my_best, task, plain=FEATURE_EXTRACTION, minutes=2):
     """A classifier from the training and validation images alone, in time, judged on pictures that nobody has seen."""
     started = time.perf_counter()
     try:
@@ -275,13 +275,13 @@ def contest(my_best, task, source="garden", minutes=2):
     correct = torch.cat([name(rows) for rows in truth.pixels.split(100)]).argmax(1) == truth.labels
     share, (low, high) = correct.float().mean().item(), wilson(correct.float().mean().item(), len(truth))
     told = f"{share:.1%} ({low:.1%} to {high:.1%}) of {len(truth)} pictures, in {seconds:.0f} s"
-    score = arena.score(correct, task, source, seconds)
+    score = arena.score(correct, task, plain, seconds)
     if low <= 1 / len(task.classes):
         raise found("no better than chance", f"{told}; chance is {1 / len(task.classes):.0%}")
-    plain = score.paired.loc["yours - feature extraction"]
-    if plain.high < 0:
-        behind = f"{plain.points:+.1f} points ({plain.low:+.1f} to {plain.high:+.1f})"
-        raise found("behind the plain recipe", f"{told}; against feature extraction that is {behind}")
+    against = score.paired.loc[f"yours - {plain.name}"]
+    if against.high < 0:
+        behind = f"{against.points:+.1f} points ({against.low:+.1f} to {against.high:+.1f})"
+        raise found("behind the plain recipe", f"{told}; against {plain.name} that is {behind}")
     better = [name for name, row in score.paired.iterrows() if row.low > 0]
     beaten = (
         ", ".join(name.removeprefix("yours - ") for name in better) or "none of the recipes, as far as these pictures can tell"
