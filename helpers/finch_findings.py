@@ -1,6 +1,8 @@
-"""What answers of lab 2 do wrong: what was expected in its place, and two hints for each."""
+"""What answers of lab 2 do wrong: what was expected in its place, and two hints for each. Sections 1 to 3 of the lab."""
 
-from helpers.findings import Finding
+from helpers.findings import Finding, answer_of
+from helpers.stranger_findings import STRANGER_FINDINGS
+from helpers.trouble import explain
 
 # name: (what was expected, first hint, second hint)
 FINDINGS = {
@@ -9,6 +11,16 @@ FINDINGS = {
         "calls of the function `fit` that is handed in",
         "The last argument is the function that trains. In the check it only notes what it is asked for.",
         "Inside runs_of write fit(...), not h.fit(...): then anybody can say what trains.",
+    ),
+    "seeds are a number": (
+        "a loop over 0, 1, ... up to the number of seeds",
+        "`seeds` says how many. What makes the numbers 0, 1, ... of it?",
+        "A number cannot be gone through; range(...) of it can.",
+    ),
+    "no row of that name": (
+        "the last row of the history, wherever it is numbered",
+        "In a pandas column, [-1] looks for a row *called* -1. How does one ask for a place?",
+        ".iloc goes by place, as a list does.",
     ),
     "not a table of runs": (
         "a pandas.DataFrame with the columns recipe, seed, val and test",
@@ -71,6 +83,21 @@ FINDINGS = {
         "Does your code depend on the order of the rows, or on the names?",
     ),
     # class_map
+    "layers left out": (
+        "feature maps made by all layers before the average",
+        "The layer that complains expects what the layers *before* it make. What did you hand it?",
+        "An image goes through the layers in order, from conv1 on. How can you call all but the last two?",
+    ),
+    "averaged away": (
+        "a value for each place",
+        "The places are gone: there is one value for each image. Which layer averages over them?",
+        "Stop before `avgpool`: it is the last but one, `fc` the last.",
+    ),
+    "bias added": (
+        "the mean of the map is the logit *without* its bias",
+        "Your map is right but for one constant. What of the head belongs to no place?",
+        "The bias is the same whatever the picture shows: leave it out of the map.",
+    ),
     "training mode": (
         "a map made in evaluation mode, and a network that is left as it was",
         "In training mode BatchNorm looks at the other images of the batch, and remembers them. What does a map then depend on?",
@@ -127,122 +154,23 @@ FINDINGS = {
         "Make the matrix for the check's small example by hand: rows the truth, columns the answer.",
         "argmax of a matrix counts through all cells: divmod by the number of classes gives row and column.",
     ),
-    "not three numbers": (
-        "share, low, high",
-        "wilson returns two numbers; the share comes before them.",
-        "return share, low, high: three numbers in one line.",
-    ),
-    "logits are no probabilities": (
-        "the share of images with a *probability* above the level",
-        "A logit of 5 is not a probability of 5. What makes probabilities of logits?",
-        "The probabilities of one image add up to 1. Do yours?",
-    ),
-    "softmax over the images": (
-        "probabilities that add up to 1 for each image",
-        "Along which axis do the classes lie?",
-        "softmax(1) normalises each row, softmax(0) each column. What is a row here?",
-    ),
-    "mean confidence": (
-        "the share of images above the level",
-        "A mean of 0.9 may come of many at 0.8 and many at 1.0. How many are above the level?",
-        "Compare each confidence with the level first; then take the mean of the yes and no.",
-    ),
-    "classes one by one": (
-        "one probability an image: that of the answer",
-        "A network answers with its likeliest class. Do you count images, or all classes of all images?",
-        "softmax (as opposed to sigmoid) lets classes compete; then take the largest of each row.",
-    ),
-    "another interval": (
-        "the interval of wilson for that share of that many images",
-        "Of how many is it a share? Images, or images times classes?",
-        "help(wilson) says what the two arguments are, and which comes first.",
-    ),
-    "keeps too few": (
-        "a threshold that keeps the share asked for",
-        "It refuses more validation images than it may. Which end of the sorted confidences is to be cut off?",
-        "To keep 95 of 100, the 5 least sure are refused: which quantile lies there?",
-    ),
-    "keeps too many": (
-        "as high a threshold as the share allows",
-        "It refuses fewer validation images than it may, and so lets more strangers in.",
-        "Sort the confidences: between which two of them does the threshold have to lie?",
-    ),
-    "does not listen": (
-        "a threshold that follows from the confidences and the share",
-        "Another share was asked for, and your threshold stayed the same.",
-        "Which of the two arguments does your code not use?",
-    ),
-    "the wrong way round": (
-        "1.0 where every known image has the higher score",
-        "Which of the two groups should have the label 1: the one with high scores, or the other?",
-        "An area below 0.5 is worse than chance: something stands on its head.",
-    ),
-    "at one threshold": (
-        "the area under the whole curve",
-        "Your number depends on where one threshold lies. The area is about all of them.",
-        "It is the share of pairs, one known and one unknown, in which the known one has the higher score.",
-    ),
-    "ties": (
-        "half a point for a pair with equal scores",
-        "What do you count where both have the same score?",
-        "If all scores are equal, nothing is told apart: what should the area be then?",
-    ),
-    "another area": (
-        "the area under the ROC curve",
-        "torchmetrics wants one vector of scores and one of labels, in the same order. Print both.",
-        "Are there as many ones as known images and as many zeros as unknown ones?",
-    ),
-    # fit_temperature
-    "upside down": (
-        "the number to *divide* the logits by",
-        "Where logits are twice as large as they should be, the temperature is 2. Yours is one half.",
-        "Do you multiply or divide in your loss? And what do you return?",
-    ),
-    "not the lowest": (
-        "the temperature with the lowest cross-entropy on these images",
-        "A temperature near yours gives a lower loss. Has the search ended, or was it cut off?",
-        "More steps, or a larger rate; or a fine grid of temperatures, from 0.05 to 20, on a logarithmic scale.",
-    ),
-    "not moved": (
-        "another number than the one that the search began with",
-        "Your temperature is still what it was at the start. Does the loss depend on it? Does accuracy?",
-        "Dividing by a number changes no answer, so the accuracy is flat. The cross-entropy is not.",
-    ),
-    "negative": (
-        "a temperature above zero",
-        "A negative number turns the order of the classes round.",
-        "Search for the logarithm of the temperature: exp() of anything is positive.",
-    ),
-    "softmax twice": (
-        "the cross-entropy of logits / temperature",
-        "F.cross_entropy applies the softmax itself. What do you hand it?",
-        "Divide the logits, not the probabilities.",
-    ),
-    # calibration_error
-    "the largest gap": (
-        "the *expected* error: the mean over the bins, weighted by their images",
-        "There are several norms for the gaps. Yours takes the worst bin, or squares.",
-        "help(multiclass_calibration_error): what does norm stand for, and which is the mean of absolute gaps?",
-    ),
-    "one bin": (
-        "15 bins of confidence",
-        "Too sure on some images and too little on others cancel out if you take all together.",
-        "Bins keep them apart: n_bins.",
-    ),
-    "not an error": (
-        "how far confidence and accuracy are apart, 0 at best",
-        "Your number grows as the network gets better. An error should fall.",
-        "Accuracy and confidence are ingredients. What of the two does the error take?",
-    ),
-    "another error": (
-        "the mean over 15 bins of |accuracy - mean confidence|, weighted by their images",
-        "torchmetrics has it: probabilities (N, classes), labels (N,), the number of classes, and n_bins=15.",
-        "Is it a share from 0 to 1? Are all images in, or only one class?",
-    ),
 }
 
 
 def found(name: str, seen: str) -> Finding:
     """The finding of that name, with what was seen in this answer."""
-    expected, *hints = FINDINGS[name]
+    expected, *hints = (FINDINGS | STRANGER_FINDINGS)[name]
     return Finding(name, seen=seen, expected=expected, hints=tuple(hints))
+
+
+def tried(words: dict[str, str], function, *args):
+    """What a student's function returns; an exception whose message has one of the words is the finding of that name."""
+    try:
+        return answer_of(function, *args)
+    except Finding:
+        raise
+    except Exception as error:
+        for part, name in words.items():
+            if part in f"{type(error).__name__}: {error}":
+                raise found(name, explain(error)["seen"]) from None
+        raise

@@ -11,11 +11,10 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 from helpers.certainty import calibration_error as course_error
 from helpers.certainty import confidence, fit_temperature, known_from_unknown
 from helpers.checks import answer_of, checked, number, tensor
-from helpers.finch_examples import PretendFit, PretendTask, overconfident, small_network
-from helpers.finch_findings import found
+from helpers.finch_examples import PretendFit, PretendTask, feature_maps, overconfident, small_network
+from helpers.finch_findings import found, tried
 from helpers.freezing import freeze
 from helpers.probes import images
-from helpers.saliency import class_map as course_map
 from helpers.training import wilson
 
 CLOSE = 1e-5
@@ -25,12 +24,9 @@ CLOSE = 1e-5
 def compared_over_seeds(runs_of):
     """Each recipe runs once with each seed, on training images that the seed draws, and its end is noted."""
     recipes, fit = [SimpleNamespace(name=name) for name in "abc"], PretendFit()
-    try:
-        table = answer_of(runs_of, recipes, PretendTask(), 2, fit)
-    except TypeError as error:
-        if "takes a Recipe" not in str(error):
-            raise
-        raise found("another fit", "h.fit was called, although another function was handed in") from None
+    words = {"takes a Recipe": "another fit", "KeyError: -1": "no row of that name",
+             "'int' object is not iterable": "seeds are a number"}  # fmt: skip
+    table = tried(words, runs_of, recipes, PretendTask(), 2, fit)
     if not fit.calls:
         raise found("another fit", "the function that was handed in was never called")
     if not isinstance(table, pandas.DataFrame) or not {"recipe", "seed", "val", "test"} <= set(table.columns):
@@ -82,35 +78,32 @@ def evidence_mapped(class_map):
     pictures = images(3, 64) * torch.tensor([0.5, 1.0, 2.0]).view(3, 1, 1, 1)
     for model, label in ((small_network().eval(), 1), (small_network(), 4), (freeze(small_network(), 0).train(), 2)):
         before = copy.deepcopy(model.state_dict())
-        wanted = course_map(copy.deepcopy(model), pictures, label)
-        try:
-            maps = tensor(answer_of(class_map, model, pictures, label), "the maps", tuple(wanted.shape)).detach()
-        except (RuntimeError, AttributeError, TypeError) as error:
-            if "grad" not in str(error) and "NoneType" not in str(error):
-                raise
-            raise found("needs gradients", f"{type(error).__name__}: {error}") from None
+        features, weight = feature_maps(model, pictures, train=False), model.fc.weight.detach()
+        wanted = torch.einsum("k,nkhw->nhw", weight[label], features)
+        words = {"grad": "needs gradients", "NoneType": "needs gradients", "channels, but got": "layers left out"}
+        maps = tried(words, class_map, model, pictures, label)
+        if isinstance(maps, torch.Tensor) and tuple(maps.shape) in ((3,), (3, 1, 1)):
+            raise found("averaged away", f"maps of shape {tuple(maps.shape)}; the last feature maps have 2 x 2 places")
+        maps = tensor(maps, "the maps", tuple(wanted.shape)).detach()
         moved = [name for name, value in model.state_dict().items() if not torch.equal(value, before[name])]
         if torch.allclose(maps, wanted, atol=1e-4) and not moved:
             continue
-        with torch.no_grad():
-            live = copy.deepcopy(model).train()
-            features = torch.nn.Sequential(*list(live.children())[:-2])(pictures)
-            lived = torch.einsum("k,nkhw->nhw", live.fc.weight[label], features)
-            others = [course_map(copy.deepcopy(model), pictures, other) for other in range(5)]
-            bare = torch.nn.Sequential(*list(copy.deepcopy(model).eval().children())[:-2])(pictures).mean(1)
+        lived = torch.einsum("k,nkhw->nhw", weight[label], feature_maps(model, pictures, train=True))
+        others, bare = torch.einsum("ck,nkhw->cnhw", weight, features), features.mean(1)
         if moved or torch.allclose(maps, lived, atol=1e-4):
-            seen = f"your function changed {', '.join(moved[:2])}" if moved else "maps of training mode"
-            raise found("training mode", seen)
-        if any(torch.allclose(maps, other, atol=1e-4) for other in (*others, sum(others))):
+            raise found("training mode", f"your function changed {', '.join(moved[:2])}" if moved else "maps of training mode")
+        if any(torch.allclose(maps, other, atol=1e-4) for other in (*others, others.sum(0))):
             raise found("another class", f"asked for the class {label}, the maps belong to another one, or to all")
         if torch.allclose(maps, bare, atol=1e-4):
             raise found("head left out", "the maps are the same for all classes: the mean of the channels")
         if float(maps.min()) >= 0 > float(wanted.min()):
             raise found("negative evidence lost", f"no value below {float(maps.min()):.2f}")
+        if torch.allclose(maps - model.fc.bias[label], wanted, atol=1e-4):
+            raise found("bias added", f"every place is too high by {model.fc.bias[label].item():.2f}")
         logit = (wanted.mean((1, 2)) + model.fc.bias[label])[0].item()
         seen = f"mean of the first map + bias: {(maps[0].mean() + model.fc.bias[label]).item():.3f}, logit: {logit:.3f}"
         raise found("not the logit", seen)
-    return "your maps and h.class_map agree"
+    return "on three networks, one of them in training mode"
 
 
 @checked(seconds=20)
@@ -151,7 +144,7 @@ def sureness_measured(sure):
             raise found("not three numbers", f"{answer!r:.60}")
         share, low, high = (number(value, what, 0, 1) for value, what in zip(answer, ("share", "low", "high"), strict=True))
         wanted = (confidence(logits) > level).double().mean().item()
-        seen = f"{share:.3f} of {len(logits)} images are more than {level} sure; it is {wanted:.3f}"
+        seen = f"your share is {share:.3f}; of the {len(logits)} images, {wanted:.3f} have a confidence above {level}"
         for name, values in (
             ("logits are no probabilities", logits.amax(1) > level),
             ("softmax over the images", logits.softmax(0).amax(1) > level),
@@ -190,7 +183,8 @@ def strangers_told_apart(auroc):
     same = torch.full((6,), 0.5)
     examples = ((torch.rand(40, generator=dice) ** 0.4, torch.rand(25, generator=dice)), (same, same[:4]))
     for known, unknown in examples:
-        area = number(answer_of(auroc, known, unknown), "the area", 0, 1)
+        words = {"same shape": "two vectors of one length", "int or long": "labels are whole numbers"}
+        area = number(tried(words, auroc, known, unknown), "the area", 0, 1)
         wanted = known_from_unknown(known, unknown)
         seen = f"{area:.3f} where it is {wanted:.3f}"
         if abs(area - wanted) < 1e-4:
@@ -234,7 +228,8 @@ def calibration_measured(calibration_error):
     """The expected calibration error, over 15 bins of confidence."""
     for sharpness in (3.0, 0.4):
         logits, labels = overconfident(300, sharpness, seed=1)
-        value = number(answer_of(calibration_error, logits, labels), "the error", 0, 1)
+        words = {"floating tensor": "answers, not probabilities"}
+        value = number(tried(words, calibration_error, logits, labels), "the error", 0, 1)
         wanted = course_error(logits, labels)
         if abs(value - wanted) < 1e-4:
             continue
@@ -245,6 +240,8 @@ def calibration_measured(calibration_error):
             raise found("the largest gap", seen)
         if abs(value - abs(right - sureness)) < 1e-4:
             raise found("one bin", seen)
+        if abs(value - (1 - right)) < 1e-4:
+            raise found("the error rate", seen)
         if min(abs(value - right), abs(value - sureness)) < 1e-4:
             raise found("not an error", seen)
         raise found("another error", seen)

@@ -72,6 +72,10 @@ def with_hook(model, images, label):
     return (kept[0] * model.fc.weight[label].detach().view(1, -1, 1, 1)).sum(1)
 
 
+def with_bias(model, images, label):
+    return cam()(model, images, label) + model.fc.bias[label].item()
+
+
 def grad_cam(model, images, label):
     features = body(model.eval())(images)
     logits = model.fc(model.avgpool(features).flatten(1))
@@ -209,6 +213,8 @@ WRONG = {
         "drawn for each recipe": ("recipes see other images", lambda: call(runs(draw_inside=True))),
         "seed left out": ("seed not handed on", lambda: call(runs(hand_on=False))),
         "test as validation": ("test where validation belongs", lambda: call(runs(val=lambda run: run.accuracy))),
+        "over a number": ("seeds are a number", lambda: call(lambda recipes, task, seeds, fit: [task.draw(s) for s in seeds])),
+        "row called -1": ("no row of that name", lambda: call(runs(look=lambda values: values[-1]))),
         "highest look": ("best look", lambda: call(runs(look=lambda values: values.max()))),
     },
     "chosen_by_validation": {
@@ -225,7 +231,10 @@ WRONG = {
         "ones": ("head left out", lambda: call(cam(lambda model, label: torch.full_like(model.fc.weight[0], 1 / 64)))),
         "relu": ("negative evidence lost", lambda: call(cam(after=torch.relu))),
         "scaled": ("not the logit", lambda: call(cam(after=lambda maps: maps / maps.abs().max()))),
-        "pooled": ("wrong shape", lambda: call(cam(after=lambda maps: maps.mean((1, 2))))),
+        "pooled": ("averaged away", lambda: call(cam(after=lambda maps: maps.mean((1, 2))))),
+        "transposed": ("wrong shape", lambda: call(cam(after=lambda maps: maps.permute(1, 2, 0)))),
+        "one layer": ("layers left out", lambda: call(lambda model, images, label: model.layer4(images).mean(1))),
+        "with the bias": ("bias added", lambda: call(with_bias)),
     },
     "confusion_named": {
         "numbers": ("not two names", lambda: call(confused(name=lambda i, classes: i))),
@@ -254,6 +263,11 @@ WRONG = {
         "unknown as 1": ("the wrong way round", lambda: call(lambda known, unknown: area(unknown, known))),
         "right at one half": ("at one threshold", lambda: call(at_half)),
         "ties lost": ("ties", lambda: call(pairs(0.0))),
+        "two groups": ("two vectors of one length", lambda: call(lambda known, unknown: binary_auroc(known, unknown))),
+        "labels as floats": (
+            "labels are whole numbers",
+            lambda: call(lambda known, unknown: binary_auroc(known, torch.ones_like(known))),
+        ),
         "mean difference": ("another area", lambda: call(lambda known, unknown: (known.mean() - unknown.mean()).abs())),
     },
     "temperature_fitted": {
@@ -272,6 +286,11 @@ WRONG = {
     "calibration_measured": {
         "worst bin": ("the largest gap", lambda: call(ece(norm="max"))),
         "one bin": ("one bin", lambda: call(ece(n_bins=1))),
+        "answers": (
+            "answers, not probabilities",
+            lambda: call(lambda logits, labels: multiclass_calibration_error(logits.argmax(1), labels, 4, n_bins=15)),
+        ),
+        "wrong answers": ("the error rate", lambda: call(lambda x, labels: (x.argmax(1) != labels).float().mean())),
         "accuracy": ("not an error", lambda: call(lambda logits, labels: (logits.argmax(1) == labels).float().mean())),
         "ten bins": ("another error", lambda: call(ece(n_bins=10))),
     },
