@@ -1,0 +1,161 @@
+"""A folder of one's own: the example, the report on a folder, near-duplicates and the split that keeps them together."""
+
+import os
+import random
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from photos import open_small, parts, photos
+from PIL import Image
+
+import helpers as h
+from helpers.folders import divide
+from helpers.hotdogs import FOODS
+from helpers.twins import SIDE, fingerprints, groups_of, near_pairs
+
+
+@pytest.fixture(scope="module")
+def hot_dogs(tmp_path_factory):
+    return h.write_hot_dogs(tmp_path_factory.mktemp("own") / "hot_dogs")
+
+
+@pytest.fixture(scope="module")
+def report(hot_dogs):
+    return h.inspect_images(hot_dogs, 32)
+
+
+# The example's folder
+
+
+def test_hot_dogs_are_the_same_picture_at_any_size_and_in_any_company():
+    for kind in FOODS:
+        alone, together = h.draw_food(kind, [5]), h.draw_food(kind, range(6))[5]
+        assert torch.equal(alone[0], together)
+        large = torch.nn.functional.avg_pool2d(h.draw_food(kind, [5], size=128).float(), 2)
+        assert (large[0] - together).abs().mean() < 6
+    with pytest.raises(ValueError, match="unknown kind 'pizza'"):
+        h.draw_food("pizza", [0])
+
+
+def test_example_holds_the_trouble_that_the_student_is_to_find(hot_dogs, report):
+    assert {"best-hot-dogs.jpg", "download.jpg"} == {Path(file).name for file in report.files.file[report.files.problem != ""]}
+    names = {path.name for path in hot_dogs.rglob("*")}
+    assert {".DS_Store", "Thumbs.db", "notes.txt", "from Ana"} <= names
+    assert report.files.turned.sum() == 1 and len(report.groups("same")) == 2
+    assert {".jpg", ".JPG", ".jpeg", ".png", ".webp"} <= {Path(file).suffix for file in report.files.file}
+    assert sum(map(len, report.groups())) > 150
+    assert not [group for group in report.groups() if len({file.split("/")[0] for file in group}) > 1]
+
+
+def test_near_duplicates_of_the_example_are_its_scenes(report):
+    """Found by what is seen: the names say which files came from one scene (numbers 2000, 2004, ... and the one or two after)."""
+    scene = lambda file: (int(re.search(r"_(\d+)", file)[1]) - 2000) // 4
+    numbered = [[scene(file) for file in group if re.search(r"(IMG|DSC)_\d", file)] for group in report.groups()]
+    assert all(len(set(scenes)) == 1 for scenes in numbered if scenes), "a group holds different scenes"
+    seen = [scenes[0] for scenes in numbered if scenes]
+    assert len(seen) - len(set(seen)) <= 3, "scenes torn into several groups"
+
+
+def test_example_is_written_once_and_over_nothing(hot_dogs, tmp_path):
+    before = {path: path.stat().st_mtime_ns for path in hot_dogs.rglob("*")}
+    assert h.write_hot_dogs(hot_dogs) == hot_dogs
+    assert {path: path.stat().st_mtime_ns for path in hot_dogs.rglob("*")} == before
+    (tmp_path / "thesis.txt").write_text("x")
+    with pytest.raises(ValueError, match="holds something else"):
+        h.write_hot_dogs(tmp_path)
+
+
+# The report
+
+
+def test_report_counts_files_usable_ones_and_different_ones(tmp_path):
+    photos(tmp_path / "p", a=6, b=3)
+    shutil.copyfile(tmp_path / "p/a/0.png", tmp_path / "p/a/copy.png")
+    (tmp_path / "p/b/page.jpg").write_text("<html>")
+    (tmp_path / "p/b/inner").mkdir()
+    shutil.move(tmp_path / "p/b/2.png", tmp_path / "p/b/inner/2.png")
+    (tmp_path / "p/readme.md").write_text("x")
+    found = h.inspect_images(tmp_path / "p", 8, cache_dir=tmp_path / "cache")
+    assert found.table[["files", "usable", "different"]].values.tolist() == [[7, 7, 6], [4, 3, 3]]
+    assert found.groups("same") == [["a/0.png", "a/copy.png"]]
+    text = " ".join(found.findings)
+    for words in ("b/page.jpg", "7 usable files of 'a', 3 of 'b'", "right for 70%", "a/0.png = a/copy.png", "readme.md"):
+        assert words in text, words
+    assert "b/page.jpg" in found._repr_html_() and "b/page.jpg" in repr(found)
+
+
+def test_a_near_duplicate_in_two_classes_is_said_first_after_broken_files(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / "p" / name).mkdir(parents=True)
+    for number in range(4):
+        picture = Image.fromarray(h.draw_food("carrot", [number], size=96)[0].permute(1, 2, 0).numpy())
+        picture.save(tmp_path / "p" / ("cat" if number % 2 else "dog") / f"{number}.png")
+        if number == 0:
+            picture.resize((70, 70)).save(tmp_path / "p/cat/again.jpg")
+    assert "two classes: cat/again.jpg, dog/0.png" in h.inspect_images(tmp_path / "p", 32, cache_dir=tmp_path).findings[0]
+
+
+def test_real_photographs_of_different_things_are_not_taken_for_twins():
+    photographs = os.environ.get("COURSE_PHOTOS")
+    if not photographs:
+        pytest.skip("COURSE_PHOTOS names no folder of class folders with photographs")
+    found = h.inspect_images(photographs, 64)
+    assert (found.files.problem == "").all()
+    assert sum(map(len, found.groups())) < 0.02 * len(found.files)
+
+
+def test_folders_of_splits_are_not_taken_for_classes(tmp_path):
+    for part in ("train", "test"):
+        photos(tmp_path / "p" / part, cat=4, dog=4)
+    with pytest.raises(ValueError, match=r"test, train.*folders of the same names \(cat, dog\)"):
+        open_small(tmp_path / "p")
+
+
+# Twins
+
+
+def test_near_pairs_are_those_of_a_comparison_one_by_one_in_any_number():
+    prints = np.random.default_rng(0).random((600, SIDE * SIDE)) < 0.5
+    for row in range(0, 590, 7):
+        prints[row + 5] = prints[row]
+        prints[row + 5, : row // 10] ^= True
+    slow = [(i, j, int((prints[i] != prints[j]).sum())) for i in range(600) for j in range(i + 1, 600)]
+    slow = sorted((pair for pair in slow if pair[2] <= 48), key=lambda pair: (pair[2], *pair[:2]))
+    assert near_pairs(prints) == slow and len(slow) > 50
+    with pytest.raises(ValueError, match="most=-1"):
+        near_pairs(prints, -1)
+
+
+def test_groups_hold_whoever_is_near_directly_or_through_others():
+    assert groups_of([(4, 1, 3), (1, 2, 5)], 6) == [[0], [1, 2, 4], [3], [5]]
+    assert groups_of([], 2) == [[0], [1]] and fingerprints(torch.zeros(0, 3, 8, 8, dtype=torch.uint8)).shape == (0, 256)
+
+
+def test_twins_stay_on_one_side_of_the_split_and_the_parts_keep_their_sizes(hot_dogs, report):
+    group = {str(hot_dogs / file): number for file, number in zip(report.files.file, report.files.near, strict=True)}
+    for seed in range(3):
+        sides = {}
+        for together in (False, True):
+            task = h.open_task(hot_dogs, None, seed, size=32, on_bad="skip", together=together)
+            of = {part: {group[file] for file in split.files} for part, split in parts(task).items()}
+            sides[together] = of["pool"] & of["test"] | of["pool"] & of["val"] | of["val"] & of["test"]
+            assert [len(split) for split in parts(task).values()] == pytest.approx([163, 32, 65], abs=6)
+        assert len(sides[False]) > 20 and not sides[True]
+
+
+def test_without_twins_keeping_them_together_changes_nothing(tmp_path):
+    dice = random.Random(0)
+    content = [f"{dice.random()}" for _ in range(40)]
+    rows = {"a": list(range(25)), "b": list(range(25, 40))}
+    plain = divide(tmp_path, rows, content, None, 0.125, 0.25, 3)
+    assert divide(tmp_path, rows, content, None, 0.125, 0.25, 3, [[row] for row in reversed(range(40))]) == plain
+
+
+def test_a_folder_of_one_burst_cannot_be_divided_and_says_so(tmp_path):
+    with pytest.raises(ValueError, match="near-duplicates kept together, nothing is left for"):
+        bursts = [[*range(8)], [*range(8, 16)]]
+        divide(tmp_path, dict(zip("ab", bursts, strict=True)), list("abcdefghijklmnop"), None, 1, 2, 0, bursts)
