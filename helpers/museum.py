@@ -87,4 +87,4 @@ def bill(task: Task, seeds: int, **versions: Callable[[Task, int], torch.Tensor]
 def points_lost(study: Study, exhibit: str = "exhibit", mended: str = "mended") -> tuple[float, float, float]:
     """How many points of accuracy one version loses against another, with the 95 % interval: (mean, low, high)."""
     row = study.paired("version", mended).loc[exhibit]
-    return -row["points"], -row["high"], -row["low"]
+    return tuple(float(-row[name]) + 0.0 for name in ("points", "high", "low"))

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 import helpers as h
 from helpers import check
 from helpers.checks import _CHECKS, Check
+from helpers.studies.museum import bills
 
 dir(check)  # loads the checklists
 NOTEBOOK = nbformat.read(ROOT / "solutions/lab4_bug_museum.ipynb", as_version=4)
@@ -130,6 +131,28 @@ def test_a_bill_compares_on_the_same_images_and_loses_what_the_exhibit_lacks():
     points, low, high = h.points_lost(study)
     assert points == pytest.approx(20) and low <= points <= high
     assert seen[0] == seen[1] and seen[2] == seen[3] and seen[0][1] != seen[2][1]
+
+
+def as_markdown(table):
+    """The bills as the instructor's page has them."""
+    head = f"| room | {' | '.join(table.columns)} |\n|---|{'---|' * len(table.columns)}\n"
+    return head + "".join(f"| {room} | {' | '.join(row)} |\n" for room, row in zip(table.index, table.values, strict=True))
+
+
+def test_the_bills_on_the_instructors_page_are_those_of_the_study():
+    page = (ROOT / "docs/instructors/lab4_bug_museum.md").read_text(encoding="utf-8")
+    assert as_markdown(bills()) in page, "put as_markdown(bills()) between the marks"
+
+
+def test_the_bills_say_of_rooms_3_and_8_what_the_lab_says_of_them():
+    study = h.load_study("museum")
+    _, low, high = h.points_lost(study.select(task="flowers", room="8 one rate for all"))
+    assert low > 0, "on the flowers the bug costs"
+    _, low, high = h.points_lost(study.select(task="goldfinches", room="8 one rate for all"))
+    assert high < 0, "on the goldfinches it gains"
+    for task in ("flowers", "goldfinches"):
+        points, low, high = h.points_lost(study.select(task=task, room="3 the label on the layer"))
+        assert low <= 0.05 and points < 2
 
 
 # No check of any lab passes an answer with a bug of the museum. A row a check that judges a network, its training or its

@@ -52,7 +52,7 @@ def bills(study: Study | None = None) -> pandas.DataFrame:
     for task in words:
         for room in study.runs.room.unique():
             points, low, high = points_lost(study.select(task=task, room=room))
-            words[task][room] = f"{points:.1f} ({low:.1f} to {high:.1f})"
+            words[task][room] = f"{points:.1f} ({low:.1f} to {high:.1f})".replace("-0.0", "0.0")
     return pandas.DataFrame(words).rename_axis("room")
 
 
