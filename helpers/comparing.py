@@ -23,8 +23,12 @@ def differing(settings: list[Setting]) -> list[str]:
 
 def in_words(setting: Setting, names=tuple(WORDS)) -> str:
     """Settings by name: "training starts at layer4, 20 labels a class"."""
-    values = asdict(setting) | {"upto": short(setting.upto), "lr": f"{setting.lr:g}"}
+    values = _values(setting)
     return ", ".join(f"{values[n]} {WORDS[n]}" if n == "per_class" else f"{WORDS[n]} {values[n]}" for n in names)
+
+
+def _values(setting: Setting) -> dict:
+    return asdict(setting) | {"upto": short(setting.upto), "lr": f"{setting.lr:g}"}
 
 
 def trial_table(trials: list[Trial]) -> pandas.DataFrame:
@@ -38,8 +42,7 @@ def trial_table(trials: list[Trial]) -> pandas.DataFrame:
     rows = []
     for trial in trials:
         low, high = trial.interval
-        settings = asdict(trial.setting) | {"upto": short(trial.setting.upto)}
-        rows.append({WORDS[name]: settings[name] for name in names} | {
+        rows.append({WORDS[name]: _values(trial.setting)[name] for name in names} | {
             "validation %": 100 * trial.accuracy, "low": 100 * low, "high": 100 * high, "n": trial.n,
             "seconds": trial.seconds})  # fmt: skip
     return pandas.DataFrame(rows, index=pandas.RangeIndex(1, len(rows) + 1, name="run"))
@@ -60,12 +63,17 @@ def plot_trials(trials: list[Trial], numbers: list[int] | None = None, now: Tria
         raise ValueError(f"{len(trials)} trials cannot be told apart; show up to {MOST}")
     figure, wide = figure or Figure(figsize=(4.7, 4.3)), 1 - left
     axis = figure.add_axes((left + 0.12 * wide, 0.3, 0.82 * wide, 0.61))
+    ends = []
     for trial, number in zip(trials, numbers or range(1, len(trials) + 1), strict=True):
         steps, values = _curve(trial, "val_accuracy")
         look = {"color": COLOURS[(number - 1) % len(COLOURS)], "marker": MARKERS[(number - 1) % MOST]}
         axis.plot(steps, values, "-", markersize=6, label=f"run {number}", **look)
-        axis.annotate(f"{number}", (steps[-1], values[-1]), (7, 0), textcoords="offset points", va="center", fontweight="bold",
-                      color=look["color"])  # fmt: skip
+        ends.append((values[-1], steps[-1], number, look["color"]))
+    height = 110.0
+    for value, step, number, colour in sorted(ends, reverse=True):
+        height = min(value, height - 5.5)  # numbers do not cover one another
+        axis.annotate(f"{number}", (step, height), (7, 0), textcoords="offset points", va="center", color=colour,
+                      fontweight="bold", annotation_clip=False)  # fmt: skip
     if now is not None:
         axis.plot(*_curve(now, "train_accuracy"), ":", color="0.35", label="its training images", linewidth=1.6)
         axis.plot(*_curve(now, "val_accuracy"), "--" if live else "-", color="k", marker="o", mfc="w", markersize=5,
@@ -95,10 +103,10 @@ def table_html(trials: list[Trial], numbers: list[int], expected: list[float]) -
     if not trials:
         return "<p>No runs yet. A run is kept here when its training is done.</p>"
     names = differing([trial.setting for trial in trials]) or ["upto"]
-    heads = ["run", *(WORDS[name] for name in names), "validation % (95 % interval)", "n", "seconds (expected)"]
+    heads = ["run", *(WORDS[name] for name in names), "validation % (95&nbsp;% interval)", "n", "seconds (expected)"]
     rows = []
     for trial, number, guess in zip(trials, numbers, expected, strict=True):
-        values = asdict(trial.setting) | {"upto": short(trial.setting.upto), "lr": f"{trial.setting.lr:g}"}
+        values = _values(trial.setting)
         low, high = trial.interval
         colour = COLOURS[(number - 1) % len(COLOURS)]
         rows.append([
@@ -116,6 +124,6 @@ def table_html(trials: list[Trial], numbers: list[int], expected: list[float]) -
         notes.append("Accuracies on different tasks cannot be compared.")
     notes.append("The test images stay unseen: choose here, then measure once with <code>h.fit</code>.")
     return (
-        f'<div style="overflow-x: auto"><table><caption style="text-align: left">{about}</caption><thead><tr>{head}</tr></thead>'
+        f'<p>{about}</p><div style="overflow-x: auto"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div><p><small>{' '.join(notes)}</small></p>"
     )

@@ -112,13 +112,13 @@ def plot_model_view(recipes: list[Recipe], task: Task, source_classes: int) -> F
     return figure
 
 
-def _box(axis, corner, width: float, words: str, colour, hatched: bool, fontsize: float = 9.5) -> None:
-    """A stage as a box 0.62 high with words on it; hatched if it is frozen."""
+def _box(axis, corner, width: float, words: str, colour, hatched: bool, height: float = 0.62, pad: float = 1.5) -> None:
+    """A stage as a box with words on it; hatched if it is frozen."""
     x, y = corner
-    axis.add_patch(FancyBboxPatch(corner, width, 0.62, boxstyle="round,pad=0.05", facecolor=colour, edgecolor="0.3",
+    axis.add_patch(FancyBboxPatch(corner, width, height, boxstyle="round,pad=0.05", facecolor=colour, edgecolor="0.3",
                                   hatch="//" if hatched else None, linewidth=0.8))  # fmt: skip
-    axis.text(x + width / 2, y + 0.31, words, ha="center", va="center", fontsize=fontsize,
-              bbox={"facecolor": colour, "edgecolor": "none", "pad": 0.8})  # fmt: skip
+    axis.text(x + width / 2, y + height / 2, words, ha="center", va="center", fontsize=9.5,
+              bbox={"facecolor": colour, "edgecolor": "none", "pad": pad})  # fmt: skip
 
 
 @_in_style
@@ -137,21 +137,21 @@ def plot_network(stages: list[tuple[str, int, str]], kept: str = "", figure: Fig
     at = sum(state == "frozen" for state in states)
     if not set(states) <= set(colours) or states[:at] != ["frozen"] * at or at == len(states):
         raise ValueError(f"stages must be frozen up to one, then train, got {states}")
-    figure = figure or Figure(figsize=(4.3, 1.35 + 0.44 * len(stages)))
+    figure = figure or Figure(figsize=(3.85, 1.25 + 0.42 * len(stages)))
     axis = figure.add_axes((0, 0, width, 1))
-    top = len(stages) - 0.1
+    top = len(stages) - 0.05
     for row, (name, parameters, state) in enumerate(stages):
-        _box(axis, (1.25, row), 3.6, f"{name}: {state}\n{parameters:,} parameters", colours[state], state == "frozen", 9.5)
+        _box(axis, (1.25, row), 3.6, f"{name}: {state}\n{parameters:,} parameters", colours[state], state == "frozen", 0.72, 0.2)
         if state == "frozen":
-            axis.add_patch(Arc((1.42, row + 0.36), 0.16, 0.36, theta1=0, theta2=180, linewidth=2, color="k"))
-            axis.add_patch(Rectangle((1.3, row + 0.1), 0.24, 0.26, color="k"))
-    cut = at - 0.19 if at else -0.35
+            axis.add_patch(Arc((1.42, row + 0.41), 0.16, 0.36, theta1=0, theta2=180, linewidth=2, color="k"))
+            axis.add_patch(Rectangle((1.3, row + 0.15), 0.24, 0.26, color="k"))
+    cut = at - 0.14 if at else -0.35
     _forward(axis, cut, top + 0.2, "each step" if len(stages) - at > 1 else "step")
     if at:
         _forward(axis, -0.35, cut, ("once" if kept else "each step")[: None if at > 1 else 4], dashed=bool(kept))
         axis.plot([0.2, 6.6], [cut, cut], "--", color="0.2", linewidth=1.4)
         axis.text(5.05, cut - 0.08, f"{kept}\nno gradient\nbelow here".strip(), ha="left", va="top", fontsize=10)
-    axis.add_patch(FancyArrowPatch((5.35, top + 0.2), (5.35, at + 0.02), arrowstyle="-|>", mutation_scale=24, linewidth=4.5,
+    axis.add_patch(FancyArrowPatch((5.35, top + 0.2), (5.35, at + 0.04), arrowstyle="-|>", mutation_scale=24, linewidth=4.5,
                                    color=COLOURS[1], shrinkA=0, shrinkB=0))  # fmt: skip
     axis.text(0.75, top + 0.5, "forward", ha="center", va="center", color=COLOURS[0], fontsize=11)
     axis.text(5.35, top + 0.5, "backward", ha="center", va="center", color=COLOURS[1], fontsize=11)

@@ -30,6 +30,11 @@ STYLE = """<style>
 .course-explorer .widget-hslider { width: 100%; max-width: 26em }
 .course-explorer .widget-html, .course-explorer .widget-html-content { height: auto; line-height: 1.4; white-space: normal;
   max-width: 100%; overflow: visible }
+.course-explorer .lm-Widget, .course-explorer .p-Widget { margin-left: 0; margin-right: 0; box-sizing: border-box }
+.course-explorer .explorer-numbers { padding-right: 16px }
+.course-explorer .explorer-numbers table { font-size: 13px }
+.course-explorer .widget-button { margin-right: 6px }
+.course-explorer p { margin: 4px 0 }
 .course-explorer table { border-collapse: collapse; margin: 4px 0; font-size: 14px }
 .course-explorer td, .course-explorer th { padding: 3px 8px; text-align: left; vertical-align: top; white-space: normal }
 .course-explorer tr { border-bottom: 1px solid rgba(128, 128, 128, .35) }
@@ -63,10 +68,12 @@ def explore(setting: Setting | None = None, trials: list[Trial] = (), tasks=EMBE
     setting, trials = setting or Setting(), list(trials)
     figure, text = draw_explorer(setting, trials)
     seen = prospect(setting)
-    parts = [picture_html(_png(figure), text, f"{text} (Run this cell to explore.)"), _numbers(seen)]
+    parts = [picture_html(_png(figure), text, f"{text} (Run this cell to explore.)")]
     if trials:
         parts.append(table_html(trials, list(range(1, len(trials) + 1)), [prospect(trial.setting).seconds for trial in trials]))
-    parts.append(depth_table(setting).to_html(float_format=lambda value: f"{value:,.4g}"))
+    depths = depth_table(setting).to_html(float_format=lambda value: f"{value:,.4g}")
+    parts.append(f"<details><summary>What it costs, in numbers, and what every other depth would cost</summary>{_numbers(seen)}"
+                 f"{depths}</details>")  # fmt: skip
     plain = f"[figure] {text}" + (f"\n{trial_table(trials).to_string()}" if trials else "")
     show_widget(make_explorer(setting, trials, tasks, sources), {"text/html": "\n".join(parts), "text/plain": plain})
 
@@ -82,7 +89,7 @@ def make_explorer(setting: Setting | None = None, trials: list[Trial] = (), task
     bench = Bench(setting or Setting(), trials)
     wide, guard = partial(widgets.Layout, width="100%"), {"busy": False}
     html = lambda value="": widgets.HTML(value, layout=wide())
-    column = lambda width, *children: widgets.VBox(children, layout=widgets.Layout(width=width, max_width="100%"))
+    column = lambda width, *children: widgets.VBox(children, layout=widgets.Layout(width=width, min_width="280px"))
     at = bench.setting
     controls = {
         "task": _radio(widgets, "task", tasks, at.task),
@@ -96,7 +103,7 @@ def make_explorer(setting: Setting | None = None, trials: list[Trial] = (), task
     cancel = widgets.Button(description="Cancel", tooltip="Stop the run that is training")
     clear = widgets.Button(description="Remove all runs", tooltip="Remove all runs from figure and table")
     said, step, numbers, runs, removers = html(), html(), html(), html(), widgets.HBox(layout=_wrapped(widgets))
-    network, curves = (widgets.Image(format="png", layout=wide(max_width="430px")) for _ in range(2))
+    network, curves = (widgets.Image(format="png", layout=wide(max_width="540px")) for _ in range(2))
 
     def tell(what):
         if what == "setting":
@@ -137,10 +144,11 @@ def make_explorer(setting: Setting | None = None, trials: list[Trial] = (), task
     cancel.on_click(lambda _: bench.cancel())
     clear.on_click(lambda _: bench.clear())
     top = widgets.HBox([
-        column("340px", *controls.values(), widgets.HBox([train, cancel]), step, said),
-        column("350px", network), column("380px", curves),
+        column("31%", *controls.values(), widgets.HBox([train, cancel]), step, said),
+        column("31%", network), column("33%", curves),
+        column("42%", numbers), column("56%", runs, removers),
     ], layout=_wrapped(widgets))  # fmt: skip
-    box = widgets.VBox([widgets.HTML(STYLE), top, numbers, runs, removers], layout=wide())
+    box = widgets.VBox([widgets.HTML(STYLE), top], layout=wide())
     named = {"explorer-task": controls["task"], "explorer-source": controls["source"], "explorer-depth": controls["upto"],
              "explorer-labels": controls["per_class"], "explorer-warmup": controls["head_steps"], "explorer-rate": controls["lr"],
              "explorer-train": train, "explorer-cancel": cancel, "explorer-clear": clear, "explorer-said": said,

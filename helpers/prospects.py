@@ -51,16 +51,14 @@ class Prospect:
     def lines(self) -> dict[str, str]:
         """What it costs in words: {what: how much}."""
         everything = self.mflops == self.mflops_all
-        saved = "the whole network in each step" if everything else (
-            f"without kept features {amount(self.mflops_without)}, with everything trained {amount(self.mflops_all)}"
-        )  # fmt: skip
+        others = f"{amount(self.mflops_without)} without the cache, {amount(self.mflops_all)} where everything trains"
         kept = f"{amount(self.cache_mb)} MB for {self.images:,} images, before {short(self.setting.upto)}"
         return {
-            "trainable parameters": f"{self.trained:,} of {self.parameters:,} ({self.trained / self.parameters:.1%})",
-            "MFLOPs a step": f"{amount(self.mflops)} for {self.batch} images ({saved})",
-            "feature cache": kept if self.cache_mb else "none: nothing is frozen, all images pass through in each step",
+            "trainable parameters": f"{self.trained:,} of {self.parameters:,} ({100 * self.trained / self.parameters:.3g} %)",
+            "MFLOPs a step": f"{amount(self.mflops)} ({'the whole network' if everything else others})",
+            "feature cache": kept if self.cache_mb else "none: nothing is frozen",
             "backward pass reaches": f"{short(self.reach)}{', the first stage' if everything else ''}",
-            "expected time": f"about {duration(self.seconds)} (calibrated on this machine, in {self.calibration:.1f} s)",
+            "expected time": f"about {duration(self.seconds)} (calibrated on this machine in {self.calibration:.1f} s)",
         }
 
 
@@ -103,7 +101,7 @@ def depth_table(setting: Setting) -> pandas.DataFrame:
     for place in places(setting):
         seen = prospect(replace(setting, upto=place))
         rows[short(place)] = {"trained": seen.trained, "MFLOPs a step": seen.mflops, "cache MB": seen.cache_mb,
-                              "without cache": seen.mflops_without, "expected s": seen.seconds}  # fmt: skip
+                              "without cache, MFLOPs": seen.mflops_without, "expected s": seen.seconds}  # fmt: skip
     return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("training starts at")
 
 

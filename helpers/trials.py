@@ -77,7 +77,7 @@ class Trial:
 
     history   rows as in `Fit.history`: step, train_loss, train_accuracy, val_loss, val_accuracy (0..1)
     n         validation images
-    seconds   of the whole training, the pass that fills the cache included (0 until it is done)
+    seconds   of the whole training, the pass that fills the cache included (0 until it is done; opening the task is not in it)
     """
 
     setting: Setting
@@ -123,9 +123,9 @@ def try_setting(setting: Setting) -> Trial:
 
 def steps_of(trial: Trial) -> Iterator[Step]:
     """Train a trial in steps of some milliseconds, so that other work can go on between them; stop when you like."""
-    setting, started = trial.setting, time.perf_counter()
-    recipe, task = setting.recipe(), setting.open()
+    setting, task, recipe = trial.setting, trial.setting.open(), trial.setting.recipe()
     backbone, model = (copy.deepcopy(thing) for thing in model_of(setting))
+    started = time.perf_counter()
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     trial.history, trial.n, first = [], len(task.val), 0
     warm_up = 0 if setting.only_head else setting.head_steps
