@@ -10,6 +10,7 @@ from helpers.freezing import freeze, parameter_groups
 from helpers.heads import swap_head
 from helpers.plots import COLOURS, _axes, _in_style
 from helpers.recipes import Recipe
+from helpers.smoke import few
 from helpers.tasks import Task
 from helpers.training import _source
 
@@ -28,6 +29,7 @@ def range_test(
     """
     if not (0 < low < high and steps >= 10):
         raise ValueError(f"need 0 < low < high and steps >= 10, got {low=}, {high=}, {steps=}")
+    steps = few(steps, 10)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         backbone = _source(recipe)
