@@ -10,6 +10,7 @@ from torch import nn
 from helpers.anatomy import fit_head, study_of
 from helpers.backbones import Backbone
 from helpers.features import extract
+from helpers.smoke import STEPS, few
 from helpers.stages import split
 from helpers.study import Study
 from helpers.tasks import Task
@@ -26,7 +27,7 @@ def batches(count: int, size: int, steps: int, seed: int = 0) -> list[torch.Tens
     dice, rows = torch.Generator().manual_seed(seed), []
     while len(rows) < steps:
         rows += torch.randperm(count, generator=dice).split(size)
-    return rows[:steps]
+    return rows[: few(steps, STEPS)]
 
 
 @torch.no_grad()
