@@ -5,11 +5,12 @@
 
 Nothing is executed and nothing is fetched. The pages come from the project's own files: lectures with their stored
 outputs, labs with their blanks, the texts in docs/, README.md, and the docstrings of `helpers`. They are prepared in
-FOLDER-source (docs/book/edition/ says how); Sphinx makes HTML of them (docs/book/conf.py).
+a folder of their own (docs/book/edition/ says how); Sphinx makes HTML of them (docs/book/conf.py).
 """
 
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,6 +22,10 @@ def build(out, root=ROOT):
 
     Every warning is an error: a link that leads nowhere, a formula that cannot be set, a docstring that cannot be read.
     """
+    out = Path(out).resolve()
+    if out.exists() and any(out.iterdir()) and not (out / "searchindex.js").is_file():
+        raise FileExistsError(f"{out} holds something else than a web edition: name an empty folder")
+
     from sphinx.cmd.build import build_main
 
     for folder in (root, root / "docs/book"):
@@ -28,18 +33,12 @@ def build(out, root=ROOT):
             sys.path.insert(0, str(folder))
     from edition.staging import stage
 
-    out, source = Path(out).resolve(), Path(out).resolve().with_name(f"{Path(out).name}-source")
-    if out.exists() and any(out.iterdir()) and not (out / "searchindex.js").is_file():
-        raise FileExistsError(f"{out} holds something else than a web edition: name an empty folder")
     shutil.rmtree(out, ignore_errors=True)
-    shutil.rmtree(source, ignore_errors=True)
-    stage(root, source)
-    doctrees = source / ".doctrees"
-    status = build_main(
-        ["-q", "-W", "--keep-going", "-b", "html", "-c", str(root / "docs/book"), "-d", str(doctrees), str(source), str(out)]
-    )
-    shutil.rmtree(doctrees, ignore_errors=True)
-    return status
+    with tempfile.TemporaryDirectory(prefix="book-") as folder:
+        pages, doctrees = Path(folder).resolve() / "pages", Path(folder).resolve() / "doctrees"
+        stage(root, pages)
+        where = ["-c", str(root / "docs/book"), "-d", str(doctrees), str(pages), str(out)]
+        return build_main(["-q", "-W", "--keep-going", "-b", "html", *where])
 
 
 def main(arguments):

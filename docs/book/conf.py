@@ -17,7 +17,7 @@ copyright = f"{author}. Text and figures: CC BY 4.0. Code and weights: BSD 3-Cla
 version = release = PROJECT["version"]
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
-exclude_patterns = ["files", ".doctrees", "static"]
+exclude_patterns = ["files", "static"]
 
 # Notebooks: what is stored is shown, nothing is run; no script is taken from elsewhere.
 nb_execution_mode = "off"
