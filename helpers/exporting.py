@@ -29,7 +29,6 @@ class WithPreprocessing(nn.Module):
         for name in ("mean", "std"):
             values = torch.tensor(getattr(classifier.backbone, name), dtype=torch.float32)
             self.register_buffer(name, values.view(1, 3, 1, 1))
-        self.eval()
 
     def forward(self, images):
         return self.network((images.float() / 255 - self.mean) / self.std)

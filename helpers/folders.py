@@ -24,9 +24,12 @@ def find_images(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
                 inner[entry.name] = {image.split("/")[1] for image in images}
         ignored += others if images else [entry.name]
     _refuse_splits(folder, inner)
+    unread = [file for entry in _visible(folder) if entry.is_dir() for file in entry.rglob("*") if _is_unread_heic(file)]
+    phone = [f"{len(unread)} pictures are HEIC, which cannot be read here. Export them as JPEG"] if unread else []
     if not classes:
+        missing = "no class folders" + (f" with pictures that can be read: {phone[0]}" if phone else "")
         raise ValueError(
-            f"{folder} has no class folders. Put the images of each class into a folder of its own, such as "
+            f"{folder} has {missing}. Put the images of each class into a folder of its own, such as "
             f"{folder / 'daisy' / '1.jpg'} and {folder / 'rose' / '2.jpg'}."
         )
     if len(classes) == 1:
@@ -36,7 +39,7 @@ def find_images(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
             f"{folder} has only one class folder, {only!r}: there is nothing to tell apart. "
             f"Add a folder with the images of another class.{deeper}"
         )
-    return classes, [f"ignored (no image, or in no class folder): {_some(ignored)}"] if ignored else []
+    return classes, phone + ([f"ignored (no image, or in no class folder): {_some(ignored)}"] if ignored else [])
 
 
 def distinct_images(folder: Path, classes: dict[str, list[str]], pictures: Pictures):
@@ -134,6 +137,11 @@ def _refuse_splits(folder: Path, inner: dict[str, set[str]]) -> None:
             f"those the classes? Give one of the folders, such as {folder / shared[0]}, or put all images of a class into one "
             "folder: the course divides them itself."
         )
+
+
+def _is_unread_heic(file: Path) -> bool:
+    """Whether a file is a phone's HEIC picture, and Pillow has no plugin that reads it."""
+    return file.suffix.lower() in (".heic", ".heif") and file.suffix.lower() not in image_extensions()
 
 
 def _visible(folder: Path) -> list[Path]:

@@ -1,6 +1,7 @@
 """A zip of images -> a folder of images, safely: no path leaves the folder, no links, bounds on size and number."""
 
 import hashlib
+import shutil
 import stat
 import tempfile
 import zipfile
@@ -26,8 +27,12 @@ def image_folder(path: str | Path, cache_dir=None) -> Path:
         if not zipfile.is_zipfile(place):
             raise ValueError(f"{place} is neither a folder nor a zip file. Give a folder of class folders, or a zip of one.")
         about = place.stat()
-        key = hashlib.sha256(f"{place.resolve()} {about.st_size} {about.st_mtime_ns}".encode()).hexdigest()[:12]
-        place = unpack(place, cache_folder(cache_dir) / "unpacked" / f"{place.stem}-{key}")
+        of_path, of_state = (_hash(text) for text in (str(place.resolve()), f"{about.st_size} {about.st_mtime_ns}"))
+        unpacked = cache_folder(cache_dir) / "unpacked"
+        place = unpack(place, unpacked / f"{of_path}-{of_state}" / place.stem)
+        for old in unpacked.glob(f"{of_path}-*"):  # of the same zip as it was before it changed
+            if old != place.parent:
+                shutil.rmtree(old, ignore_errors=True)
     if not place.is_dir():
         raise FileNotFoundError(f"there is no folder and no zip {place.absolute()}. Is the path right, and quoted?")
     for _ in range(5):
@@ -67,6 +72,10 @@ def unpack(archive: str | Path, folder: str | Path, *, max_bytes: int = MAX_BYTE
     if not folder.is_dir():
         raise OSError(f"can't write to {folder}: is there room?")
     return folder
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _parts(info: zipfile.ZipInfo) -> tuple[str, ...]:

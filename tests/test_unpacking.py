@@ -48,7 +48,8 @@ def test_a_zip_is_unpacked_once_and_anew_when_it_has_changed(tmp_path):
     first = image_folder(path, tmp_path / "cache")
     assert image_folder(path, tmp_path / "cache") == first
     zip_of(photos(tmp_path / "p", a=4, b=4), path)
-    assert image_folder(path, tmp_path / "cache") != first
+    second = image_folder(path, tmp_path / "cache")
+    assert second != first and second.name == first.name == "p" and not first.exists()
 
 
 OUTSIDE = ["../evil.png", "a/../../evil.png", "/evil.png", "\\evil.png", "a\\..\\..\\evil.png", "C:/evil.png", "C:evil.png"]
