@@ -79,7 +79,8 @@ class Bench:
             raise ValueError(f"up to {MOST} runs can be kept side by side, got {len(trials)}")
         self.prospect: Prospect = prospect(setting)
         self.kept = [Kept(i, trial, prospect(trial.setting).seconds) for i, trial in enumerate(trials, 1)]
-        self.tell, self.now, self.step, self.drawn = tell, None, None, 0.0
+        self.tell, self.now, self.step = tell, None, None
+        self.drawn, self.rows = 0.0, 0  # when the curve of `now` was drawn, and with how many rows
         self.training: Job | None = None
         self.preview: Job | None = None
         self.said, self.problem = "Choose a setting, then press Train.", False
@@ -122,7 +123,7 @@ class Bench:
         if len(self.kept) == MOST:
             return self._say(f"Refused: {MOST} runs are kept, more cannot be told apart. Remove one first.", problem=True)
         self._stop_preview()
-        self.now, self.drawn = Trial(self.setting), time.monotonic()
+        self.now, self.rows, self.drawn = Trial(self.setting), 0, time.monotonic()
         self._name = f"the run from {short(self.setting.upto)}"
         self._say(f"Training {in_words(self.setting)}.")
         self.training = "starting"
@@ -155,9 +156,11 @@ class Bench:
         """Of a step of training: how far it is, and the curve as it goes, a few times a second."""
         self.step = step
         if time.monotonic() - self.drawn > 0.3:
-            self.drawn = time.monotonic()
             self.tell("step")
-            self.tell("curves")
+            if len(self.now.history) > self.rows:
+                self.rows = len(self.now.history)
+                self.tell("curves")
+            self.drawn = time.monotonic()
 
     def _trained(self, trial: Trial, expected: float, error: BaseException | None) -> None:
         self.training, self.now, at = None, None, self.step

@@ -71,9 +71,9 @@ def explore(setting: Setting | None = None, trials: list[Trial] = (), tasks=EMBE
     parts = [picture_html(_png(figure), text, f"{text} (Run this cell to explore.)")]
     if trials:
         parts.append(table_html(trials, list(range(1, len(trials) + 1)), [prospect(trial.setting).seconds for trial in trials]))
-    depths = depth_table(setting).to_html(float_format=lambda value: f"{value:,.4g}")
-    parts.append(f"<details><summary>What it costs, in numbers, and what every other depth would cost</summary>{_numbers(seen)}"
-                 f"{depths}</details>")  # fmt: skip
+    depths = depth_table(setting).to_html(border=0, formatters={"trained": "{:,}".format}, float_format=amount)
+    about = "What it costs, and what every other depth would cost (seconds: on the machine that stored this page)"
+    parts.append(f"<details><summary>{about}</summary>{_numbers(seen)}{depths}</details>")
     plain = f"[figure] {text}" + (f"\n{trial_table(trials).to_string()}" if trials else "")
     show_widget(make_explorer(setting, trials, tasks, sources), {"text/html": "\n".join(parts), "text/plain": plain})
 
