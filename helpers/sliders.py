@@ -20,8 +20,8 @@ def browse(draw: Callable, **choices) -> None:
     draw     called with a value for each name, returns (Figure, text): the text says what there is to see
     choices  name=[values]: a slider for numbers, buttons for words; a name's underscores are shown as spaces
 
-    Both work by mouse and by keyboard (Tab to reach one, arrow keys to change it; in a drop-down menu JupyterLab would take
-    the arrow keys for itself). Where no kernel runs, the figure of
+    Both work by mouse and by keyboard (Tab to reach one; then arrow keys move a slider, the space bar chooses a button; in a
+    drop-down menu JupyterLab would take the arrow keys for itself). Where no kernel runs, the figure of
     the first values stands in their place. Raises ValueError for a choice without values.
     """
     start = _first(choices)
