@@ -16,7 +16,7 @@ from helpers.comparing import in_words, plot_trials, table_html, trial_table
 from helpers.diagrams import plot_network
 from helpers.live import show_widget
 from helpers.prospects import Prospect, amount, depth_table, prospect
-from helpers.sliders import picture_html
+from helpers.sliders import name_image, picture_html
 from helpers.tasks import EMBEDDED
 from helpers.trials import Setting, Trial, short
 
@@ -108,10 +108,12 @@ def make_explorer(setting: Setting | None = None, trials: list[Trial] = (), task
     def tell(what):
         if what == "setting":
             network.value = _network(tuple(_short(bench.prospect)), _kept(bench.prospect))
+            name_image(network, _seen(bench.prospect))
             numbers.value = _numbers(bench.prospect)
         elif what == "curves":
             curves.value = _png(plot_trials([run.trial for run in bench.kept], [run.number for run in bench.kept], bench.now,
                                             live=not bench.training))  # fmt: skip
+            name_image(curves, _curves_in_words([run.trial for run in bench.kept], [run.number for run in bench.kept]))
         elif what == "kept":
             runs.value = table_html(*([getattr(run, name) for run in bench.kept] for name in ("trial", "number", "expected")))
             removers.children = [*(_remover(widgets, bench, run.number) for run in bench.kept), *([clear] if bench.kept else [])]
@@ -227,9 +229,9 @@ def _seen(seen: Prospect) -> str:
     )
 
 
-def _curves_in_words(trials: list[Trial]) -> str:
+def _curves_in_words(trials: list[Trial], numbers=None) -> str:
     if not trials:
-        return "Beside it empty axes for learning curves."
+        return "Empty axes for learning curves."
     ends = [f"run {i} ({in_words(t.setting, ['task', 'upto', 'per_class', 'lr'])}) ends at {100 * t.accuracy:.0f} %"
-            for i, t in enumerate(trials, 1)]  # fmt: skip
-    return f"Beside it learning curves, accuracy on the validation images: {'; '.join(ends)}."
+            for i, t in zip(numbers or range(1, len(trials) + 1), trials, strict=True)]  # fmt: skip
+    return f"Learning curves, accuracy on the validation images: {'; '.join(ends)}."

@@ -47,14 +47,22 @@ def make_browser(draw: Callable, **choices):
     controls = {name: _control(widgets, name, values) for name, values in choices.items()}
     picture, text = _picture(*draw(**start))
     image, words = widgets.Image(value=picture, format="png"), widgets.HTML(escape(text))
+    name_image(image, text)
 
     def follow(_=None):
         image.value, said = _picture(*draw(**{name: control.value for name, control in controls.items()}))
         words.value = escape(said)
+        name_image(image, said)
 
     for control in controls.values():
         control.observe(follow, names="value")
     return widgets.VBox([*controls.values(), image, words])
+
+
+def name_image(image, text: str) -> None:
+    """Give an image widget the name by which screen readers call it: its title. Before ipywidgets 8 it can have none."""
+    if image.has_trait("tooltip"):
+        image.tooltip = text
 
 
 def _first(choices: dict) -> dict:

@@ -59,6 +59,8 @@ def test_moving_the_depth_changes_picture_numbers_and_the_line_that_is_read_out(
     assert bytes(board["network"].value) != before[0] and board["numbers"].value != before[1]
     assert board["say"]().startswith("Training starts at layer2.") and "backward pass reaches layer2" in board["say"]()
     assert 'role="alert"' in board["said"].value
+    if board["network"].has_trait("tooltip"):  # from ipywidgets 8 on
+        assert "conv1, bn1, layer1 frozen" in board["network"].tooltip
 
 
 def test_a_linear_head_answers_a_slider_in_under_half_a_second(board):
