@@ -6,7 +6,7 @@ from torchvision.transforms import v2
 
 from helpers.backbones import Backbone
 from helpers.checklists._findings_lab4 import found
-from helpers.checks import tensor
+from helpers.checks import number, tensor
 from helpers.findings import a_model
 from helpers.gardennet import GardenNet
 from helpers.probes import images, logits_of
@@ -141,6 +141,24 @@ def compare_rates(rates: torch.Tensor, own: torch.Tensor) -> None:
         raise found("no cycle", f"the first step is made with {first} of a group's own rate already")
     if (rates[-1] > 0.1 * own).any():
         raise found("does not come down", f"the last step is made with {last} of a group's own rate")
+
+
+def compare_pooled(share: float, sizes, hits) -> None:
+    """Raise a Finding if `share` is not that of sum(hits) of sum(sizes) images, in batches of these sizes."""
+    right, count, each = sum(hits), sum(sizes), list(zip(hits, sizes, strict=True))
+    full = [(good, size) for good, size in each if size == max(sizes)]
+    known = [
+        ("mean of batch accuracies", sum(good / size for good, size in each) / len(each)),
+        ("images left out", sum(good for good, _ in full) / sum(size for _, size in full)),
+        ("wrong divisor", right / (len(each) * max(sizes))),
+        ("wrong divisor", right / len(each)),
+    ]
+    seen = f"{share:.4f} for {right} right answers of {count}, in batches of {', '.join(map(str, sizes))}"
+    for kind, value in known:
+        if abs(share - value) < 1e-4:
+            raise found(kind, seen)
+    if abs(number(share, "the accuracy", 0, 1) - right / count) > 1e-5:
+        raise found("another share", seen)
 
 
 def compare_share(share: float, right: torch.Tensor) -> None:
