@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from project import ROOT, name, notebooks
-from webpages import CONTRAST, REMOTE, TEXTS, WIDER, Page, Site, cells, loaded, picture, squeezed, styled
+from webpages import CONTRAST, REMOTE, TEXTS, WIDER, Page, Site, cells, loaded, picture, squeezed, styled, words
 
 import helpers
 
@@ -121,7 +121,8 @@ def test_notes_and_setup_are_folded_and_quizzes_need_no_script(site, notebook):
     assert html.count("<summary>For the instructor</summary>") == len(notes)
     before, after = html.split("<summary>On Google Colab</summary>")
     folded, _, rest = after.partition("</details>")
-    assert "find_spec" in folded and "find_spec" not in before + rest
+    (setup,) = [cell.source for cell in cells(notebook, "code") if "setup" in cell.metadata.get("tags", [])]
+    assert squeezed(setup) in words(folded) and squeezed(setup) not in words(before) + words(rest)
     asked = [cell for cell in cells(notebook, "code") if "h.quiz(" in cell.source and cell.outputs]
     assert html.count('<div class="quiz">') == len(asked)
     assert not re.search(r"<!-- /?(?:colab|\d\d\.)", html), "the marks of tests and tools stay at home"
@@ -133,7 +134,9 @@ def test_notes_and_setup_are_folded_and_quizzes_need_no_script(site, notebook):
 def test_every_picture_has_words_that_are_no_file_name(site):
     pictures = [about for page in site.pages.values() for tag, about in page.elements if tag == "img"]
     assert len(pictures) > 50
-    assert not [about for about in pictures if re.search(r"^.{0,19}$|\.(png|jpe?g|svg)$", about.get("alt") or "")]
+    badges = [about for about in pictures if about["src"].endswith("open-in-colab.svg") and about.get("alt") == "Open in Colab"]
+    bare = [about for about in pictures if re.search(r"^.{0,19}$|\.(png|jpe?g|svg)$", about.get("alt") or "")]
+    assert not [about for about in bare if about not in badges]
 
 
 def test_every_internal_link_and_anchor_leads_somewhere(site):

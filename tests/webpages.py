@@ -22,7 +22,7 @@ class Page(HTMLParser):
         self.path, self.elements, self.html = path, [], path.read_text(encoding="utf-8")
         self.feed(self.html)
         self.ids = {attributes["id"] for _, attributes in self.elements if attributes.get("id")}
-        self.text = squeezed(unescape(re.sub(r"<[^>]+>", "", self.html)))
+        self.text = words(self.html)
 
     def handle_starttag(self, tag, attributes):
         self.elements.append((tag, dict(attributes)))
@@ -34,6 +34,11 @@ class Page(HTMLParser):
 def cells(notebook, kind):
     """The cells of a kind of a notebook of the project."""
     return [cell for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == kind]
+
+
+def words(html):
+    """What HTML says, without white space."""
+    return squeezed(unescape(re.sub(r"<[^>]+>", "", html)))
 
 
 def squeezed(text):
