@@ -388,6 +388,7 @@ WRONG = {
         "model.train() at the end": ("modes mixed up", lambda: call(around(after=lambda model, modes: model.train()))),
         "BatchNorm alone": ("dropout on", lambda: call(around(only_batchnorm, put_back))),
         "momentum 0": ("depends on the batch", lambda: call(around(by_the_batch, put_back))),
+        "in another order": ("wrong labels", lambda: call(around(after=put_back, ask=twisted))),
         "logits": ("wrong shape", lambda: call(around(after=put_back, ask=torch.no_grad()(lambda model, images: model(images))))),
     },
     "layer_replaced": {
