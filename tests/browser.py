@@ -53,9 +53,11 @@ RUN_SOME = """async ids => {
     content.activeCellIndex = content.widgets.findIndex(cell => cell.model.sharedModel.id == id); content.deselectAll();
     await window.jupyterapp.commands.execute('notebook:run-cell'); } }"""
 PICTURES = """async () => Promise.all([...document.querySelectorAll('.jp-Notebook img')].map(async picture => {
-  await picture.decode().catch(() => 0); return {wide: picture.naturalWidth, alt: picture.alt}; }))"""
+  await picture.decode().catch(() => 0); return {wide: picture.naturalWidth, alt: picture.alt || picture.title}; }))"""
 CLOSE = """async () => {
-  const app = window.jupyterapp, widget = app.shell.currentWidget;
+  const app = window.jupyterapp; await app.restored;
+  const widget = app.shell.currentWidget;
+  if (!widget || !widget.sessionContext) return;
   await widget.sessionContext.shutdown(); widget.context.dispose(); widget.dispose(); }"""
 
 
@@ -149,7 +151,8 @@ class Lab:
             self.outside.append(request.url)
 
     def open(self, path):
-        """Open a notebook, with a kernel of its own."""
+        """Open a notebook, with a kernel of its own, and close what was open."""
+        self.close()
         self.page.evaluate(OPEN, path)
 
     def run(self):
@@ -177,13 +180,21 @@ class Lab:
         until(condition, seconds, lambda: self.page.wait_for_timeout(100))
 
     def close(self):
-        """Shut the kernel of the notebook in front down and close it."""
+        """Close the notebook in front, if there is one, and shut its kernel down."""
         self.page.evaluate(CLOSE)
 
     def picture(self, name, of=None):
         """Keep a screenshot of the page, or of a part of it, in build/screenshots."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         (of or self.page).screenshot(path=SCREENSHOTS / f"{name}.png")
+
+    def whole_picture(self, name):
+        """Keep a screenshot of the notebook from top to bottom (at most 16,000 pixels high)."""
+        height = self.page.evaluate("document.querySelector('.jp-Notebook .jp-WindowedPanel-outer').scrollHeight")
+        usual = self.page.viewport_size
+        self.page.set_viewport_size({"width": usual["width"], "height": min(height + 120, 16_000)})
+        self.picture(name)
+        self.page.set_viewport_size(usual)
 
 
 def until(condition, seconds, pause):
