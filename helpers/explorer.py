@@ -16,7 +16,7 @@ from helpers.comparing import in_words, plot_trials, table_html, trial_table
 from helpers.diagrams import plot_network
 from helpers.live import show_widget
 from helpers.prospects import Prospect, amount, depth_table, prospect
-from helpers.sliders import name_image, picture_html
+from helpers.sliders import image_html, picture_html
 from helpers.tasks import EMBEDDED
 from helpers.trials import Setting, Trial, short
 
@@ -38,7 +38,6 @@ STYLE = """<style>
 .course-explorer table { border-collapse: collapse; margin: 4px 0; font-size: 14px }
 .course-explorer td, .course-explorer th { padding: 3px 8px; text-align: left; vertical-align: top; white-space: normal }
 .course-explorer tr { border-bottom: 1px solid rgba(128, 128, 128, .35) }
-.course-explorer img { object-fit: contain; background: white }
 .course-explorer :focus-visible { outline: 3px solid #0072b2; outline-offset: 2px }
 </style>"""
 
@@ -103,17 +102,17 @@ def make_explorer(setting: Setting | None = None, trials: list[Trial] = (), task
     cancel = widgets.Button(description="Cancel", tooltip="Stop the run that is training")
     clear = widgets.Button(description="Remove all runs", tooltip="Remove all runs from figure and table")
     said, step, numbers, runs, removers = html(), html(), html(), html(), widgets.HBox(layout=_wrapped(widgets))
-    network, curves = (widgets.Image(format="png", layout=wide(max_width="540px")) for _ in range(2))
+    network, curves = (widgets.HTML(layout=wide(max_width="540px")) for _ in range(2))
 
     def tell(what):
         if what == "setting":
-            network.value = _network(tuple(_short(bench.prospect)), _kept(bench.prospect))
-            name_image(network, _seen(bench.prospect))
+            picture = _network(tuple(_short(bench.prospect)), _kept(bench.prospect))
+            network.value = image_html(picture, _seen(bench.prospect), "100%")
             numbers.value = _numbers(bench.prospect)
         elif what == "curves":
-            curves.value = _png(plot_trials([run.trial for run in bench.kept], [run.number for run in bench.kept], bench.now,
-                                            live=not bench.training))  # fmt: skip
-            name_image(curves, _curves_in_words([run.trial for run in bench.kept], [run.number for run in bench.kept]))
+            shown = [run.trial for run in bench.kept], [run.number for run in bench.kept]
+            figure = plot_trials(*shown, bench.now, live=not bench.training)
+            curves.value = image_html(_png(figure), _curves_in_words(*shown), "100%")
         elif what == "kept":
             runs.value = table_html(*([getattr(run, name) for run in bench.kept] for name in ("trial", "number", "expected")))
             removers.children = [*(_remover(widgets, bench, run.number) for run in bench.kept), *([clear] if bench.kept else [])]

@@ -1,4 +1,4 @@
-"""A figure that follows sliders and buttons: a PNG in an image widget, and a plain picture where widgets cannot live."""
+"""A figure that follows sliders and buttons: a PNG with words in a widget, and a plain picture where widgets cannot live."""
 
 import base64
 import io
@@ -46,23 +46,29 @@ def make_browser(draw: Callable, **choices):
     start = _first(choices)
     controls = {name: _control(widgets, name, values) for name, values in choices.items()}
     picture, text = _picture(*draw(**start))
-    image, words = widgets.Image(value=picture, format="png"), widgets.HTML(escape(text))
-    name_image(image, text)
+    image, words = widgets.HTML(), widgets.HTML(escape(text))
+    image.value = image_html(picture, text)
 
     def follow(_=None):
-        image.value, said = _picture(*draw(**{name: control.value for name, control in controls.items()}))
-        words.value = escape(said)
-        name_image(image, said)
+        picture, said = _picture(*draw(**{name: control.value for name, control in controls.items()}))
+        image.value, words.value = image_html(picture, said), escape(said)
 
     for control in controls.values():
         control.observe(follow, names="value")
     return widgets.VBox([*controls.values(), image, words])
 
 
-def name_image(image, text: str) -> None:
-    """Give an image widget the name by which screen readers call it: its title. Before ipywidgets 8 it can have none."""
-    if image.has_trait("tooltip"):
-        image.tooltip = text
+def image_html(picture: bytes, alt: str, width: str = "auto") -> str:
+    """A PNG as HTML, for a widget that follows a control (an Image widget has no words for those who do not see it).
+
+    It keeps its place while it is exchanged, so that nothing below it jumps.
+    """
+    wide, high = (int.from_bytes(picture[place : place + 4], "big") for place in (16, 20))  # of the PNG's header
+    data = base64.b64encode(picture).decode()
+    return (
+        f'<img src="data:image/png;base64,{data}" alt="{escape(alt)}" style="width: {width}; max-width: 100%; '
+        f'aspect-ratio: {wide} / {high}; background: white">'
+    )
 
 
 def _first(choices: dict) -> dict:
