@@ -2,6 +2,8 @@
 
 import os
 import re
+import shutil
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -118,6 +120,11 @@ def test_raw_pixels_into_the_network_are_named_as_that_and_not_as_an_error_of_to
 
 # The lab on other images
 
+# The cells that are the same whatever images and source it has: the notebook itself is run by another test.
+ELSEWHERE = re.compile(
+    r"(head|freeze|optimizer|step|accuracy|helped|pair|paired|worst-pair)-check|shipped|paired-run|seeds|quiz-.*|tally"
+)
+
 
 def folder(path, count, size=80):
     """Goldfinches of three species in folders: their names are neither the course's order nor its flowers."""
@@ -134,6 +141,7 @@ def run(monkeypatch, **settings) -> dict[str, str]:
     for name, value in settings.items():
         monkeypatch.setenv(name, str(value))
     notebook = nbformat.read(LAB, as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if cell.cell_type == "code" and not ELSEWHERE.fullmatch(cell.id)]
     NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(LAB.parent)}}).execute()
     texts = {}
     for cell in notebook.cells:
@@ -145,7 +153,7 @@ def run(monkeypatch, **settings) -> dict[str, str]:
     return texts
 
 
-def test_lab1_runs_on_photographs_with_imagenet_weights(monkeypatch):
+def test_lab1_runs_on_photographs_with_imagenet_weights(monkeypatch, tmp_path):
     photographs = os.environ.get("COURSE_PHOTOS")
     if not photographs:
         pytest.skip("COURSE_PHOTOS names no folder of class folders with photographs")
@@ -154,12 +162,16 @@ def test_lab1_runs_on_photographs_with_imagenet_weights(monkeypatch):
     weights = get_model_weights("squeezenet1_0")["DEFAULT"]
     if not os.path.exists(os.path.join(torch.hub.get_dir(), "checkpoints", os.path.basename(weights.url))):
         pytest.skip("the ImageNet weights of squeezenet1_0 are not in torch's cache (TORCH_HOME)")
-    texts = run(monkeypatch, COURSE_IMAGES=photographs, COURSE_SOURCE="squeezenet1_0", COURSE_BUDGET=0.05)
+    for kind in sorted(Path(photographs).iterdir())[:3]:
+        (tmp_path / kind.name).mkdir()
+        for file in sorted(kind.iterdir())[:34]:
+            shutil.copy(file, tmp_path / kind.name)
+    texts = run(monkeypatch, COURSE_IMAGES=tmp_path, COURSE_SOURCE="squeezenet1_0", COURSE_BUDGET=0.05)
     probed = float(re.search(r"feature extraction\s+([\d.]+)", texts["run"])[1])
-    assert probed > 40, f"a probe of ImageNet features names only {probed} % of five kinds of flowers (chance: 20)"
+    assert probed > 55, f"a probe of ImageNet features names only {probed} % of three kinds of flowers (chance: 33)"
 
 
 def test_lab1_runs_on_a_folder_of_ones_own_with_the_embedded_source(monkeypatch, tmp_path):
-    texts = run(monkeypatch, COURSE_IMAGES=folder(tmp_path, 36), COURSE_BUDGET=0.05)
+    texts = run(monkeypatch, COURSE_IMAGES=folder(tmp_path, 34), COURSE_BUDGET=0.05)
     assert re.search(r"(American|European|Lawrence's)\s+[\d.]+%", texts["new"])
     assert "yours - feature extraction" in texts["contest-figure"]
