@@ -11,7 +11,7 @@ from helpers.plots import COLOURS, _axes, _in_style
 from helpers.study import Study
 
 MARKERS = "osD^vPX"
-PALE = 0.55  # opacity of the colours of a map: black numbers stand out from every one of them
+PALE = 0.55  # how much of the colours of a map is used: black numbers stand out from every one of them
 _WORDS = {"per_class": "training images per class"}
 
 
@@ -67,10 +67,12 @@ def plot_map(study: Study, x: str, y: str, panel: str | None = None, differences
         part = study.select(**{panel: value}) if panel else study
         table = part.paired(y, differences_to, by=[x]) if differences_to is not None else part.table([x, y])
         numbers = table.iloc[:, 0].unstack(0).reindex(index=rows, columns=columns)
-        reach = max(30.0, float(numbers.abs().max().max())) if differences_to is not None else 100.0
-        low = -reach if differences_to is not None else 0.0
-        axis.imshow(numbers.to_numpy(float), cmap="RdBu" if differences_to is not None else "cividis", vmin=low, vmax=reach,
-                    aspect="auto", alpha=PALE)  # fmt: skip
+        if differences_to is None:
+            colours = {"cmap": "Blues", "vmin": 0, "vmax": 100 / PALE}
+        else:
+            reach = max(30.0, float(numbers.abs().max().max()))
+            colours = {"cmap": "RdBu", "vmin": -reach, "vmax": reach, "alpha": PALE}
+        axis.imshow(numbers.to_numpy(float), aspect="auto", **colours)
         for i, row in enumerate(rows):
             for j, at in enumerate(columns):
                 if (at, row) not in table.index:
