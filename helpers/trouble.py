@@ -14,6 +14,7 @@ _HINTS = [
     ("expected device", "Network and images have to be on the same device. Which of the two is where?"),
     ("meta", "A tensor on the device 'meta' has a shape but no values. Which line makes it?"),
     ("mat1 and mat2", "A layer gets another number of features than it was made for. What comes before it?"),
+    ("Boolean value of Tensor", "A tensor of several values is neither true nor false: torch.equal, or .all(), asks all."),
     ("does not require grad", "Nothing that trains leads to this loss. What has requires_grad? Was there a no_grad()?"),
     ("Input type", "The network wants normalised floats, not raw pixels. What prepares images for it?"),
     ("should be the same", "Two tensors differ in their type: pixels are uint8 until they are normalised."),
