@@ -11,10 +11,11 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from project import ROOT, name, notebooks
-from webpages import CONTRAST, REMOTE, TEXTS, WIDER, Page, Site, cells, loaded, picture, squeezed, styled, words
+from webpages import CONTRAST, LINKS, REMOTE, TEXTS, WIDER, Page, Site, cells, loaded, picture, squeezed, styled, words
 
 import helpers
 
+pytestmark = pytest.mark.filterwarnings("ignore:'myst_parser:PendingDeprecationWarning")
 for needed in ("sphinx", "myst_nb", "furo"):
     pytest.importorskip(needed, reason=f"{needed} comes with the extra teach")
 sys.path.insert(0, str(ROOT / "tools"))
@@ -23,7 +24,6 @@ import book  # noqa: E402
 NOTEBOOKS = notebooks("notebooks", "labs")
 each_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=name)
 KINDS = ["index", "notebooks/04_fine_tuning_well", "measured", "reference/the_training", "docs/source_model", "README"]
-LINKS = {"a": "href", "link": "href", "img": "src", "script": "src"}
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +238,7 @@ def test_words_stand_out_and_figures_keep_their_white_ground_in_light_and_dark(v
 
 def test_formulas_are_set_in_two_dimensions(visit):
     tab = visit("notebooks/04_fine_tuning_well")
-    above, below = (tab.locator(f"mfrac > :nth-child({place})").first.bounding_box() for place in (1, 2))
+    above, below = (tab.locator(f"mfrac > :nth-child({n})").first.bounding_box() for n in (1, 2))
     assert above["y"] + above["height"] <= below["y"] + 2 and below["height"] > 4
 
 

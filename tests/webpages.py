@@ -11,6 +11,7 @@ from project import ROOT, name
 
 LOADS = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src", "audio": "src", "embed": "src",
          "object": "data", "link": "href", "use": "href"}  # fmt: skip
+LINKS = {"a": "href", "link": "href", "img": "src", "script": "src"}
 REMOTE = re.compile(r"\s*(https?:)?//")
 
 

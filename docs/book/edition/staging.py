@@ -196,7 +196,10 @@ def stage(root, folder):
         if page.endswith(".ipynb"):
             here.notebook(page)
         elif path != "index.md":
-            here.write(path, here.text(page, (root / page).read_text(encoding="utf-8")))
+            text = here.text(page, (root / page).read_text(encoding="utf-8"))
+            if page.startswith("docs/instructors/"):  # told apart from the labs of the same title, in the search too
+                text = re.sub(r"\A(# (?!.*instructor).+)", r"\1 (for instructors)", text)
+            here.write(path, text)
     here.write("index.md", first_page(here))
     here.write("measured.md", measured_page(root, here.texts))
     for path, text in reference_pages().items():
