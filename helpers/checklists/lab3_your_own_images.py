@@ -39,7 +39,7 @@ def images_counted(count_images):
                 raise found("not a class", "your function went into readme.jpg, which is a file") from None
         if not isinstance(counts, Mapping):
             raise found("no dictionary", f"your function returned {str(counts)[:60]!r}")
-        got = {str(name): int(number(value, f"the count of {name}")) for name, value in counts.items()}
+        got = {str(name): int(number(counts[name], f"the count of {name}")) for name in sorted(counts, key=str)}
         if set(got) != {"cat", "dog"}:
             raise found("not a class", f"keys {sorted(got)} for the class folders cat and dog")
         if (got["cat"], got["dog"]) != wanted:
