@@ -195,6 +195,12 @@ def test_an_exception_inside_a_library_is_traced_to_the_students_line(one):
     assert "number of features" in verdict.hint[1]
 
 
+def test_what_a_library_does_not_support_is_no_blank(one):
+    verdict = one.judge(lambda a, b: torch.tensor([True]) - torch.tensor([True]))
+    assert verdict.finding == "raises an exception"
+    assert one.judge(blank).finding == "still blank"
+
+
 def test_an_endless_loop_ends_with_the_time_limit(one):
     start = time.monotonic()
     assert one.judge(endless).finding == "takes too long"
