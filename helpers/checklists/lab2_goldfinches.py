@@ -201,29 +201,6 @@ def strangers_told_apart(auroc):
 
 
 @checked(seconds=20)
-def temperature_fitted(fit_temperature_of):
-    """Divided by the temperature, the logits have the lowest cross-entropy on these images."""
-    for sharpness in (3.0, 0.5):
-        logits, labels = overconfident(300, sharpness, seed=5)
-        value = number(answer_of(fit_temperature_of, logits.clone(), labels), "the temperature")
-        best = fit_temperature(logits, labels)
-        if value <= 0:
-            raise found("negative", f"{value:.3f}")
-        if abs(value / best - 1) < 0.03:
-            continue
-        grid = torch.logspace(-2, 2, 2001, dtype=torch.float64)
-        twice = grid[torch.stack([F.cross_entropy(logits.double().softmax(1) / t, labels) for t in grid]).argmin()].item()
-        at = {t: F.cross_entropy(logits / t, labels).item() for t in (value, best)}
-        seen = f"{value:.3f} gives a cross-entropy of {at[value]:.4f}; at {best:.3f} it is {at[best]:.4f}"
-        if abs(value * best - 1) < 0.05:
-            raise found("upside down", seen)
-        if abs(value / twice - 1) < 0.03:
-            raise found("softmax twice", seen)
-        raise found("not moved" if abs(value - 1) < 1e-3 else "not the lowest", seen)
-    return "your temperature and h.fit_temperature agree"
-
-
-@checked(seconds=20)
 def calibration_measured(calibration_error):
     """The expected calibration error, over 15 bins of confidence."""
     for sharpness in (3.0, 0.4):
@@ -245,3 +222,26 @@ def calibration_measured(calibration_error):
         if min(abs(value - right), abs(value - sureness)) < 1e-4:
             raise found("not an error", seen)
         raise found("another error", seen)
+
+
+@checked(seconds=20)
+def temperature_fitted(fit_temperature_of):
+    """Divided by the temperature, the logits have the lowest cross-entropy on these images."""
+    for sharpness in (3.0, 0.5):
+        logits, labels = overconfident(300, sharpness, seed=5)
+        value = number(answer_of(fit_temperature_of, logits.clone(), labels), "the temperature")
+        best = fit_temperature(logits, labels)
+        if value <= 0:
+            raise found("negative", f"{value:.3f}")
+        if abs(value / best - 1) < 0.03:
+            continue
+        grid = torch.logspace(-2, 2, 2001, dtype=torch.float64)
+        twice = grid[torch.stack([F.cross_entropy(logits.double().softmax(1) / t, labels) for t in grid]).argmin()].item()
+        at = {t: F.cross_entropy(logits / t, labels).item() for t in (value, best)}
+        seen = f"{value:.3f} gives a cross-entropy of {at[value]:.4f}; at {best:.3f} it is {at[best]:.4f}"
+        if abs(value * best - 1) < 0.05:
+            raise found("upside down", seen)
+        if abs(value / twice - 1) < 0.03:
+            raise found("softmax twice", seen)
+        raise found("not moved" if abs(value - 1) < 1e-3 else "not the lowest", seen)
+    return "your temperature and h.fit_temperature agree"
