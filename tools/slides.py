@@ -17,7 +17,6 @@ from pathlib import Path
 
 import nbformat
 from nbconvert import SlidesExporter
-from pygments.formatters import HtmlFormatter
 
 ROOT = Path(__file__).resolve().parents[1]
 DECK = ROOT / "tools/deck"
@@ -66,7 +65,6 @@ def deck(path, decks=()):
     resources = {
         "deck_title": re.search(r"^# (.+)$", markdown[0], re.MULTILINE)[1],
         "deck_has_math": has_math,
-        "code_colours": HtmlFormatter(style="tango").get_style_defs(".highlight"),
         "metadata": {"path": str(Path(path).parent), "name": Path(path).stem},
     }
     exporter = SlidesExporter(

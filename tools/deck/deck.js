@@ -14,7 +14,7 @@ function blocksOf(section) {
   for (const cell of section.querySelectorAll(":scope > .cell")) {
     cell.querySelectorAll("style").forEach(style => style.remove());
     const nodes = [...cell.childNodes].filter(n => n.nodeType === 1 || n.textContent.trim()).flatMap(unwrapped);
-    const parts = quizOf(nodes) ?? nodes.flatMap(node => (/^[UO]L$/.test(node.tagName) ? items(node) : [node]));
+    const parts = quizOf(nodes) ?? nodes.flatMap(unfold).flatMap(node => (/^[UO]L$/.test(node.tagName) ? items(node) : [node]));
     parts.forEach((node, i) => blocks.push({
       node, cell, fragment: "fragment" in cell.dataset, figure: node.querySelector?.("img") ?? null,
       after: i < parts.length - 1 ? afterPart(node, parts[i + 1]) : afterLast(node)}));
@@ -24,23 +24,28 @@ function blocksOf(section) {
 
 function unwrapped(node) {
   if (node.nodeType !== 1) return [Object.assign(make("p"), {textContent: node.textContent})];
-  const table = node.tagName === "DIV" && node.querySelector(":scope > table");
-  return node.classList.contains("code") || !(node.tagName === "DIV") || !table ? [node] : [table];
+  if (node.tagName !== "DIV" || node.classList.contains("code")) return [node];
+  return node.querySelector("table, p, figure") ? [...node.children].flatMap(unwrapped) : [node];
+}
+
+// Folded texts of a quiz stay folded; others are opened
+function unfold(node) {
+  if (node.tagName !== "DETAILS") return [node];
+  return [...node.children].flatMap(part => (part.tagName === "SUMMARY"
+    ? [Object.assign(make("p"), {innerHTML: `<b>${part.innerHTML}:</b>`})] : unwrapped(part)));
 }
 
 function quizOf(nodes) {
-  if (!nodes.some(node => node.tagName === "DETAILS")) return null;
+  if (!nodes.some(node => node.textContent.startsWith("Quiz."))) return null;
   const quiz = make("div", "quiz");
-  const first = nodes.findIndex(node => !node.classList.contains("code"));
-  quiz.append(...nodes.slice(first));
+  quiz.append(...nodes.filter(node => !node.classList.contains("code")));
   quiz.querySelectorAll("details").forEach(details => { details.name = `quiz${document.querySelectorAll("details").length}`; });
   return [quiz];  // h.quiz("...") itself is of no interest on a slide
 }
 
 function items(list, start = list.start ?? 1) {
   return [...list.children].map((item, i) => {
-    const part = make(list.tagName);
-    if (list.tagName === "OL") part.start = start + i;
+    const part = Object.assign(make(list.tagName), list.tagName === "OL" ? {start: start + i} : {});
     part.append(item);
     return part;
   });
@@ -100,25 +105,20 @@ function measure(block) {
     block.size = {w, h, least: Math.min(SMALLEST, fits), most: Math.min(LARGEST, fits)};
     block.height = h * block.size.least;
   } else {
-    block.height = node.offsetHeight;
-    if (node.classList.contains("quiz")) {
-      block.height = unfolded(node);
-      if (block.height > PAGE.height - PAGE.running) {
-        node.classList.add("long");
-        block.height = unfolded(node);
-      }
-    }
+    node.classList.toggle("long", node.matches(".quiz") && unfolded(node) > PAGE.height - PAGE.running);
+    block.height = node.matches(".quiz") ? unfolded(node) : node.offsetHeight;
   }
 }
 
 // The height of a quiz with its longest answer open
 function unfolded(quiz) {
-  return Math.max(quiz.offsetHeight, ...[...quiz.querySelectorAll("details")].map(details => {
+  const heights = [...quiz.querySelectorAll("details")].map(details => {
     details.open = true;
     const height = quiz.offsetHeight;
     details.open = false;
     return height;
-  }));
+  });
+  return Math.max(quiz.offsetHeight, ...heights);
 }
 
 // The first blocks of pages: fewest pages, cheap breaks, evenly filled
@@ -136,9 +136,8 @@ function breaks(blocks) {
       if (!best[i] || cost < best[i].cost) best[i] = {cost, next: j + 1, height};
     }
   }
-  const pages = [];
-  for (let i = 0; i < blocks.length; i = best[i].next) pages.push([i, best[i].next, best[i].height]);
-  return pages;
+  const follow = i => (i < blocks.length ? [[i, best[i].next, best[i].height], ...follow(best[i].next)] : []);
+  return follow(0);
 }
 
 function enlarge(blocks, height) {
@@ -195,8 +194,11 @@ function fitCode(page) {
 const escaped = text => text.replace(/&/g, "&amp;").replace(/</g, "&lt;");
 
 // Whether these blocks are no more than the call that draws the figure on the next page: then it goes into the notes
-const onlyDraws = (blocks, from, to) => to === from + 1 && to < blocks.length && blocks[to].figure !== null
-  && blocks[from].cell === blocks[to].cell && blocks[from].node.matches(".code") && blocks[from].node.textContent.trim().split("\n").length <= 4;
+function onlyDraws(blocks, from, to) {
+  if (to !== from + 1 || to === blocks.length || !blocks[to].figure || blocks[from].cell !== blocks[to].cell) return false;
+  const {node} = blocks[from];
+  return node.matches(".code") && node.textContent.trim().split("\n").length <= 4;
+}
 
 const notesIn = element => [...element.querySelectorAll("aside.notes")].map(note => note.innerHTML).join("");
 
@@ -241,6 +243,7 @@ async function start() {
   reveal.classList.remove("waiting");
   await Reveal.initialize({
     width: 1280, height: 720, margin: 0, minScale: 0.1, maxScale: 6, center: false, hash: true, slideNumber: "c/t",
-    transition: "none", backgroundTransition: "none", pdfSeparateFragments: false, pdfMaxPagesPerSlide: 1, plugins: [RevealNotes]});
+    transition: "none", backgroundTransition: "none", pdfSeparateFragments: false, pdfMaxPagesPerSlide: 1,
+    plugins: [RevealNotes]});
 }
 start();
