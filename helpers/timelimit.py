@@ -2,6 +2,7 @@
 
 import _thread
 import contextlib
+import signal
 import threading
 
 
@@ -15,7 +16,8 @@ def time_limit(seconds: float):
 
     It works as the stop button does: Python code is interrupted between two steps, a single long call into a library
     after that call. An interrupt that the body swallows is repeated every half second. In a thread other than the
-    main one, which cannot be interrupted, there is no limit.
+    main one, which cannot be interrupted, there is no limit. It also works where interrupts are ignored, as in a process
+    that was started in the background.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -32,6 +34,9 @@ def time_limit(seconds: float):
                 _thread.interrupt_main()
             wait = 0.5
 
+    usual = signal.getsignal(signal.SIGINT)
+    if not callable(usual):  # ignored, for instance
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
@@ -46,3 +51,6 @@ def time_limit(seconds: float):
         if not fired:
             raise  # the person's own interrupt
         raise TimeIsUp(f"more than {seconds:g} seconds") from None
+    finally:
+        if usual is not None and not callable(usual):
+            signal.signal(signal.SIGINT, usual)

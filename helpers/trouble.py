@@ -13,7 +13,7 @@ _LIBRARIES = tuple({sysconfig.get_paths()[key] for key in ("stdlib", "platstdlib
 _HINTS = [
     ("same device", "Network and images have to be on the same device. Which of the two is where?"),
     ("expected device", "Network and images have to be on the same device. Which of the two is where?"),
-    ("meta", "A tensor on the device 'meta' has a shape but no values. Which line makes it?"),
+    ("meta tensor", "A tensor on the device 'meta' has a shape but no values. Which line makes it?"),
     ("mat1 and mat2", "A layer gets another number of features than it was made for. What comes before it?"),
     ("Boolean value of Tensor", "A tensor of several values is neither true nor false: torch.equal, or .all(), asks all."),
     ("does not require grad", "Nothing that trains leads to this loss. What has requires_grad? Was there a no_grad()?"),

@@ -8,6 +8,7 @@ import inspect
 import itertools
 import pkgutil
 import re
+import signal
 import time
 from importlib import import_module
 
@@ -233,6 +234,16 @@ def test_a_time_limit_that_is_not_reached_leaves_no_trace():
     time.sleep(0.3)
     with pytest.raises(TimeIsUp), time_limit(0.05):
         endless()
+
+
+def test_a_time_limit_works_where_interrupts_are_ignored_and_leaves_them_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(TimeIsUp), time_limit(0.05):
+            endless()
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_check_leaves_the_students_random_numbers_alone(one):
