@@ -82,7 +82,8 @@ def make_explorer(setting: Setting | None = None, trials: list[Trial] = (), task
     """The explorer as an ipywidgets VBox, within the API of ipywidgets 7.7.
 
     Each part has a class, for styles and for tests in a browser: explorer-task, -source, -depth, -labels, -warmup, -rate,
-    -train, -cancel, -said (the line that is read out), -step, -network, -curves, -numbers, -runs, -remove-1 ..., -clear.
+    -train, -cancel, -said (the line that is read out), -step, -numbers, -runs, -remove-1 ..., -clear; and the two pictures,
+    <img> with their words: -network, -curves.
     """
     import ipywidgets as widgets
 
@@ -108,12 +109,12 @@ def make_explorer(setting: Setting | None = None, trials: list[Trial] = (), task
     def tell(what):
         if what == "setting":
             picture = _network(tuple(_short(bench.prospect)), _kept(bench.prospect))
-            network.value = image_html(picture, _seen(bench.prospect), "100%")
+            network.value = image_html(picture, _seen(bench.prospect), "100%", "explorer-network")
             numbers.value = _numbers(bench.prospect)
         elif what == "curves":
             shown = [run.trial for run in bench.kept], [run.number for run in bench.kept]
             figure = plot_trials(*shown, bench.now, live=not bench.training)
-            curves.value = image_html(_png(figure), _curves_in_words(*shown), "100%")
+            curves.value = image_html(_png(figure), _curves_in_words(*shown), "100%", "explorer-curves")
         elif what == "kept":
             runs.value = table_html(*([getattr(run, name) for run in bench.kept] for name in ("trial", "number", "expected")))
             removers.children = [*(_remover(widgets, bench, run.number) for run in bench.kept), *([clear] if bench.kept else [])]
@@ -157,7 +158,8 @@ def make_explorer(setting: Setting | None = None, trials: list[Trial] = (), task
              "explorer-step": step, "explorer-numbers": numbers, "explorer-runs": runs, "explorer-network": network,
              "explorer-curves": curves, "course-explorer": box}  # fmt: skip
     for name, widget in named.items():
-        widget.add_class(name)
+        if widget not in (network, curves):  # there it is on the picture itself
+            widget.add_class(name)
     box.bench, box.named = bench, named
     return box
 

@@ -58,15 +58,15 @@ def make_browser(draw: Callable, **choices):
     return widgets.VBox([*controls.values(), image, words])
 
 
-def image_html(picture: bytes, alt: str, width: str = "auto") -> str:
+def image_html(picture: bytes, alt: str, width: str = "auto", name: str = "course-figure") -> str:
     """A PNG as HTML, for a widget that follows a control (an Image widget has no words for those who do not see it).
 
-    It keeps its place while it is exchanged, so that nothing below it jumps.
+    It keeps its place while it is exchanged, so that nothing below it jumps. name: its class.
     """
     wide, high = (int.from_bytes(picture[place : place + 4], "big") for place in (16, 20))  # of the PNG's header
     data = base64.b64encode(picture).decode()
     return (
-        f'<img src="data:image/png;base64,{data}" alt="{escape(alt)}" style="width: {width}; max-width: 100%; '
+        f'<img class="{name}" src="data:image/png;base64,{data}" alt="{escape(alt)}" style="width: {width}; max-width: 100%; '
         f'aspect-ratio: {wide} / {high}; background: white">'
     )
 
