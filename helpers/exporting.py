@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import sys
+import tempfile
 import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -37,7 +38,8 @@ class WithPreprocessing(nn.Module):
 def missing_for_onnx() -> str:
     """"" if the packages for ONNX are installed, else which are not and how to get them."""
     missing = [name for name in NEEDED if find_spec(name) is None]
-    keep = "-c /tmp/colab-has.txt " if "google.colab" in sys.modules else ""  # the setup cell's list of what Colab has
+    has = Path(tempfile.gettempdir(), "colab-has.txt")  # the setup cell's list of what Colab has
+    keep = f"-c {has} " if "google.colab" in sys.modules else ""
     return f"ONNX needs the packages {', '.join(missing)}: pip install {keep}{' '.join(missing)}" if missing else ""
 
 

@@ -222,7 +222,9 @@ TABLE = {
     "compared_over_seeds": row("calls `fit`, which trains and judges by itself", other_preprocessing="drawn for each recipe"),
     "evidence_mapped": row("looks into a network that is trained already", judged_awake="live BatchNorm"),
     # lab 3
-    "advice_taken": row("asks which recipe to try, by what trains; `fit` does the rest, other settings are the student's choice"),
+    "advice_taken": row(
+        "asks which recipe to try; `fit` does the rest", live_batchnorm="live BatchNorm", other_preprocessing="raw pixels"
+    ),
     "all_saved": row(
         "writes a trained network to a file", live_batchnorm="parameters", other_preprocessing="no preprocessing"
     ),

@@ -116,7 +116,10 @@ def imports_of(path):
             yield node.module.split(".")[0]
 
 
-@pytest.mark.parametrize("folder, extras", [("helpers", ["lab"]), ("tests", ["test", "teach", "grade"]), ("tools", ["test", "teach"])])
+USES = {"helpers": ["lab"], "tests": ["test", "teach", "grade"], "tools": ["test", "teach"]}
+
+
+@pytest.mark.parametrize("folder, extras", USES.items())
 def test_every_import_is_of_a_declared_dependency(folder, extras):
     modules = {"pillow": "PIL", "ipython": "IPython", "pyyaml": "yaml", "pytest-xdist": "xdist", "scikit-learn": "sklearn",
                "pytorch-metric-learning": "pytorch_metric_learning"}  # fmt: skip

@@ -180,6 +180,16 @@ _SAYS = {
         "Print the recipe: which source does it name?",
         "A recipe is a value and cannot be changed. `replace(recipe, source=...)` makes another one.",
     ),
+    "live BatchNorm": (
+        "what is frozen rests, its BatchNorm layers too",
+        "The guide chose what is frozen. Which setting of your recipe lets a part of it move all the same?",
+        "Compare your recipe with the guide's: `h.diff(yours, theirs)` shows every difference.",
+    ),
+    "another preprocessing": (
+        "pixels prepared as those were that the source learnt from",
+        "The weights are the source's. What else of the source do they need to work?",
+        "Compare your recipe with the guide's: `h.diff(yours, theirs)` shows every difference.",
+    ),
 }
 
 

@@ -159,6 +159,10 @@ def advice_taken(recipe_for):
             raise found("not as advised", f"{where}: the guide says {advice!r}, your recipe trains {does}")
         if recipe.source != "garden-small":
             raise found("another source", f"the recipe starts from {recipe.source!r}, not from 'garden-small'")
+        if recipe.batchnorm == "live":
+            raise found("live BatchNorm", "the recipe has batchnorm='live'")
+        if recipe.preprocessing != "source":
+            raise found("another preprocessing", f"the recipe has preprocessing={recipe.preprocessing!r}")
 
 
 @checked(seconds=20)

@@ -290,6 +290,8 @@ WRONG = {
         "one for all": ("not as advised", lambda: call(lambda *where: replace(h.FINE_TUNE_ALL, source=where[3]))),
         "changed in place": ("recipe changed", lambda: call(lambda *where: setattr(h.FINE_TUNE_ALL, "source", where[3]))),
         "source left out": ("another source", lambda: call(lambda *where: replace(advised(*where), source="garden"))),
+        "live BatchNorm": ("live BatchNorm", lambda: call(lambda *where: replace(advised(*where), batchnorm="live"))),
+        "raw pixels": ("another preprocessing", lambda: call(lambda *where: replace(advised(*where), preprocessing="none"))),
     },
     "all_saved": {
         "nothing": ("nothing saved", lambda: call(lambda *what: None)),
