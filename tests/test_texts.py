@@ -103,7 +103,7 @@ def test_no_file_holds_a_path_of_somebodys_machine():
     folders = "home|root|work|workspace|tmp|opt|mnt|srv|media|scratch|Users|private"
     absolute = re.compile(rf"(?<![\w.~:/$}})\]-])/(?:{folders})/[\w.]|\b[A-Z]:\\+(?:Users|Temp)\b")
     for file, text in contents():
-        found = absolute.search(text)
+        found = absolute.search(text.replace("/tmp/colab-has.txt", ""))  # in the setup cell, on Colab
         assert not found, f"{file} holds the path {text[found.start() : found.start() + 40]!r}"
 
 
