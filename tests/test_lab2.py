@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torchvision.models import get_model
 
 import helpers as h
-from helpers.finch_examples import overconfident, small_network
+from helpers.checklists._examples_lab2 import overconfident, small_network
 from helpers.finches import GOLDFINCHES, SISKINS
 from helpers.garden import COLLECTIONS, SPLITS, STRANGERS, _keys
 from helpers.probes import images

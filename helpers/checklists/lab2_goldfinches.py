@@ -10,9 +10,9 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 
 from helpers.certainty import calibration_error as course_error
 from helpers.certainty import confidence, fit_temperature, known_from_unknown
+from helpers.checklists._examples_lab2 import PretendFit, PretendTask, feature_maps, overconfident, small_network
+from helpers.checklists._findings_lab2 import found, tried
 from helpers.checks import answer_of, checked, number, tensor
-from helpers.finch_examples import PretendFit, PretendTask, feature_maps, overconfident, small_network
-from helpers.finch_findings import found, tried
 from helpers.freezing import freeze
 from helpers.probes import images
 from helpers.training import wilson

@@ -1,7 +1,7 @@
 """What answers of lab 2 do wrong: what was expected in its place, and two hints for each. Sections 1 to 3 of the lab."""
 
+from helpers.checklists._findings_lab2_strangers import STRANGER_FINDINGS
 from helpers.findings import Finding, answer_of
-from helpers.stranger_findings import STRANGER_FINDINGS
 from helpers.trouble import explain
 
 # name: (what was expected, first hint, second hint)

@@ -1,4 +1,4 @@
-"""What answers of lab 2 do wrong in its last section; see `finch_findings`."""
+"""What answers of lab 2 do wrong in its last section; see `_findings_lab2`."""
 
 # name: (what was expected, first hint, second hint)
 STRANGER_FINDINGS = {
