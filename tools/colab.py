@@ -28,8 +28,8 @@ PYTHON = PLACE / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 TOOLS = ["nbval", "pytest-xdist", "pytorch-metric-learning", "imagehash"]
 ONNX = ["onnx", "onnxruntime", "onnxscript"]
 # Every Python of the environment takes itself for Colab's where COURSE_COLAB is set.
-PRETEND = """import os, sys, types; \
-os.environ.get("COURSE_COLAB") and sys.modules.setdefault("google.colab", types.ModuleType("google.colab"))
+PRETEND = """import os, sys, types, importlib.machinery as m; os.environ.get("COURSE_COLAB") and sys.modules.setdefault( \
+"google.colab", types.ModuleType("google.colab")).__setattr__("__spec__", m.ModuleSpec("google.colab", None))
 """
 # Prints the time, and the time that the processor has spent on this process and those that it started.
 CLOCK = "import os, time; print(time.monotonic(), sum(os.times()[:4]))"
