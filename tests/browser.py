@@ -22,6 +22,7 @@ from playwright.sync_api import sync_playwright
 from project import ROOT, clean_environment, notebooks
 
 SCREENSHOTS = ROOT / "build/screenshots"
+PIECE = 4000  # pixels of a page in one picture
 CHROMIUM = os.environ.get("COURSE_CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
@@ -195,12 +196,17 @@ class Lab:
         (of or self.page).screenshot(path=SCREENSHOTS / f"{name}.png")
 
     def whole_picture(self, name):
-        """Keep a screenshot of the notebook from top to bottom (at most 16,000 pixels high)."""
-        height = self.page.evaluate("document.querySelector('.jp-Notebook .jp-WindowedPanel-outer').scrollHeight")
-        usual = self.page.viewport_size
-        self.page.set_viewport_size({"width": usual["width"], "height": min(height + 120, 16_000)})
-        self.picture(name)
+        """Keep a screenshot of what is in front; with COURSE_PICTURES=whole of the notebook from top to bottom, in pieces."""
+        if os.environ.get("COURSE_PICTURES") != "whole":
+            return self.picture(name)
+        usual, pages = self.page.viewport_size, ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-WindowedPanel-outer"
+        height = self.page.evaluate(f"document.querySelector('{pages}').scrollHeight")
+        self.page.set_viewport_size({"width": usual["width"], "height": PIECE + 100})
+        for piece in range(-(-height // PIECE)):
+            self.page.evaluate(f"document.querySelector('{pages}').scrollTop = {piece * PIECE}")
+            self.picture(f"{name}-{piece + 1:02}")
         self.page.set_viewport_size(usual)
+
 
 
 def until(condition, seconds, pause):

@@ -1,7 +1,7 @@
 """The course in a real JupyterLab, in a real browser, without a network: every page runs, and what is to be pressed works.
 
 Trainings stop after a few steps here (COURSE_RUN=smoke): that notebooks run with their real budget, nbval tests. Pictures
-of all pages are kept in build/screenshots. The classes may run at once, on two cores.
+of all pages are kept in build/screenshots (COURSE_PICTURES=whole: from top to bottom). The classes may run at once, on two cores.
 """
 
 import subprocess
@@ -20,7 +20,7 @@ BY_HAND = ("notebooks/explorer.ipynb", "solutions/lab3_your_own_images.ipynb")  
 PAGES = {folder: [name(path) for path in notebooks(folder) if name(path) not in BY_HAND] for folder in ("notebooks", "solutions")}
 
 
-@pytest.fixture(scope="class")
+@pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     folder = tmp_path_factory.mktemp("jupyterlab")
     with browser.jupyterlab(folder) as address, browser.chromium() as chromium:
