@@ -37,7 +37,7 @@ SETTINGS = {
 }
 # JupyterLab first asks for a picture of a text, such as ../docs/x.png, as if its own page lay where the notebook does, and
 # then at the right place; that it is there in the end is tested (Lab.pictures).
-JUPYTERS_OWN = re.compile(r"http://127\.0\.0\.1:\d+/docs/")
+JUPYTERS_OWN = re.compile(re.escape("http://127.0.0.1:") + r"\d+/docs/")
 OPEN = """async path => {
   const app = window.jupyterapp; await app.restored;
   const widget = await app.commands.execute('docmanager:open', {path, factory: 'Notebook'});
