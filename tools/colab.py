@@ -166,7 +166,8 @@ def run(paths):
     failed = 0
     for folder, chosen, changes in ((COPY, tests, {"COURSE_COLAB": ""}), (NOTEBOOKS, books, {})):
         if chosen:
-            command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--dist", "loadscope", *chosen]
+            jobs = ["-n", os.environ.get("JOBS", "2"), "--dist", "loadscope"]
+            command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", *jobs, *chosen]
             failed |= subprocess.run(command, cwd=folder, env=environment() | changes).returncode
     return failed
 
@@ -179,7 +180,7 @@ def main(arguments):
         return 0
     add_tools()
     everything = [path for path in sorted((COPY / "tests").glob("test_*.py")) if of_helpers(path)]
-    everything += sorted(NOTEBOOKS.glob("*/*.ipynb"))
+    everything += [path for folder in ("notebooks", "solutions") for path in sorted((NOTEBOOKS / folder).glob("*.ipynb"))]
     names = ["/".join(path.parts[-2:]) for path in everything]
     return run(arguments or names)
 
