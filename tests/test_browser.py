@@ -1,11 +1,10 @@
 """The course in a real JupyterLab, in a real browser, without a network: pages run, and what is to be pressed works.
 
-Trainings stop after a few steps here (COURSE_RUN=smoke): that notebooks run with their real budget, nbval tests. Every cell of
-the lectures, the explorer and lab 3 runs; of the other labs with COURSE_BROWSER=all. Pictures are kept in build/screenshots,
-with COURSE_PICTURES=whole from top to bottom. The classes may run at once, on two cores.
+Every cell of every lecture and solution runs, but trainings stop after a few steps here (COURSE_RUN=smoke): that notebooks
+run with their real budget, nbval tests. Pictures are kept in build/screenshots, with COURSE_PICTURES=whole from top to
+bottom. The classes may run at once, on two cores.
 """
 
-import os
 import subprocess
 import sys
 import time
@@ -37,14 +36,9 @@ def code_cells(lab, path):
 
 
 def hold(lab, path, cells):
-    """What has to hold of a page whose cells have all run."""
+    """What has to hold of a page whose cells have all run: no error, quizzes are widgets, pictures are there with a text."""
     assert not list(browser.failures(cells))
     assert [cell["count"] for cell in cells] == list(range(1, len(code_cells(lab, path)) + 1))
-    hold_what_is_shown(lab, path)
-
-
-def hold_what_is_shown(lab, path):
-    """Its quizzes are widgets, its pictures are there and have a text, and nobody complained."""
     quizzes = sum("h.quiz(" in cell.source for cell in code_cells(lab, path))
     lab.page.wait_for_function("n => document.querySelectorAll('.course-quiz').length == n", arg=quizzes)
     assert lab.pictures() and all(picture["wide"] > 0 and picture["alt"] for picture in lab.pictures())
@@ -72,16 +66,8 @@ class TestLectures:
 
 class TestLabs:
     @pytest.mark.parametrize("path", PAGES["solutions"])
-    def test_solution_shows_its_figures_asks_its_quizzes_and_complains_of_nothing(self, lab, path):
-        """nbval runs all its cells; here too with COURSE_BROWSER=all, else those of the quizzes."""
-        if os.environ.get("COURSE_BROWSER") == "all":
-            run_and_hold(lab, path)
-            return
-        lab.open(path)
-        cells = code_cells(lab, path)
-        lab.run_only(*(cell.id for cell in cells if "import helpers as h" in cell.source or "h.quiz(" in cell.source))
-        lab.picture(path.partition("/")[2].removesuffix(".ipynb"))
-        hold_what_is_shown(lab, path)
+    def test_solution_runs_shows_its_quizzes_and_figures_and_complains_of_nothing(self, lab, path):
+        run_and_hold(lab, path)
 
     def test_uploaded_picture_is_named_by_the_network_that_was_just_trained_and_a_text_is_refused(self, lab, tmp_path):
         path = "solutions/lab3_your_own_images.ipynb"
