@@ -116,13 +116,14 @@ def imports_of(path):
             yield node.module.split(".")[0]
 
 
-USES = {"helpers": ["lab"], "tests": ["test", "teach", "grade"], "tools": ["test", "teach"]}
+USES = {"helpers": ["lab", "heic", "photos", "hubs"], "tests": ["test", "teach", "grade"], "tools": ["test", "teach"]}
 
 
 @pytest.mark.parametrize("folder, extras", USES.items())
 def test_every_import_is_of_a_declared_dependency(folder, extras):
     modules = {"pillow": "PIL", "ipython": "IPython", "pyyaml": "yaml", "pytest-xdist": "xdist", "scikit-learn": "sklearn",
-               "pytorch-metric-learning": "pytorch_metric_learning"}  # fmt: skip
+               "pytorch-metric-learning": "pytorch_metric_learning", "pillow-heif": "pillow_heif",
+               "huggingface-hub": "huggingface_hub"}  # fmt: skip
     declared = RUNTIME + [requirement for extra in extras for requirement in EXTRAS[extra]]
     known = {modules.get(requirement.name, requirement.name) for requirement in declared}
     known |= {"helpers"} | set(sys.stdlib_module_names) | {path.stem for path in (ROOT / folder).glob("*.py")}
