@@ -7,6 +7,7 @@
                   save_trained, load_trained         keep only what was trained
                   load_backbone, Backbone  source models by name, with their preprocessing
     the images    render, render_split, class_names, field_marks     the embedded images, drawn from code
+                  describe, Card           the tasks that have a name: source, licence, size, splits; fetches nothing
                   open_task, Task, read_image, augment               a task by name or folder
                   inspect_images, image_folder, write_hot_dogs       a folder or zip of your own; an example of one
     the training  Recipe, SCRATCH, FEATURE_EXTRACTION, FINE_TUNE_LAST, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, diff
@@ -37,6 +38,7 @@ _HOME = {
     "gardennet": ["GardenNet"],
     "garden": ["render", "render_split", "class_names", "field_marks"],
     "decoding": ["read_image", "open_image"],
+    "catalog": ["describe", "Card"],
     "tasks": ["open_task", "Task", "Split"],
     "augmentation": ["augment"],
     "pretext": ["rotate", "nt_xent", "views", "train_rotation", "train_simclr"],

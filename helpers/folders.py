@@ -61,17 +61,15 @@ def distinct_images(folder: Path, classes: dict[str, list[str]], pictures: Pictu
                 same = f"{pictures.files[first]} = {pictures.files[row]}"
                 (repeated if other == name else clashes).append(same)
     if clashes:
-        raise ValueError(
-            f"{folder} has the same picture in two classes: {_some(clashes)}. Keep each where it belongs."
-        )
+        raise ValueError(f"{folder} has the same picture in two classes: {_some(clashes)}. Keep each where it belongs.")
     return rows, [f"the same picture again, used once: {_some(repeated)}"] if repeated else []
 
 
 def divide(folder: Path, rows: dict[str, list[int]], content: list[str], per_class, val, test, seed, groups=None):
     """Share out each class at random: {"pool" | "val" | "test": {class: rows}}.
 
-    val, test: a share of each class or a number of images. groups: lists of rows that stay on one side, as near as the
-    sizes of the parts allow that; None: each row for itself. Raises ValueError if a class has too few for `per_class`,
+    val, test: a share of each class or a number of images, 0 for none. groups: lists of rows that stay on one side, as near
+    as the sizes of the parts allow that; None: each row for itself. Raises ValueError if a class has too few for `per_class`,
     or its groups leave a part empty.
     """
     # A picture's place is drawn from the seed and its own content, whatever it is called and wherever it
@@ -82,7 +80,7 @@ def divide(folder: Path, rows: dict[str, list[int]], content: list[str], per_cla
     used = [sorted((row for row in group if row in class_of), key=draw) for group in groups]
     parts, room, fewest = {part: {name: [] for name in rows} for part in ("pool", "val", "test")}, {}, None
     for name, mine in rows.items():
-        n_test, n_val = (part if part >= 1 else max(1, round(part * len(mine))) for part in (test, val))
+        n_test, n_val = (part if part >= 1 or part == 0 else max(1, round(part * len(mine))) for part in (test, val))
         room["test", name], room["val", name] = n_test, n_val
         left = len(mine) - n_test - n_val
         if fewest is None or left < fewest[0]:
@@ -102,7 +100,8 @@ def divide(folder: Path, rows: dict[str, list[int]], content: list[str], per_cla
     elif per_class is not None and left < per_class:
         remedy = f"{left} to train on, not per_class={per_class}. Ask for at most {left}, or add images."
     else:
-        empty = [f"{part} of {name!r}" for part in parts for name in rows if not parts[part][name]]
+        wanted = [part for part, size in {"pool": 1, "val": val, "test": test}.items() if size]
+        empty = [f"{part} of {name!r}" for part in wanted for name in rows if not parts[part][name]]
         if not empty:
             return parts
         raise ValueError(

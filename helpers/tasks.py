@@ -1,6 +1,5 @@
 """Open a task by name or folder: decoded once, split once, few training images on request."""
 
-import difflib
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from html import escape
@@ -9,56 +8,15 @@ from pathlib import Path
 
 import torch
 
+from helpers.catalog import CARDS, Card, meant
 from helpers.decoding import MAX_PIXELS
 from helpers.folders import distinct_images, divide, find_images
-from helpers.imagecache import decode_once
+from helpers.imagecache import Pictures, decode_once
 from helpers.smoke import few
+from helpers.splits import Split
 
-EMBEDDED = ("goldfinches", "flowers", "tissue")
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Labelled images: rows of a tensor that several splits share.
-
-    images: uint8 (M, 3, S, S), perhaps a memory map. index: int64 (N,), the rows that are this split's.
-    labels: int64 (N,). files: N paths ("" for rendered images).
-    targets: {name: float (N,)}, what the renderer knows besides the label.
-    `split[i]` copies: uint8 (B, 3, S, S) and int64 (B,) for a slice or a tensor of positions, one image for a
-    number, so it is also a dataset for torch's DataLoader.
-    """
-
-    images: torch.Tensor
-    index: torch.Tensor
-    labels: torch.Tensor
-    files: list[str]
-    targets: dict[str, torch.Tensor] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def __getitem__(self, i) -> tuple[torch.Tensor, torch.Tensor]:
-        rows = self.index[i]
-        pixels = self.images.index_select(0, rows.reshape(-1))
-        return pixels.reshape(*rows.shape, *self.images.shape[1:]), self.labels[i].clone()
-
-    @property
-    def pixels(self) -> torch.Tensor:
-        """All images of this split, a copy: uint8 (N, 3, S, S)."""
-        return self[:][0]
-
-    def select(self, positions: torch.Tensor) -> "Split":
-        """The split of these positions (int64 (K,)); the images stay shared."""
-        return Split(
-            self.images,
-            self.index[positions],
-            self.labels[positions],
-            [self.files[i] for i in positions.tolist()],
-            {name: values[positions] for name, values in self.targets.items()},
-        )
-
-    def __repr__(self) -> str:
-        return f"Split({len(self)} images, {self.images.shape[-1]} px)"
+MOST_ROWS = 20  # classes in the table of `describe`
+EMBEDDED = tuple(name for name, card in CARDS.items() if card.embedded)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +25,8 @@ class Task:
 
     train: `per_class` images a class, drawn with `seed` from `pool` (None: all of it).
     val, test: no image in common with the pool, nor with each other.
-    size: pixels a side. notes: what of a folder was left out, and why.
+    size: pixels a side. notes: what of a folder was left out, and why; what is to be known about a published split.
+    card: of a task that has a name, who made it and under which licence; None for a folder.
     """
 
     name: str
@@ -80,6 +39,7 @@ class Task:
     test: Split
     pool: Split
     notes: list[str] = field(default_factory=list)
+    card: Card | None = None
 
     def draw(self, seed: int) -> "Task":
         """The same task with other training images of the same pool; validation and test images stay.
@@ -90,7 +50,7 @@ class Task:
         return replace(self, seed=seed, train=_draw(self.pool, self.per_class, seed))
 
     def describe(self) -> str:
-        """A table of how many images of each class are in each split, and the notes."""
+        """A table of how many images of each class are in each split, whose they are, and the notes."""
         rows = self._table()
         width = max(len(name) for name, *_ in rows)
         lines = [name.ljust(width) + "".join(count.rjust(7) for count in counts) for name, *counts in rows]
@@ -107,7 +67,10 @@ class Task:
 
     def _main_notes(self) -> list[str]:
         more = len(self.notes) - 10
-        return self.notes if more <= 1 else [*self.notes[:10], f"and {more} more in notes"]
+        notes = self.notes if more <= 1 else [*self.notes[:10], f"and {more} more in notes"]
+        if self.card is None or self.card.embedded:
+            return notes
+        return [f"source: {self.card.source}", f"licence: {self.card.licence}", f"splits: {self.card.splits}", *notes]
 
     def _title(self) -> str:
         drawn = f"training images drawn from {len(self.pool)} with seed {self.seed}"
@@ -116,7 +79,12 @@ class Task:
     def _table(self) -> list[list[str]]:
         splits = (self.train, self.val, self.test)
         counts = [split.labels.bincount(minlength=len(self.classes)).tolist() for split in splits]
-        rows = [*zip(self.classes, *counts, strict=True), ("together", *map(len, splits))]
+        rows = [*zip(self.classes, *counts, strict=True)]
+        if len(rows) > MOST_ROWS:
+            rest = zip(*rows[MOST_ROWS - 1 :], strict=True)
+            left = len(rows) - MOST_ROWS + 1
+            rows[MOST_ROWS - 1 :] = [(f"{left} more classes", *(sum(column) for column in [*rest][1:]))]
+        rows.append(("together", *map(len, splits)))
         return [["class", "train", "val", "test"], *([str(cell) for cell in row] for row in rows)]
 
     def __repr__(self) -> str:
@@ -125,19 +93,25 @@ class Task:
         return f"Task({self.name!r}: {about}, train / val / test {counts})"
 
 
-def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_bad="error",
-              together=False, cache_dir=None, max_pixels=MAX_PIXELS) -> Task:  # fmt: skip
-    """Open an embedded task ("goldfinches", "flowers", "tissue"), or a folder or zip of class folders (cat/1.jpg, ...).
+def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_bad="error", together=False,
+              cache_dir=None, max_pixels=MAX_PIXELS, offline=None, manifest=None) -> Task:  # fmt: skip
+    """Open a task by its name (`describe()` lists them), or a folder or zip of class folders (cat/1.jpg, ...).
 
+    A name always means the task. A folder that has such a name is given with a separator ("./hotdog") or as a Path.
     per_class: training images a class; None for all there are. seed: another gives another split and draw.
-    size: pixels a side; the images of a folder are cropped to their central square.
+    size: pixels a side; photographs are cropped to their central square.
     val, test: what is set aside of each class, a share (0.25) or a number of images (40). A folder's default
     is 12.5 % and 25 %; embedded tasks have 20 and 100 a class, and at least 100 to draw training images from.
     A folder is split by what is in its files, whatever their names and place; the same picture is used once.
-    on_bad: "error" refuses a folder with images that can't be decoded or have more than `max_pixels`; "skip"
-    leaves them out and lists them in `notes`. together: near-duplicates (see `twins.py`) stay on one side, so that
-    no test picture has a twin in training. cache_dir: where decoded images are kept, see `imagecache.py`.
-    Raises ValueError or FileNotFoundError, which names what is wrong and what to do.
+    Where a published task has official splits, those are used whole, the seed only draws from the training images, and a
+    `per_class`, `val` or `test` above what they hold takes what they hold and says so; nothing changes sides.
+    on_bad: "error" refuses images that can't be decoded or have more than `max_pixels`; "skip" leaves them out and lists
+    them in `notes`. together: near-duplicates (see `twins.py`) stay on one side, so that no test picture has a twin in
+    training; official splits stay as they are. cache_dir: where what was fetched and decoded is kept, see `imagecache.py`.
+    offline: True fetches nothing (as COURSE_OFFLINE does): what is in the cache is used. manifest: a file that says
+    which photographs "goldfinch-photos" has.
+    Raises ValueError or FileNotFoundError, which names what is wrong and what to do; `downloads.Offline` (a
+    ConnectionError) where photographs would have to be fetched and cannot be.
     """
     _whole("seed", seed, 0)
     _whole("size", size, 8)
@@ -145,21 +119,39 @@ def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_ba
         _whole("per_class", per_class, 1)
     if on_bad not in ("error", "skip"):
         raise ValueError(f'on_bad={on_bad!r} must be "error" or "skip"')
-    usual_val, usual_test = (few(20, 4), few(100, 10)) if name in EMBEDDED else (0.125, 0.25)
-    val, test = usual_val if val is None else val, usual_test if test is None else test
-    if name in EMBEDDED:
+    card = CARDS.get(name) if isinstance(name, str) else None
+    if card and Path(name).is_dir():
+        print(f"{name!r} is the task of this name, not the folder that is here: for the folder write './{name}'")
+    if card and card.embedded:
+        usual = few(20, 4), few(100, 10)
+        val, test = (usual[i] if given is None else given for i, given in enumerate((val, test)))
         return _embedded(name, per_class, seed, size, val, test)
+    for setting, part in (("val", val), ("test", test)):
+        if part is not None and not (isinstance(part, float) and 0 < part < 1):
+            _whole(setting, part, 1, "or a share of each class such as 0.25")
+    if card:
+        from helpers.published import load, share_out
+
+        found = load(card, cache_dir, offline, manifest)
+        files = [file for classes in found.parts.values() for members in classes.values() for file in members]
+        pictures, skipped = _decode(found.folder, files, size, max_pixels, cache_dir, on_bad)
+        parts, per_class, notes = share_out(card, found, pictures, per_class, val, test, seed, together)
+        splits = _splits(found.folder, pictures, parts, found.credits)
+        train = _draw(splits["pool"], per_class, seed)
+        return Task(name, list(parts["pool"]), size, per_class, seed, train, notes=notes + skipped, card=card, **splits)
+    if manifest is not None:
+        raise ValueError(f'manifest={manifest!r} goes with "goldfinch-photos" only')
     folder = Path(name).expanduser()
     if not folder.exists():
-        close = difflib.get_close_matches(str(name), EMBEDDED, 1)
         raise FileNotFoundError(
-            f"no task {str(name)!r}: give one of {', '.join(EMBEDDED)}, or a folder of class folders; "
-            f"{folder.absolute()} does not exist." + (f" Did you mean {close[0]!r}?" if close else "")
+            f"no task {str(name)!r}: give one of {', '.join(CARDS)}, or a folder of class folders; "
+            f"{folder.absolute()} does not exist.{meant(str(name))}"
         )
     if not folder.is_dir():
         from helpers.unpacking import image_folder
 
         folder = image_folder(folder, cache_dir)
+    val, test = 0.125 if val is None else val, 0.25 if test is None else test
     return _from_folder(folder, per_class, seed, size, val, test, on_bad, together, cache_dir, max_pixels)
 
 
@@ -171,7 +163,8 @@ def _embedded(name, per_class, seed, size, val, test) -> Task:
         images, labels, targets, classes = _render(name, part, count, seed, size)
         splits[part] = Split(images, torch.arange(len(images)), labels, [""] * len(images), targets)
     pool = splits.pop("train")
-    return Task(name, list(classes), size, per_class, seed, _draw(pool, per_class, seed), pool=pool, **splits)
+    train, card = _draw(pool, per_class, seed), CARDS[name]
+    return Task(name, list(classes), size, per_class, seed, train, pool=pool, card=card, **splits)
 
 
 @lru_cache(maxsize=9)  # the three parts of three tasks
@@ -182,31 +175,44 @@ def _render(*what):
 
 
 def _from_folder(folder, per_class, seed, size, val, test, on_bad, together, cache_dir, max_pixels) -> Task:
-    for setting, part in (("val", val), ("test", test)):
-        if not (isinstance(part, float) and 0 < part < 1):
-            _whole(setting, part, 1, "or a share of each class such as 0.25")
     classes, notes = find_images(folder)
     files = [file for members in classes.values() for file in members]
+    pictures, skipped = _decode(folder, files, size, max_pixels, cache_dir, on_bad)
+    rows, repeated = distinct_images(folder, classes, pictures)
+    groups = None
+    if together:
+        from helpers.twins import near_groups
+
+        groups = near_groups(pictures)
+    parts = divide(folder, rows, pictures.content, per_class, val, test, seed, groups)
+    splits = _splits(folder, pictures, parts)
+    train = _draw(splits["pool"], per_class, seed)
+    return Task(folder.resolve().name, list(classes), size, per_class, seed, train, notes=notes + skipped + repeated, **splits)
+
+
+def _decode(folder, files, size, max_pixels, cache_dir, on_bad) -> tuple[Pictures, list[str]]:
+    """The decoded files, and a line for each that can't be used; ValueError if there are any and `on_bad` is "error"."""
     pictures = decode_once(folder, files, size, max_pixels, cache_dir)
     bad = list(pictures.bad.values())
     if bad and on_bad == "error":
         listed = bad[:10] + ([f"and {len(bad) - 10} more"] if len(bad) > 10 else [])
         listed = [f"{len(bad)} of the {len(files)} images in {folder} can't be used:", *listed]
         raise ValueError("\n  ".join(listed) + '\nTo leave them out: open_task(..., on_bad="skip").')
-    rows, repeated = distinct_images(folder, classes, pictures)
-    groups, splits = None, {}
-    if together:
-        from helpers.twins import near_groups
+    return pictures, [f"skipped {why}" for why in bad]
 
-        groups = near_groups(pictures)
-    for part, members in divide(folder, rows, pictures.content, per_class, val, test, seed, groups).items():
-        index = [row for its in members.values() for row in its]
+
+def _splits(folder: Path, pictures: Pictures, parts, credits: dict[str, str] | None = None) -> dict[str, Split]:
+    """{part: its Split}, from {part: {class: rows}}."""
+    splits = {}
+    for part, members in parts.items():
+        rows = [row for its in members.values() for row in its]
         labels = [label for label, its in enumerate(members.values()) for _ in its]
-        paths = [str(folder / files[row]) for row in index]
-        splits[part] = Split(pictures.images, torch.tensor(index), torch.tensor(labels), paths)
-    notes += [f"skipped {why}" for why in bad] + repeated
-    train = _draw(splits["pool"], per_class, seed)
-    return Task(folder.resolve().name, list(classes), size, per_class, seed, train, notes=notes, **splits)
+        files = [pictures.files[row] for row in rows]
+        lines = [(credits or {}).get(file, "") for file in files]
+        paths = [str(folder / file) for file in files]
+        index, truth = (torch.tensor(numbers, dtype=torch.long) for numbers in (rows, labels))
+        splits[part] = Split(pictures.images, index, truth, paths, credits=lines)
+    return splits
 
 
 def _draw(pool: Split, per_class: int | None, seed: int) -> Split:

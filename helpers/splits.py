@@ -1,0 +1,65 @@
+"""Labelled images that several splits share: training, validation and test are rows of one tensor."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Labelled images: rows of a tensor that several splits share.
+
+    images: uint8 (M, 3, S, S), perhaps a memory map. index: int64 (N,), the rows that are this split's.
+    labels: int64 (N,). files: N paths ("" for rendered images).
+    targets: {name: float (N,)}, what the renderer knows besides the label.
+    credits: N lines that name photographer and licence, "" where none is asked for.
+    `split[i]` copies: uint8 (B, 3, S, S) and int64 (B,) for a slice or a tensor of positions, one image for a
+    number, so it is also a dataset for torch's DataLoader.
+    """
+
+    images: torch.Tensor
+    index: torch.Tensor
+    labels: torch.Tensor
+    files: list[str]
+    targets: dict[str, torch.Tensor] = field(default_factory=dict)
+    credits: list[str] | None = None
+
+    def __post_init__(self):
+        if self.credits is None:
+            object.__setattr__(self, "credits", [""] * len(self.index))
+        elif len(self.credits) != len(self.index):
+            raise ValueError(f"{len(self.credits)} credits for {len(self.index)} images: give one an image")
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, i) -> tuple[torch.Tensor, torch.Tensor]:
+        rows = self.index[i]
+        pixels = self.images.index_select(0, rows.reshape(-1))
+        return pixels.reshape(*rows.shape, *self.images.shape[1:]), self.labels[i].clone()
+
+    @property
+    def pixels(self) -> torch.Tensor:
+        """All images of this split, a copy: uint8 (N, 3, S, S). `batches` gives them without one of all."""
+        return self[:][0]
+
+    def batches(self, size: int = 100) -> Iterator[torch.Tensor]:
+        """The images in their order, copied `size` at a time: uint8 (size, 3, S, S), the last of them shorter."""
+        for rows in self.index.split(size):
+            yield self.images.index_select(0, rows)
+
+    def select(self, positions: torch.Tensor) -> "Split":
+        """The split of these positions (int64 (K,)); the images stay shared."""
+        chosen = positions.tolist()
+        return Split(
+            self.images,
+            self.index[positions],
+            self.labels[positions],
+            [self.files[i] for i in chosen],
+            {name: values[positions] for name, values in self.targets.items()},
+            [self.credits[i] for i in chosen],
+        )
+
+    def __repr__(self) -> str:
+        return f"Split({len(self)} images, {self.images.shape[-1]} px)"
