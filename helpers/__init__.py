@@ -10,6 +10,7 @@
                   describe, Card           the tasks that have a name: source, licence, size, splits; fetches nothing
                   open_task, Task, read_image, augment               a task by name or folder
                   inspect_images, image_folder, write_hot_dogs       a folder or zip of your own; an example of one
+                  cache_folder                                       where all that is fetched or decoded is kept
     the training  Recipe, SCRATCH, FEATURE_EXTRACTION, FINE_TUNE_LAST, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, diff
                   fit, compare, load_comparison, Classifier, load_classifier
                   Case, run_study, join_studies, load_study          many fits in one table, live or shipped
@@ -91,6 +92,7 @@ _HOME = {
     "hotdogs": ["draw_food"],
     "snapshots": ["write_hot_dogs", "fresh_hot_dogs"],
     "unpacking": ["image_folder"],
+    "imagecache": ["cache_folder"],
     "inspection": ["inspect_images"],
     "twins": ["fingerprint"],
     "leakage": ["leak_study", "leak_gaps"],

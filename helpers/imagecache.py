@@ -1,7 +1,8 @@
 """Image files -> pixels, decoded once and kept in a memory-mapped cache.
 
 The cache is two files a folder and size: NAME.npy has the pixels, NAME.json what they are, and checksums.
-NAME is a hash of every image's path, length and time of change, so after any change another is made. They are
+NAME is a hash of every image's path, length and time of change, so after any change another is made. Each file is read
+once: what its head says is kept too. They are
 written elsewhere and renamed: an interrupted run leaves nothing that looks whole, and if two run at once the
 later replaces equal by equal. Deleting the cache folder is always safe.
 """
@@ -18,11 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import PIL
 import platformdirs
 import torch
 
-from helpers.decoding import read_image
+from helpers.decoding import picture_header, read_image, readers
 from helpers.progress import Progress
 
 _VERSION = 1  # of what the cache holds: raise it when the same file would give other pixels
@@ -35,6 +35,7 @@ class Pictures:
     images: uint8 (M, 3, S, S), a memory map; black where a file can't be decoded.
     files: M paths below the folder. bad: {file: why it can't be decoded}.
     content, pixels: M hashes, of the files' bytes and of the decoded images.
+    headers: M times what `decoding.picture_header` says, and "bytes", the file's length.
     """
 
     images: torch.Tensor
@@ -42,10 +43,13 @@ class Pictures:
     content: list[str]
     pixels: list[str]
     bad: dict[str, str]
+    headers: list[dict]
 
 
 def cache_folder(cache_dir=None) -> Path:
-    """Where decoded images are kept: `cache_dir`, else COURSE_CACHE, else the user's cache folder."""
+    """The one folder for all that is fetched, unpacked or decoded: `cache_dir`, else the environment variable
+    COURSE_CACHE, else the user's cache folder. Deleting it is safe: it is filled again when needed. (Torchvision's
+    weights lie in torch.hub's own folder, TORCH_HOME, where every other project finds them too.)"""
     chosen = cache_dir or os.environ.get("COURSE_CACHE")
     return Path(chosen or platformdirs.user_cache_dir("transfer-learning-course")).expanduser()
 
@@ -58,7 +62,7 @@ def decode_once(folder: Path, files: list[str], size: int, max_pixels: int, cach
     """
     place = folder.resolve()
     about = [[file, *_length_and_time(place / file)] for file in files]
-    key = _hash(json.dumps([_VERSION, PIL.__version__, max_pixels, about]).encode())
+    key = _hash(json.dumps([_VERSION, readers(), max_pixels, about]).encode())
     prefix = f"{_hash(os.fsencode(place))[:12]}-{size}px-"
     cache = cache_folder(cache_dir)
     target = cache / f"{prefix}{key}"
@@ -88,14 +92,15 @@ def _decode_all(place: Path, files: list[str], size: int, max_pixels: int, targe
             data = io.BytesIO((place / file).read_bytes())
         except OSError as error:
             raise ValueError(f"{place / file} can't be read: {error}") from error
-        data.name, content = file, _hash(data.getbuffer())
+        data.name, content, header = file, _hash(data.getbuffer()), picture_header(data) | {"bytes": len(data.getbuffer())}
+        data.seek(0)
         try:
             pixels, why = read_image(data, size, max_pixels=max_pixels).numpy().tobytes(), None
         except ValueError as error:
             pixels, why = bytes(3 * size * size), str(error)
-        return pixels, content, why
+        return pixels, content, why, header
 
-    about = {"folder": str(place), "files": files, "content": [], "pixels": [], "bad": {}, "checksum": 0}
+    about = {"folder": str(place), "files": files, "content": [], "pixels": [], "headers": [], "bad": {}, "checksum": 0}
     progress = Progress(len(files), f"decoding {place.name}:")
     threads = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="unfinished-") as unfinished:
@@ -104,10 +109,11 @@ def _decode_all(place: Path, files: list[str], size: int, max_pixels: int, targe
             with open(images, "wb") as out:
                 header = {"descr": "|u1", "fortran_order": False, "shape": (len(files), 3, size, size)}
                 np.lib.format.write_array_header_1_0(out, header)
-                for file, (pixels, content, why) in zip(files, threads.map(decode, files), strict=True):
+                for file, (pixels, content, why, header) in zip(files, threads.map(decode, files), strict=True):
                     out.write(pixels)
                     about["checksum"] = zlib.crc32(pixels, about["checksum"])
                     about["content"].append(content)
+                    about["headers"].append(header)
                     about["pixels"].append(_hash(pixels))
                     if why:
                         about["bad"][file] = why
@@ -131,7 +137,7 @@ def _load(target: Path) -> Pictures | None:
             return None
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    parts = (about[name] for name in ("files", "content", "pixels", "bad"))
+    parts = (about[name] for name in ("files", "content", "pixels", "bad", "headers"))
     return Pictures(torch.from_numpy(images), *parts)
 
 

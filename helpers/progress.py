@@ -10,29 +10,38 @@ class Progress:
 
     In a notebook the line is a display that is updated in place: the saved notebook keeps the last text alone, and no
     widget state (tqdm's notebook bar would leave both). In a terminal it is a line rewritten in place; where output
-    goes to a file, only the last text is written.
+    goes to a file, only the last text is written. With megabytes=True steps are bytes, and shown as MB; a total of 0
+    is one that nobody knows.
     """
 
-    def __init__(self, total: int, label: str = ""):
-        self.total, self.label, self.count = total, label, 0
+    def __init__(self, total: int, label: str = "", *, megabytes: bool = False):
+        self.total, self.label, self.count, self.megabytes = total, label, 0, megabytes
+        self.before = 0  # of `count`, what was there before this began
         self.started = self.shown = time.monotonic()
         self.terminal = sys.stdout.isatty()
         self.display = _notebook_display()
 
     def step(self, count: int = 1, text: str = "") -> None:
-        """`count` more steps are done; the line is redrawn at most five times a second."""
+        """`count` more steps are done; the line is redrawn at most five times a second (with a count of 0 always)."""
         self.count += count
         now = time.monotonic()
-        if now - self.shown < 0.2:
+        if count and now - self.shown < 0.2:
             return
         self.shown = now
-        left = (now - self.started) / self.count * max(self.total - self.count, 0)
-        line = f"{self.label} {self.count}/{self.total}, {left:.0f} s left{', ' + text if text else ''}"
+        line = self._line(now - self.started) + (f", {text}" if text else "")
         if self.display:
-            bar = f'<progress value="{self.count}" max="{self.total}" aria-label="{escape(self.label)}"></progress>'
+            of_known = f' value="{self.count}" max="{self.total}"' if self.total else ""
+            bar = f'<progress{of_known} aria-label="{escape(self.label)}"></progress>'
             self.display.update({"text/plain": line, "text/html": f"{bar} {escape(line)}"}, raw=True)
         elif self.terminal:
             print("\r\x1b[K" + line, end="", flush=True)
+
+    def _line(self, seconds: float) -> str:
+        shown, whole = (f"{n / 1e6:,.1f}" if self.megabytes else n for n in (self.count, self.total))
+        parts = [f"{self.label} {shown}{f'/{whole}' if self.total else ''}{' MB' if self.megabytes else ''}"]
+        if self.total and self.count > self.before:
+            parts.append(f"{seconds / (self.count - self.before) * max(self.total - self.count, 0):.0f} s left")
+        return ", ".join(parts)
 
     def done(self, text: str) -> None:
         """Put `text` in place of the moving line."""
