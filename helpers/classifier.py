@@ -13,6 +13,7 @@ from helpers.backbones import Backbone, load_backbone
 from helpers.decoding import read_image
 from helpers.heads import swap_head
 from helpers.saving import read_safetensors
+from helpers.splits import Split
 
 _FORMAT = "transfer-learning-course classifier 1"
 
@@ -38,14 +39,16 @@ class Classifier:
         return self.backbone.model
 
     @torch.no_grad()
-    def logits(self, images: torch.Tensor, batch_size: int = 100) -> torch.Tensor:
-        """uint8 images (N, 3, size, size) -> float32 logits (N, classes) on the CPU, in evaluation mode."""
+    def logits(self, images: torch.Tensor | Split, batch_size: int = 100) -> torch.Tensor:
+        """uint8 images (N, 3, size, size), or a split -> float32 logits (N, classes) on the CPU, in evaluation mode.
+
+        Of a split, one batch at a time is copied: 6,149 photographs of 224 pixels are 0.9 GB.
+        """
         device = next(self.model.parameters()).device
         training = self.model.training
         self.model.eval()
-        parts = [
-            self.model(self.backbone.normalise(batch.to(device))).cpu() for batch in images.split(batch_size)
-        ]
+        batches = images.batches(batch_size) if isinstance(images, Split) else images.split(batch_size)
+        parts = [self.model(self.backbone.normalise(batch.to(device))).cpu() for batch in batches]
         self.model.train(training)
         return torch.cat(parts)
 

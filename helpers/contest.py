@@ -45,7 +45,7 @@ def for_practice(task: Task) -> Task:
 def _copy(split: Split) -> Split:
     """The same pictures in storage of their own: the splits of a folder share one tensor, test images and all."""
     targets = {name: values.clone() for name, values in split.targets.items()}
-    return Split(split.pixels, torch.arange(len(split)), split.labels.clone(), list(split.files), targets)
+    return Split(split.pixels, torch.arange(len(split)), split.labels.clone(), list(split.files), targets, list(split.credits))
 
 
 @dataclass(eq=False)

@@ -129,7 +129,7 @@ def fit(recipe: Recipe, task: Task, seed: int = 0, *, cache: bool = True, progre
 
             merge_adapters(model)  # into the weights: a network like any other
         model.to(_device()).eval()
-        logits = classifier.logits(task.test.pixels)
+        logits = classifier.logits(task.test)
     result = Fit(recipe, task, seed, classifier, history, logits, trained, seconds, cached)
     if progress is None:
         line.done(repr(result))
