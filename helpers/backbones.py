@@ -6,8 +6,6 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from pickle import UnpicklingError
-from urllib.parse import urlparse
 
 import torch
 import torchvision
@@ -18,6 +16,7 @@ from torchvision.transforms import v2
 from helpers.gardennet import GardenNet
 from helpers.heads import drop_auxiliary_heads, find_head
 from helpers.saving import read_safetensors
+from helpers.weightfiles import download
 
 SHIPPED = Path(__file__).parent / "data"  # garden.safetensors, garden-small.safetensors, ... and their SHA256SUMS
 OWN = ["GardenNet", "GardenViT"]  # the architectures of the sources that come with the course
@@ -117,7 +116,7 @@ def _from_torchvision(name: str, weights: str | None) -> Backbone:
     chosen = known[weights or "DEFAULT"]
     if weights is None:
         return _with_preset(name, _new(name), chosen, classes=None, weights=None)
-    model = drop_auxiliary_heads(_download(name, chosen))
+    model = drop_auxiliary_heads(download(name, chosen))
     return _with_preset(name, model, chosen, chosen.meta["categories"], chosen.name)
 
 
@@ -140,21 +139,6 @@ def _new(arch: str, **settings) -> nn.Module:
         # With their weights they expect the usual preprocessing; how they initialise, they warn about.
         settings |= {"transform_input": True, "init_weights": True}
     return drop_auxiliary_heads(get_model(arch, weights=None, **settings))
-
-
-def _download(name: str, weights: WeightsEnum) -> nn.Module:
-    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
-    was_cached = file.is_file()
-    try:
-        return get_model(name, weights=weights)
-    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
-        if was_cached:
-            raise ValueError(f"{file} cannot be read ({error}): delete it, to download it anew") from error
-        raise FileNotFoundError(
-            f"{weights} is not on this machine and cannot be downloaded ({error}). Wanted: {file}, which is "
-            f"torchvision's {weights.url}: download it where there is a network and put it there. Or use the "
-            "source model that needs no network: load_backbone('garden')"
-        ) from error
 
 
 def _from_file(path: Path, weights: str | None, arch: str | None = None) -> Backbone:
