@@ -5,7 +5,10 @@ else states, stand here.
 """
 
 import hashlib
-from collections.abc import Callable
+import json
+import os
+import shutil
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,12 +16,14 @@ from helpers.catalog import Card
 from helpers.folders import divide, find_images
 from helpers.imagecache import Pictures, cache_folder
 from helpers.twins import near_groups
+from helpers.unpacking import unpack
 
 # bytes, as TensorFlow Datasets lists them (tensorflow_datasets/url_checksums/oxford_flowers102.txt)
 FLOWERS_SIZES = {"102flowers.tgz": 344_862_509, "imagelabels.mat": 502, "setid.mat": 14_989}
 # Zhang et al., Dive into Deep Learning, section "Fine-Tuning" (d2l.ai); its size is stated nowhere
 HOTDOG_ADDRESS = "http://d2l-data.s3-accelerate.amazonaws.com/hotdog.zip"
 HOTDOG_DIGEST = "sha1:fba480ffa8aa7e0febbb511d181409f899b9baa5"
+MAX_BYTES, MAX_FILES = 2_000_000_000, 20_000  # unpacked
 
 
 @dataclass(frozen=True)
@@ -38,78 +43,86 @@ class Published:
 def load(card: Card, cache_dir=None, offline: bool | None = None, manifest=None) -> Published:
     """The photographs of a card, fetched unless they are in the cache folder, below the task's own name.
 
-    Raises what `downloads.fetch` raises (`Offline` where they are not here and no connection may be used or is there),
-    and ValueError where what was unpacked has been changed since.
+    Once they are fetched, checked and unpacked, a list of them is kept beside them; where that is, nothing else is needed.
+    Raises what `downloads.fetch` raises (`Offline` where they are not here, and no network is or may be used), and
+    ValueError where what was unpacked has been changed.
     """
-    folder = cache_folder(cache_dir) / card.name
     if card.name == "goldfinch-photos":
         from helpers.inaturalist import goldfinch_photos
 
-        place, classes, credits, notes = goldfinch_photos(cache_dir=cache_dir, offline=offline, manifest=manifest)
-        return Published(place, {"pool": classes}, credits, notes)
+        return Published(*goldfinch_photos(cache_dir=cache_dir, offline=offline, manifest=manifest))
     if manifest is not None:
         raise ValueError(f'manifest={manifest!r}: only "goldfinch-photos" has manifests, {card.name!r} is always the same')
-    return {"flowers102": _flowers102, "hotdog": _hotdog}[card.name](card, folder, offline)
+    folder = cache_folder(cache_dir) / card.name
+    listed, parts = folder / "listed.json", None
+    with suppress(OSError, ValueError):
+        parts = json.loads(listed.read_text(encoding="utf-8"))
+    if parts is not None:
+        return Published(folder, parts)
+    parts = {"flowers102": _flowers102, "hotdog": _hotdog}[card.name](card, folder, offline)
+    unfinished = listed.with_suffix(".part")
+    unfinished.write_text(json.dumps(parts), encoding="utf-8")
+    os.replace(unfinished, listed)
+    for archive in (*folder.glob("*.tgz"), *folder.glob("*.zip")):  # unpacked by now
+        archive.unlink()
+    return Published(folder, parts)
 
 
-def _flowers102(card: Card, folder: Path, offline) -> Published:
+def changed(folder: Path, error: Exception) -> ValueError:
+    """What to raise when `folder` lacks what was unpacked to it."""
+    return ValueError(
+        f"{folder} is not as it was unpacked ({error}). Delete this folder and open the task again: it is fetched anew."
+    )
+
+
+def _flowers102(card: Card, folder: Path, offline) -> dict[str, dict[str, list[str]]]:
     from torchvision.datasets import Flowers102
 
     place = folder / "flowers-102"  # where torchvision's class looks for it
-    names = dict(Flowers102._file_dict.values())
 
-    def fetch(name, into, what):
-        return _fetch(card, Flowers102._download_url_prefix + name, into / name, f"md5:{names[name]}", what, offline)
+    def fetch(part, what):
+        name, md5 = Flowers102._file_dict[part]
+        about = {"what": f"{card.name}: {what}", "size": FLOWERS_SIZES[name], "digest": f"md5:{md5}"}
+        return _fetch(card, Flowers102._download_url_prefix + name, folder / name, offline, **about)
 
-    archive, labels, splits = (Flowers102._file_dict[part][0] for part in ("image", "label", "setid"))
-    _unpack_once(place, lambda: fetch(archive, folder, "the photographs of flowers102"))
-    fetch(labels, place, "the labels of flowers102")
-    fetch(splits, place, "the list of the splits of flowers102")
+    if not place.is_dir():
+        unpack(fetch("image", "its photographs"), place, max_bytes=MAX_BYTES, max_files=MAX_FILES)
+    for part, what in (("label", "its labels"), ("setid", "which photograph is in which split")):
+        file = fetch(part, what)
+        shutil.copyfile(file, place / file.name)
     parts = {}
     for part, split in {"pool": "train", "val": "val", "test": "test"}.items():
         try:
             listed = Flowers102(folder, split, download=False)
         except RuntimeError as error:
-            raise ValueError(_changed(place, error)) from error
+            raise changed(folder, error) from error
         members = parts[part] = {name: [] for name in Flowers102.classes}
         for file, label in zip(listed._image_files, listed._labels, strict=True):
             members[Flowers102.classes[label]].append(file.relative_to(folder).as_posix())
-    return Published(folder, parts)
+    return parts
 
 
-def _hotdog(card: Card, folder: Path, offline) -> Published:
+def _hotdog(card: Card, folder: Path, offline) -> dict[str, dict[str, list[str]]]:
     place, name = folder / "unpacked", HOTDOG_ADDRESS.rsplit("/", 1)[1]
-    _unpack_once(place, lambda: _fetch(card, HOTDOG_ADDRESS, folder / name, HOTDOG_DIGEST, "the photographs of hotdog", offline))
+    if not place.is_dir():
+        about = {"what": f"{card.name}: its photographs", "digest": HOTDOG_DIGEST}
+        archive = _fetch(card, HOTDOG_ADDRESS, folder / name, offline, **about)
+        unpack(archive, place, max_bytes=MAX_BYTES, max_files=MAX_FILES)
     parts = {}
     for part, split in {"pool": "train", "test": "test"}.items():
         below = f"unpacked/hotdog/{split}"
         try:
             classes, _ = find_images(folder / below)
         except (OSError, ValueError) as error:
-            raise ValueError(_changed(place, error)) from error
+            raise changed(folder, error) from error
         parts[part] = {name: [f"{below}/{file}" for file in files] for name, files in classes.items()}
-    return Published(folder, parts)
+    return parts
 
 
-def _fetch(card: Card, url: str, file: Path, digest: str, what: str, offline) -> Path:
+def _fetch(card: Card, url: str, file: Path, offline, **about) -> Path:
     from helpers.downloads import fetch
 
-    size = FLOWERS_SIZES.get(file.name)
-    return fetch(url, file, what=what, size=size, digest=digest, licence=card.licence, instead=card.instead, offline=offline)
-
-
-def _unpack_once(place: Path, fetch: Callable[[], Path]) -> None:
-    """Fetch an archive, unpack it to `place` and delete it, unless `place` is there: it is made in one step, and whole."""
-    from helpers.unpacking import unpack
-
-    if not place.is_dir():
-        archive = fetch()
-        unpack(archive, place, max_bytes=2_000_000_000, max_files=20_000)
-        archive.unlink()
-
-
-def _changed(place: Path, error: Exception) -> str:
-    return f"{place} is not as it was unpacked ({error}). Delete this folder and open the task again: it is fetched anew."
+    return fetch(url, file, licence=f"licence {card.licence}", instead=card.instead, offline=offline, **about)
 
 
 def share_out(card: Card, found: Published, pictures: Pictures, per_class, val, test, seed: int, together: bool):

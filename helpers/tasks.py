@@ -130,11 +130,14 @@ def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_ba
         if part is not None and not (isinstance(part, float) and 0 < part < 1):
             _whole(setting, part, 1, "or a share of each class such as 0.25")
     if card:
-        from helpers.published import load, share_out
+        from helpers.published import changed, load, share_out
 
         found = load(card, cache_dir, offline, manifest)
         files = [file for classes in found.parts.values() for members in classes.values() for file in members]
-        pictures, skipped = _decode(found.folder, files, size, max_pixels, cache_dir, on_bad)
+        try:
+            pictures, skipped = _decode(found.folder, files, size, max_pixels, cache_dir, on_bad)
+        except FileNotFoundError as error:
+            raise changed(found.folder, error) from error
         parts, per_class, notes = share_out(card, found, pictures, per_class, val, test, seed, together)
         splits = _splits(found.folder, pictures, parts, found.credits)
         train = _draw(splits["pool"], per_class, seed)
