@@ -14,6 +14,7 @@
     the training  Recipe, SCRATCH, FEATURE_EXTRACTION, FINE_TUNE_LAST, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, diff
                   fit, compare, load_comparison, Classifier, load_classifier
                   Case, run_study, join_studies, load_study          many fits in one table, live or shipped
+                  reported                                           what others report, with its source
                   class_map, repaint, bird_parts           where a network looks, and what one field mark is worth to it
                   confidence, sure, known_from_unknown, calibration_error, fit_temperature     how sure it may be
                   export_onnx, OnnxClassifier, show_uploader         take it elsewhere; try it on a picture
@@ -56,6 +57,7 @@ _HOME = {
     "training": ["fit", "Fit"],
     "results": ["compare", "Comparison", "load_comparison"],
     "study": ["Case", "Study", "run_study", "join_studies", "load_study"],
+    "literature": ["reported"],
     "classifier": ["Classifier", "load_classifier"],
     "plots": [
         "show",
