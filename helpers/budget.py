@@ -10,6 +10,7 @@ from urllib.parse import urlparse
 import torch
 from torchvision.models import get_model_weights
 
+from helpers.catalog import CARDS, meant
 from helpers.smoke import STEPS, smoke
 
 # ImageNet models that are worth having here, the usual first choice first.
@@ -23,7 +24,7 @@ class Budget:
     name      "quick": a few minutes on two CPU cores, offline. "full": more seeds and data, meant for a GPU.
               "smoke": only whether everything works, see helpers/smoke.py
     seeds     how many seeds a comparison takes
-    images    folder of class folders with real photographs, or None
+    images    real photographs, as `open_task` takes them: "flowers102", a folder or zip of class folders; or None
     imagenet  a name for `load_backbone` whose ImageNet weights can be had, or None
     why       why this budget was chosen
     """
@@ -40,18 +41,22 @@ class Budget:
         return self.name == "full"
 
     def __repr__(self) -> str:
-        images = f"photographs in {Path(self.images).name}" if self.images else "embedded images"
+        images = "embedded images"
+        if self.images:
+            images = f'photographs of "{self.images}"' if self.images in CARDS else f"photographs in {Path(self.images).name}"
         weights = f"ImageNet weights of {self.imagenet}" if self.imagenet else "no ImageNet weights"
         return f"{self.name} budget: {self.seeds} seeds, {images}, {weights}{self.note} ({self.why})"
 
 
-def choose_budget(name: str | None = None) -> Budget:
-    """Choose how much the notebook runs, say it in one line, and return it.
+def choose_budget(name: str | None = None, images: str | Path | None = None) -> Budget:
+    """Choose how much the notebook runs, and on which images, say it in one line, and return it.
 
     name: "quick" or "full"; else the environment variable COURSE_RUN decides; else it is "full" where PyTorch has an
-    accelerator (a GPU) and "quick" elsewhere. Only "full" looks for photographs (COURSE_IMAGES: a folder with one
-    folder a class) and for ImageNet weights (torchvision's cache; else whether a download can begin within 3 seconds).
-    Raises ValueError for another name, and for a COURSE_IMAGES that is neither a folder nor an embedded task.
+    accelerator (a GPU) and "quick" elsewhere.
+    images: the photographs for the cells that can take some: the name of a task (`h.describe()`), a folder with one
+    folder a class, a zip of one; else, with the full budget only, the environment variable COURSE_IMAGES says which.
+    Only "full" looks for ImageNet weights (torchvision's cache; else whether a download can begin within 3 seconds).
+    Raises ValueError for another name, and for images that are neither a task, a folder nor a zip.
     """
     device = torch.accelerator.current_accelerator(check_available=True)
     if name is not None:
@@ -65,30 +70,29 @@ def choose_budget(name: str | None = None) -> Budget:
     if name not in ("quick", "full") and not (name == "smoke" and smoke()):  # no call reaches what the variable does
         raise ValueError(f'{origin} takes "quick" or "full", got {name!r}')
     if name == "quick":
-        budget = Budget("quick", 3, why=why)
+        budget = Budget("quick", 3, _photographs(images, "images"), why=why)
     elif name == "smoke":
         note = f"; trainings stop after {STEPS} steps and tasks have few images: the numbers mean nothing"
-        budget = Budget("smoke", 2, why=why, note=note)
+        budget = Budget("smoke", 2, _photographs(images, "images"), why=why, note=note)
     else:
         imagenet, note = _imagenet()
-        budget = Budget("full", 5, _photographs(), imagenet, why, note)
+        photographs = _photographs(images, "images") if images else _photographs(os.environ.get("COURSE_IMAGES"), "COURSE_IMAGES")
+        budget = Budget("full", 5, photographs, imagenet, why, note)
     print(budget)
     return budget
 
 
-def _photographs() -> str | None:
-    folder = os.environ.get("COURSE_IMAGES")
-    if not folder:
+def _photographs(given: str | Path | None, setting: str) -> str | None:
+    if not given:
         return None
-    path = Path(folder).expanduser()
-    if not path.is_dir():
-        from helpers.tasks import EMBEDDED
-
-        if folder in EMBEDDED:
-            return None
+    if str(given) in CARDS:
+        return None if CARDS[str(given)].embedded else str(given)
+    path = Path(given).expanduser()
+    if not path.is_dir() and not (path.is_file() and path.suffix.lower() == ".zip"):
+        named = ", ".join(name for name, card in CARDS.items() if not card.embedded)
         raise ValueError(
-            f"COURSE_IMAGES is {folder!r}, which is no folder: let it name a folder with one folder of photographs a "
-            "class, or remove it"
+            f"{setting} is {str(given)!r}, which is no folder and no zip: let it name one of {named}, a folder with one "
+            f"folder of photographs a class, or a zip of that.{meant(str(given))}"
         )
     return str(path)
 

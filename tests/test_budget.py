@@ -71,6 +71,18 @@ def test_full_budget_takes_a_folder_of_photographs_and_refuses_what_is_none(monk
         choose_budget("full")
 
 
+def test_a_task_by_name_is_taken_from_the_argument_or_with_the_full_budget_from_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("COURSE_IMAGES", "hotdog")
+    assert choose_budget("full").images == "hotdog" and choose_budget("quick").images is None
+    for name in ("quick", "full"):
+        budget = choose_budget(name, images="flowers102")
+        assert budget.images == "flowers102" and 'photographs of "flowers102"' in str(budget)
+    with pytest.raises(ValueError, match="images is 'flower102'.*Did you mean 'flowers102'"):
+        choose_budget(images="flower102")
+    (tmp_path / "birds.zip").touch()
+    assert choose_budget(images=tmp_path / "birds.zip").images == str(tmp_path / "birds.zip")
+
+
 @pytest.mark.parametrize("name", ["resnet18", "squeezenet1_0"])
 def test_full_budget_names_a_model_whose_weights_are_in_torchs_cache(name, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_reachable", lambda host: pytest.fail("no need to knock"))
