@@ -4,16 +4,20 @@ Files that look alike in a viewer differ inside: turned by an EXIF tag, CMYK, 16
 transparent, animated. Everything behind this module sees one kind only: 8-bit RGB, the right way up.
 """
 
+import importlib
 import os
 
 import numpy as np
+import PIL
 import torch
 from PIL import ExifTags, Image
+
+from helpers.kinds import known_by_its_bytes, shown
 
 MAX_PIXELS = 64_000_000  # about 190 MB once decoded; a small file can claim any size in its header
 
 # Only formats that are pictures and nothing else: Pillow would also start Ghostscript for an .eps file.
-# HEIF counts once its plugin is registered; formats that this Pillow was built without are left out.
+# HEIF counts where the package pillow-heif is installed; formats that this Pillow was built without are left out.
 _FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "AVIF", "HEIF", "JPEG2000")
 
 _TURNS = {  # EXIF orientation -> what undoes it
@@ -29,7 +33,14 @@ _TURNS = {  # EXIF orientation -> what undoes it
 
 def image_extensions() -> frozenset[str]:
     """Lower-case file name endings (".jpg", ".png", ...) of the formats that this installation can read."""
+    _read_heic(again=True)
     return frozenset(ending for ending, name in Image.registered_extensions().items() if name in _FORMATS)
+
+
+def readers() -> str:
+    """The packages that read pictures, and their versions: with another the same file may give other pixels."""
+    _read_heic()
+    return f"Pillow {PIL.__version__}, pillow-heif {_heif_version}"
 
 
 def open_image(source, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -54,15 +65,61 @@ def read_image(source, size: int, *, max_pixels: int = MAX_PIXELS) -> torch.Tens
     return torch.from_numpy(np.array(_open(source, max_pixels, size))).permute(2, 0, 1).contiguous()
 
 
+def picture_header(source) -> dict:
+    """What the head of a picture file says, nothing decoded: width, height (pixels as stored), kind ("JPEG", ...), mode
+    (Pillow's: "RGB", "CMYK", ...), and whether it is turned (when shown), moves, or is a screenshot by its own words.
+
+    source: a path or an open binary file. {} where there is no such head.
+    """
+    try:
+        with Image.open(source, formats=_formats()) as image:
+            exif = image.getexif()
+            turn = image.info.get("original_orientation") if image.format == "HEIF" else exif.get(ExifTags.Base.Orientation)
+            words = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment, "") if image.format == "PNG" else ""
+            return {
+                "width": image.width,
+                "height": image.height,
+                "kind": "JPEG" if image.format == "MPO" else image.format,  # an MPO is a JPEG with more pictures behind it
+                "mode": image.mode,
+                "turned": turn in _TURNS,
+                "moves": image.format in ("GIF", "WEBP", "PNG") and bool(getattr(image, "is_animated", False)),
+                "screenshot": "creenshot" in str(words),
+            }
+    except Exception:  # whoever decodes it says why
+        return {}
+
+
+_heif_version = ""  # of pillow-heif; None where it is missing, "" before anybody asked
+
+
+def _read_heic(again: bool = False) -> None:
+    """Let Pillow read HEIC, where the package for it is installed; `again`: look whether it is by now."""
+    global _heif_version
+    if _heif_version or (_heif_version is None and not again):
+        return
+    importlib.invalidate_caches()
+    try:
+        heif = importlib.import_module("pillow_heif")
+        heif.register_heif_opener()
+        _heif_version = heif.__version__
+    except ImportError:
+        _heif_version = None
+
+
+def _formats() -> list[str]:
+    _read_heic()
+    Image.init()
+    return [name for name in _FORMATS if name in Image.OPEN]
+
+
 def _open(source, max_pixels: int, size: int | None) -> Image.Image:
     if isinstance(source, Image.Image):
         return _convert(source, max_pixels, size)
     if not isinstance(source, str | os.PathLike) and not hasattr(source, "read"):
         raise TypeError(f"expected a path, an open file or a PIL image, not {type(source).__name__}")
-    name = str(getattr(source, "name", "the image")) if hasattr(source, "read") else os.fspath(source)
-    Image.init()
+    name = shown(str(getattr(source, "name", "the image") if hasattr(source, "read") else os.fsdecode(source)))
     try:
-        with Image.open(source, formats=[f for f in _FORMATS if f in Image.OPEN]) as image:
+        with Image.open(source, formats=_formats()) as image:
             if size and image.width * image.height <= max_pixels:
                 # A large JPEG decodes ten times faster at 1/2, 1/4 or 1/8 of its size. Keeping at least four
                 # times the size asked for changes the result less than another interpolation would.
@@ -77,9 +134,22 @@ def _open(source, max_pixels: int, size: int | None) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"{name}: too large. {error} Shrink it first.") from error
     except Exception as error:  # Pillow's readers raise a dozen different types on damaged files
-        unknown = isinstance(error, Image.UnidentifiedImageError)
-        why = "not an image, or of an unknown kind" if unknown else error
-        raise ValueError(f"{name}: cannot be decoded ({why}). Replace it or take it away.") from error
+        why, remedy = error, "Replace it or take it away."
+        if isinstance(error, Image.UnidentifiedImageError):
+            why, remedy = known_by_its_bytes(_head(source))
+        raise ValueError(f"{name}: cannot be decoded ({why}). {remedy}") from error
+
+
+def _head(source) -> bytes:
+    """The first bytes of a file; of one that is open, if it can be gone back to its beginning."""
+    try:
+        if not hasattr(source, "read"):
+            with open(source, "rb") as file:
+                return file.read(64)
+        source.seek(0)
+        return source.read(64)
+    except (OSError, ValueError):
+        return b"?"
 
 
 class _Refused(ValueError):

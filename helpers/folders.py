@@ -1,45 +1,38 @@
 """A folder of class folders: which images it has, which of them are the same, and how they are divided."""
 
 import hashlib
+import os
 from collections import Counter
 from pathlib import Path
 
 from helpers.decoding import image_extensions
+from helpers.heaps import deeper, refuse_names, refuse_splits, refuse_too_few
 from helpers.imagecache import Pictures
+from helpers.kinds import PICTURES, is_hidden, shown, some, what_by_name
 
 
 def find_images(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
     """The class folders right inside a folder, {class: its images, "class/name"}; notes on the rest.
 
-    Images in a folder within a class folder belong to that class ("class/from Ana/name"). Names that begin with "." or
-    "__" (.DS_Store, .ipynb_checkpoints, __MACOSX) are passed over without a note. Raises ValueError unless there are at
-    least two classes, and for folders such as train/ and test/ where classes should be.
+    Images in folders within a class folder, however deep, belong to that class ("class/from Ana/name"). Names that begin
+    with "." or "__" and those of systems (.DS_Store, Thumbs.db, __MACOSX) are passed over without a note. Pictures that
+    nothing here can read yet (HEIC) are in the list: decoding says of each what it needs. Raises ValueError unless there
+    are at least two classes; for two folders whose names differ in capitals alone; and for folders such as train/ and
+    test/, or 2024-05/ and 2024-06/, where classes should be; PermissionError for a folder that may not be opened.
     """
-    classes, ignored, inner = {}, [], {}
+    classes, inner, rest, endings = {}, {}, _Rest(), image_extensions() | PICTURES
     for entry in _visible(folder):
-        images, others = _walk(entry, entry.name) if entry.is_dir() and not entry.is_symlink() else ([], [])
-        if images:
+        if not _is_folder(entry):
+            rest.add(entry, entry.name, endings)
+        elif images := _walk(entry, entry.name, endings, rest):
             classes[entry.name] = images
             if all(image.count("/") > 1 for image in images):
                 inner[entry.name] = {image.split("/")[1] for image in images}
-        ignored += others if images else [entry.name]
-    _refuse_splits(folder, inner)
-    unread = [file for entry in _visible(folder) if entry.is_dir() for file in entry.rglob("*") if _is_unread_heic(file)]
-    phone = [f"{len(unread)} pictures are HEIC, which cannot be read here. Export them as JPEG"] if unread else []
-    if not classes:
-        missing = "no class folders" + (f" with pictures that can be read: {phone[0]}" if phone else "")
-        raise ValueError(
-            f"{folder} has {missing}. Put the images of each class into a folder of its own, such as "
-            f"{folder / 'daisy' / '1.jpg'} and {folder / 'rose' / '2.jpg'}."
-        )
-    if len(classes) == 1:
-        (only,) = classes
-        deeper = f" Or did you mean {folder / only}?" if len(inner.get(only, ())) > 1 else ""
-        raise ValueError(
-            f"{folder} has only one class folder, {only!r}: there is nothing to tell apart. "
-            f"Add a folder with the images of another class.{deeper}"
-        )
-    return classes, phone + ([f"ignored (no image, or in no class folder): {_some(ignored)}"] if ignored else [])
+    refuse_splits(folder, inner)
+    refuse_names(folder, classes, inner)
+    if len(classes) < 2:
+        refuse_too_few(folder, classes, inner, len(rest.loose))
+    return classes, [*deeper(inner), *rest.notes()]
 
 
 def distinct_images(folder: Path, classes: dict[str, list[str]], pictures: Pictures):
@@ -61,8 +54,8 @@ def distinct_images(folder: Path, classes: dict[str, list[str]], pictures: Pictu
                 same = f"{pictures.files[first]} = {pictures.files[row]}"
                 (repeated if other == name else clashes).append(same)
     if clashes:
-        raise ValueError(f"{folder} has the same picture in two classes: {_some(clashes)}. Keep each where it belongs.")
-    return rows, [f"the same picture again, used once: {_some(repeated)}"] if repeated else []
+        raise ValueError(f"{folder} has the same picture in two classes: {some(clashes)}. Keep each where it belongs.")
+    return rows, [f"the same picture again, used once: {some(repeated)}"] if repeated else []
 
 
 def divide(folder: Path, rows: dict[str, list[int]], content: list[str], per_class, val, test, seed, groups=None):
@@ -106,47 +99,74 @@ def divide(folder: Path, rows: dict[str, list[int]], content: list[str], per_cla
             return parts
         raise ValueError(
             f"too few different pictures in {folder}: with near-duplicates kept together, nothing is left for "
-            f"{_some(empty)}. Add pictures of other things and moments."
+            f"{some(empty)}. Add pictures of other things and moments."
         )
     raise ValueError(f"too few images in {folder}: {why} leave {remedy}")
 
 
-def _walk(folder: Path, below: str) -> tuple[list[str], list[str]]:
-    """The images in a folder and the folders in it, and what else is there; links to folders are not followed."""
-    endings, images, others = image_extensions(), [], []
-    for file in _visible(folder):
-        name = f"{below}/{file.name}"
-        if file.is_dir() and not file.is_symlink():
-            inside, odd = _walk(file, name)
-            images += inside
-            others += odd if inside else [name]
+class _Rest:
+    """What is in a folder besides the images of classes: names below the folder, by kind."""
+
+    def __init__(self):
+        self.loose, self.links, self.others, self.known = [], [], [], {}
+
+    def add(self, entry: os.DirEntry, name: str, endings) -> None:
+        """Note what is no folder, and no image of a class."""
+        if entry.is_symlink() and Path(entry).is_dir():
+            self.links.append(name)
+        elif _is_image(entry, endings):
+            self.loose.append(name)
+        elif what := what_by_name(name):
+            self.known.setdefault(what, []).append(name)
         else:
-            is_image = file.suffix.lower() in endings and file.is_file()
-            (images if is_image else others).append(name)
-    return images, others
+            self.others.append(name)
+
+    def notes(self) -> list[str]:
+        """A line a kind."""
+        lines = []
+        if self.loose:
+            lines.append(f"left out, as they are in no class folder: {len(self.loose):,} pictures ({some(self.loose, 3)})")
+        for what, names in sorted(self.known.items()):
+            lines.append(f"passed over: {len(names):,} {what.format('s' if len(names) > 1 else '')}, such as {shown(names[0])}")
+        if self.links:
+            lines.append(f"links to folders, which are not followed: {some(self.links)}")
+        if self.others:
+            lines.append(f"ignored (no image, or in no class folder): {some(self.others)}")
+        return lines
 
 
-def _refuse_splits(folder: Path, inner: dict[str, set[str]]) -> None:
-    """Raise ValueError where the classes are one level deeper: in train/ and test/, for example."""
-    shared = [name for name in inner if any(inner[name] & inner[other] for other in inner if other != name)]
-    if len(shared) > 1:
-        names = sorted(set.union(*(inner[name] for name in shared)))
-        raise ValueError(
-            f"the folders {_some(shared)} in {folder} hold no images, but folders of the same names ({_some(names)}). Are "
-            f"those the classes? Give one of the folders, such as {folder / shared[0]}, or put all images of a class into one "
-            "folder: the course divides them itself."
-        )
+def _walk(folder: os.DirEntry, below: str, endings, rest: _Rest) -> list[str]:
+    """The images in a folder and the folders in it; what else is there is noted in `rest`. Links to folders are not followed."""
+    images, mine = [], _Rest()
+    mine.known, mine.links = rest.known, rest.links
+    for entry in _visible(folder.path):
+        name = f"{below}/{entry.name}"
+        if _is_folder(entry):
+            images += _walk(entry, name, endings, mine)
+        elif _is_image(entry, endings):
+            images.append(name)
+        else:
+            mine.add(entry, name, endings)
+    rest.others += mine.others if images else [below]  # a folder without images is named, not all that is in it
+    return images
 
 
-def _is_unread_heic(file: Path) -> bool:
-    """Whether a file is a phone's HEIC picture, and Pillow has no plugin that reads it."""
-    return file.suffix.lower() in (".heic", ".heif") and file.suffix.lower() not in image_extensions()
+def _is_folder(entry: os.DirEntry) -> bool:
+    linked = entry.is_symlink() or getattr(entry, "is_junction", lambda: False)()  # links may lead in a circle
+    return not linked and entry.is_dir()
 
 
-def _visible(folder: Path) -> list[Path]:
-    # by name: paths themselves sort differently on Windows, which would change the order of the classes
-    return sorted((f for f in folder.iterdir() if not f.name.startswith((".", "__"))), key=lambda f: f.name)
+def _is_image(entry: os.DirEntry, endings) -> bool:
+    return os.path.splitext(entry.name)[1].lower() in endings and os.path.isfile(entry)  # False for a link that leads nowhere
 
 
-def _some(names: list[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+def _visible(folder) -> list[os.DirEntry]:
+    try:
+        with os.scandir(folder) as entries:
+            # by name: paths themselves sort differently on Windows, which would change the order of the classes
+            return sorted((entry for entry in entries if not is_hidden(entry.name)), key=lambda entry: entry.name)
+    except PermissionError as error:
+        raise PermissionError(
+            f"the folder {shown(str(folder))} may not be opened ({error.strerror}), so what is in it is not known. Allow "
+            "yourself to read it, or move it elsewhere."
+        ) from error

@@ -7,6 +7,8 @@ import imagehash
 import numpy as np
 import torch
 from PIL import Image
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 SIDE = 16  # a fingerprint has SIDE * SIDE bits
 NEAR = 48  # of 256 bits; pictures of different things differ in half of them, give or take
@@ -21,54 +23,63 @@ def fingerprint(picture: Image.Image) -> np.ndarray:
     return imagehash.dhash(picture, SIDE).hash
 
 
-def fingerprints(images: torch.Tensor) -> np.ndarray:
-    """The fingerprints of uint8 images (M, 3, S, S): bool (M, 256)."""
-    prints = [fingerprint(Image.fromarray(image.permute(1, 2, 0).numpy())).ravel() for image in images]
-    return np.array(prints, bool).reshape(len(images), SIDE * SIDE)
+def fingerprints(images: torch.Tensor, rows=None) -> np.ndarray:
+    """The fingerprints of uint8 images (M, 3, S, S), or of those in `rows`: bool (M, 256)."""
+    rows = range(len(images)) if rows is None else rows
+    prints = [fingerprint(Image.fromarray(images[row].permute(1, 2, 0).numpy())).ravel() for row in rows]
+    return np.array(prints, bool).reshape(len(prints), SIDE * SIDE)
 
 
 def near_pairs(prints: np.ndarray, most: int = NEAR) -> list[tuple[int, int, int]]:
     """All pairs of rows of prints (M, bits) that differ in at most `most` bits: (row, later row, bits that differ).
 
-    Sorted by bits. 10,000 pictures, 50 million pairs, take seconds. Raises ValueError for a negative `most`.
+    Sorted by bits. 10,000 pictures, 50 million pairs, take a second. Raises ValueError for a negative `most`.
     """
+    found = []
+    for start, apart in _apart(_words(prints), most):
+        rows, others = np.nonzero(np.triu(apart <= most, 1))
+        found += zip((start + rows).tolist(), (start + others).tolist(), apart[rows, others].tolist(), strict=True)
+    return sorted(found, key=lambda pair: (pair[2], pair[0], pair[1]))
+
+
+def _words(prints: np.ndarray) -> np.ndarray:
+    """bool (M, bits) -> uint64 (M, words), padded with zeros."""
+    packed = np.packbits(prints, axis=1)
+    return np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8))).view(np.uint64)
+
+
+def _apart(words: np.ndarray, most: int):
+    """In how many bits rows differ from the rows from themselves on, block by block: first row, uint16 (rows, others)."""
     if most < 0:
         raise ValueError(f"most={most!r} must be a number of bits, 0 or more")
-    packed = np.packbits(prints, axis=1)
-    words = np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8))).view(np.uint64)
-    found = []
     for start in range(0, len(words), _BLOCK):
         block, rest = words[start : start + _BLOCK], words[start:]
         apart = np.zeros((len(block), len(rest)), np.uint16)
         for column in range(words.shape[1]):
             apart += np.bitwise_count(block[:, None, column] ^ rest[None, :, column])
-        for i, j in np.argwhere(apart <= most):
-            if i < j:
-                found.append((start + int(i), start + int(j), int(apart[i, j])))
-    return sorted(found, key=lambda pair: (pair[2], pair[0], pair[1]))
-
-
-def groups_of(pairs, count: int) -> list[list[int]]:
-    """Rows 0 to count - 1 in groups: who is in a pair is in one group, directly or through others. In order, each once."""
-    leader = list(range(count))
-
-    def first(row):
-        while leader[row] != row:
-            leader[row] = leader[leader[row]]
-            row = leader[row]
-        return row
-
-    for a, b, *_ in pairs:
-        one, other = sorted((first(a), first(b)))
-        leader[other] = one
-    groups = {}
-    for row in range(count):
-        groups.setdefault(first(row), []).append(row)
-    return list(groups.values())
+        yield start, apart
 
 
 def near_groups(pictures, most: int = NEAR) -> list[list[int]]:
-    """The rows of `imagecache.Pictures` in groups of near-duplicates; a picture without a twin is a group of its own."""
+    """The rows of `imagecache.Pictures` in groups: who is near is in one group, directly or through others. Each row once,
+    in order; a picture without a twin is a group of its own. Raises as `near_pairs` does.
+
+    No pair is kept, so that even 10,000 pictures of the same thing, 50 million near pairs, take seconds and little memory.
+    """
     usable = [row for row, file in enumerate(pictures.files) if file not in pictures.bad]
-    pairs = near_pairs(fingerprints(pictures.images[usable]), most)
-    return [[usable[place] for place in group] for group in groups_of(pairs, len(usable))]
+    return [[usable[place] for place in group] for group in groups_of(fingerprints(pictures.images, usable), most)]
+
+
+def groups_of(prints: np.ndarray, most: int = NEAR) -> list[list[int]]:
+    """Rows of prints (M, bits) in groups, as `near_groups` says."""
+    words, kind = np.unique(_words(prints), axis=0, return_inverse=True)  # equal fingerprints are compared once
+    label = np.arange(len(words))
+    for start, apart in _apart(words, most):
+        mine, theirs = label[start : start + len(apart)], label[start:]
+        rows, others = np.nonzero((apart <= most) & (mine[:, None] != theirs))  # those that are together already are not new
+        links = coo_array((np.ones(len(rows), bool), (mine[rows], theirs[others])), (len(words), len(words)))
+        label = connected_components(links, directed=False)[1][label]
+    groups = {}
+    for row, its in enumerate(label[kind.ravel()].tolist()):
+        groups.setdefault(its, []).append(row)
+    return list(groups.values())

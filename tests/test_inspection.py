@@ -1,9 +1,11 @@
 """A folder of one's own: the example, the report on a folder, near-duplicates and the split that keeps them together."""
 
+import itertools
 import os
 import random
 import re
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -131,8 +133,24 @@ def test_near_pairs_are_those_of_a_comparison_one_by_one_in_any_number():
 
 
 def test_groups_hold_whoever_is_near_directly_or_through_others():
-    assert groups_of([(4, 1, 3), (1, 2, 5)], 6) == [[0], [1, 2, 4], [3], [5]]
-    assert groups_of([], 2) == [[0], [1]] and fingerprints(torch.zeros(0, 3, 8, 8, dtype=torch.uint8)).shape == (0, 256)
+    prints = np.random.default_rng(1).random((300, SIDE * SIDE)) < 0.5
+    chain = [7, 290, 4, 150, 151, 60]
+    for row, after in itertools.pairwise(chain):  # each 30 bits from the one before, and thus far from the first
+        prints[after] = prints[row]
+        prints[after, 40 * chain.index(after) : 40 * chain.index(after) + 30] ^= True
+    groups = groups_of(prints)
+    assert sorted(chain) in groups and len(groups) == 295 and [group[0] for group in groups] == sorted(g[0] for g in groups)
+    assert (0, 0) == (len(groups_of(prints[:0])), len(fingerprints(torch.zeros(0, 3, 8, 8, dtype=torch.uint8))))
+
+
+def test_grouping_thousands_of_pictures_of_one_thing_keeps_no_list_of_all_pairs():
+    """2,500 pictures of which each is near each other: three million pairs, which as a list would take 300 MB."""
+    dice = np.random.default_rng(0)
+    prints = np.repeat(dice.random((1, SIDE * SIDE)) < 0.5, 2500, 0) ^ (dice.random((2500, SIDE * SIDE)) < 0.05)
+    tracemalloc.start()
+    (group,) = groups_of(prints)
+    assert group == list(range(2500)) and tracemalloc.get_traced_memory()[1] < 60e6
+    tracemalloc.stop()
 
 
 def test_twins_stay_on_one_side_of_the_split_and_the_parts_keep_their_sizes(hot_dogs, report):
