@@ -1,6 +1,10 @@
-"""Settings for every test run, the notebooks' kernels included: they inherit this process's environment."""
+"""Settings for every test run, the notebooks' kernels included: they inherit this process's environment.
+
+Nothing in a test run reaches another machine; who tries makes the run fail (tests/offline/course_watch.py).
+"""
 
 import atexit
+import importlib
 import os
 import shutil
 import sys
@@ -9,9 +13,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 
+# The folder that keeps every process off the network; a conftest.py that was copied elsewhere uses that of the run it is in.
+GUARD = ROOT / "tests/offline"
+if not GUARD.is_dir():
+    GUARD = Path(os.environ["COURSE_GUARD"])
+os.environ["COURSE_GUARD"] = str(GUARD)
+
 # The tests are about this checkout, also where another copy of the course is installed.
-sys.path.insert(0, str(ROOT))
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+sys.path[:0] = [str(ROOT), str(GUARD)]
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(GUARD), str(ROOT), os.environ.get("PYTHONPATH")]))
 
 # One thread a process: test processes then share the cores well, and sums come out in one order everywhere.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -27,10 +37,20 @@ if "COURSE_TEST_HOME" not in os.environ:
 os.environ.setdefault("COURSE_CACHE", str(Path(os.environ["COURSE_TEST_HOME"], "cache")))
 os.environ["IPYTHONDIR"] = str(Path(os.environ["COURSE_TEST_HOME"], "ipython"))
 
-# What follows is about notebooks, which nbval runs a cell a test.
+ATTEMPTS = Path(os.environ["COURSE_TEST_HOME"], "attempts")
+course_watch = importlib.import_module("course_watch")
+course_watch.begin(ATTEMPTS)
 
 
 def pytest_configure(config):
+    config.pluginmanager.register(course_watch.Watch(config, ATTEMPTS))
+    _let_messages_queue()
+
+
+# What follows is about notebooks, which nbval runs a cell a test.
+
+
+def _let_messages_queue():
     """nbval reads a cell's messages only when the cell is done, and ZeroMQ drops what exceeds 1,000 unread ones: with
     thousands of progress updates the message "done" would get lost, and the cell would fail. So let the queue grow."""
     try:
