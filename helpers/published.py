@@ -51,8 +51,6 @@ def load(card: Card, cache_dir=None, offline: bool | None = None, manifest=None)
         from helpers.inaturalist import goldfinch_photos
 
         return Published(*goldfinch_photos(cache_dir=cache_dir, offline=offline, manifest=manifest))
-    if manifest is not None:
-        raise ValueError(f'manifest={manifest!r}: only "goldfinch-photos" has manifests, {card.name!r} is always the same')
     folder = cache_folder(cache_dir) / card.name
     listed, parts = folder / "listed.json", None
     with suppress(OSError, ValueError):

@@ -119,6 +119,8 @@ def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_ba
         _whole("per_class", per_class, 1)
     if on_bad not in ("error", "skip"):
         raise ValueError(f'on_bad={on_bad!r} must be "error" or "skip"')
+    if manifest is not None and name != "goldfinch-photos":
+        raise ValueError(f'manifest={manifest!r} goes with "goldfinch-photos", not with {str(name)!r}')
     card = CARDS.get(name) if isinstance(name, str) else None
     if card and Path(name).is_dir():
         print(f"{name!r} is the task of this name, not the folder that is here: for the folder write './{name}'")
@@ -142,8 +144,6 @@ def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_ba
         splits = _splits(found.folder, pictures, parts, found.credits)
         train = _draw(splits["pool"], per_class, seed)
         return Task(name, list(parts["pool"]), size, per_class, seed, train, notes=notes + skipped, card=card, **splits)
-    if manifest is not None:
-        raise ValueError(f'manifest={manifest!r} goes with "goldfinch-photos" only')
     folder = Path(name).expanduser()
     if not folder.exists():
         raise FileNotFoundError(

@@ -1,0 +1,316 @@
+"""Published photographs: fetched once, split as they were published, and never without saying so."""
+
+import io
+import json
+import shutil
+import zipfile
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from origin import Origin
+from scipy.io import loadmat
+from standins import SIZES, archives, fill_cache, picture, standing_in
+from torchvision.datasets import Flowers102
+
+from helpers import published
+from helpers.classifier import Classifier
+from helpers.downloads import Offline
+from helpers.splits import Split
+from helpers.tasks import Task, open_task
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    place = tmp_path_factory.mktemp("cache")
+    for name in SIZES:
+        fill_cache(place, name)
+    return place
+
+
+def opened(name, cache, per_class=None, seed=0, **settings) -> Task:
+    return open_task(name, per_class, seed, **{"size": 16, "cache_dir": cache, "offline": True} | settings)
+
+
+def ids(split: Split) -> list[int]:
+    return [int(Path(file).stem.removeprefix("image_")) for file in split.files]
+
+
+def repacked(change) -> dict[str, bytes]:
+    """The stand-in for the hot dogs, after `change({name: content})`."""
+    with zipfile.ZipFile(io.BytesIO(archives("hotdog")["hotdog.zip"])) as packed:
+        members = {name: packed.read(name) for name in packed.namelist() if not name.endswith("/")}
+    change(members)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as packed:
+        for name, content in members.items():
+            packed.writestr(name, content)
+    return {"hotdog.zip": out.getvalue()}
+
+
+def hotdogs(folder, change, **settings) -> Task:
+    files = repacked(change)
+    with standing_in(files), Origin(files) as origin, standing_in(files, origin.url("")):
+        return opened("hotdog", folder, offline=None, **settings)
+
+
+# What is expected of the real ones
+
+
+def test_the_real_addresses_and_digests_are_those_of_torchvision_and_d2l():
+    assert published.HOTDOG_ADDRESS == "http://d2l-data.s3-accelerate.amazonaws.com/hotdog.zip"
+    assert published.HOTDOG_DIGEST == "sha1:fba480ffa8aa7e0febbb511d181409f899b9baa5"
+    assert Flowers102._download_url_prefix == "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/"
+    assert dict(Flowers102._file_dict.values()) == {
+        "102flowers.tgz": "52808999861908f626f3c1f4e79d11fa",
+        "imagelabels.mat": "e0620be6f572b9609742df49c70aed4d",
+        "setid.mat": "a5357ecc9cb78c4bef273ce3793fc85c",
+    }
+    assert set(published.FLOWERS_SIZES) == set(dict(Flowers102._file_dict.values()))
+
+
+def test_torchvision_names_102_different_flowers():
+    assert len(set(Flowers102.classes)) == 102 and Flowers102.classes[0] == "pink primrose"
+
+
+# Official splits
+
+
+def test_flowers102_is_split_and_labelled_as_its_lists_say(cache):
+    task, place = opened("flowers102", cache), cache / "flowers102/flowers-102"
+    official, labels = loadmat(place / "setid.mat"), loadmat(place / "imagelabels.mat")["labels"][0]
+    for part, key in {"pool": "trnid", "val": "valid", "test": "tstid"}.items():
+        split = getattr(task, part)
+        assert sorted(ids(split)) == sorted(official[key][0].tolist())
+        assert [labels[number - 1] - 1 for number in ids(split)] == split.labels.tolist()
+    assert task.classes == Flowers102.classes and task.train is task.pool
+
+
+def test_flowers102_has_the_pictures_that_torchvision_reads(cache):
+    task, files = opened("flowers102", cache), archives("flowers102")
+    with standing_in(files):
+        theirs = Flowers102(cache / "flowers102", "test")
+    of_file = {str(file): label for file, label in zip(theirs._image_files, theirs._labels, strict=True)}
+    assert of_file == dict(zip(task.test.files, task.test.labels.tolist(), strict=True))
+
+
+def test_hotdog_keeps_its_test_images_and_sets_validation_aside_from_training(cache):
+    task = opened("hotdog", cache)
+    assert task.classes == ["hotdog", "not-hotdog"]
+    assert all("/test/" in file for file in task.test.files) and len(task.test) == 2 * SIZES["hotdog"]["test"]
+    rest = [*task.val.files, *task.pool.files]
+    assert all("/train/" in file for file in rest) and len(set(rest)) == 2 * SIZES["hotdog"]["train"]
+    assert task.val.labels.bincount().tolist() == [2, 2]  # 12.5 % of 16
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_another_seed_draws_other_training_images_and_nothing_else(cache, name):
+    first, again, other = (opened(name, cache, 1, seed) for seed in (0, 0, 1))
+    assert first.train.files == again.train.files != other.train.files
+    for part in ("pool", "val", "test"):
+        assert getattr(first, part).files == getattr(other, part).files
+    assert set(other.train.files) < set(other.pool.files)
+
+
+def test_the_validation_images_of_hotdog_depend_on_content_not_on_names(cache, tmp_path):
+    def renamed(members):
+        for number, name in enumerate(list(members)):
+            members[f"{Path(name).parent.as_posix()}/{number}0.png"] = members.pop(name)
+
+    moved = hotdogs(tmp_path, renamed)
+    assert sorted(map(bytes, moved.val.pixels.numpy())) == sorted(map(bytes, opened("hotdog", cache).val.pixels.numpy()))
+
+
+@pytest.mark.parametrize("name, most", [("flowers102", 2), ("hotdog", 14)])
+def test_more_labels_than_there_are_take_what_there_is_and_say_so(cache, name, most, capsys):
+    task = opened(name, cache, 20)
+    assert f"{name} has {most} training images a class, not 20" in capsys.readouterr().out
+    assert any(note.startswith("per_class=20") for note in task.notes) and task.per_class == most
+    assert sorted(task.train.files) == sorted(task.pool.files) and not set(task.train.files) & {*task.val.files, *task.test.files}
+    opened(name, cache, most)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_smaller_test_is_drawn_from_the_official_one_and_said_so(cache):
+    whole, part, share = (opened("flowers102", cache, test=test) for test in (None, 1, 0.5))
+    for small in (part, share):
+        assert small.test.labels.bincount().tolist() == [1] * 102 and set(small.test.files) < set(whole.test.files)
+        assert any("102 of the official 204 images" in note for note in small.notes)
+    assert opened("flowers102", cache, test=1, seed=5).test.files == part.test.files
+    assert opened("flowers102", cache, val=50).val.files == whole.val.files  # it has one a class
+
+
+def test_together_leaves_official_splits_alone_and_says_so(cache):
+    task = opened("flowers102", cache, together=True)
+    assert task.test.files == opened("flowers102", cache).test.files and "together=True changes nothing" in task.notes[-1]
+    assert len(opened("hotdog", cache, together=True).val) >= 2
+
+
+@pytest.mark.parametrize("setting", [{"val": 0}, {"test": -1}, {"val": 1.5}, {"test": True}])
+def test_what_is_set_aside_is_a_number_or_a_share(cache, setting):
+    with pytest.raises(ValueError, match=next(iter(setting))):
+        opened("flowers102", cache, **setting)
+
+
+# What is odd in what is published
+
+
+def test_a_picture_that_is_published_twice_stays_on_one_side_and_is_noted(tmp_path):
+    def copied(members):
+        for number in range(16):
+            members[f"hotdog/train/hotdog/again{number}.png"] = members[f"hotdog/train/hotdog/{number}.png"]
+        members["hotdog/train/not-hotdog/leak.png"] = members["hotdog/test/not-hotdog/0.png"]
+
+    task = hotdogs(tmp_path, copied)
+    (note,) = [note for note in task.notes if note.startswith("published more than once")]
+    assert "17 pictures" in note and "1 of them" in note
+    sides = [{bytes(pixels) for pixels in split.pixels.numpy()} for split in (task.pool, task.val)]
+    assert not sides[0] & sides[1] and Counter(map(len, sides)).total() == 2
+
+
+def test_a_picture_that_cannot_be_decoded_is_refused_or_skipped_and_listed(tmp_path):
+    def spoilt(members):
+        members["hotdog/test/hotdog/3.png"] = b"no picture"
+
+    with pytest.raises(ValueError, match=r'1 of the 44 images.*\n.*test/hotdog/3\.png.*\n.*on_bad="skip"'):
+        hotdogs(tmp_path, spoilt)
+    task = opened("hotdog", tmp_path, on_bad="skip")
+    assert task.test.labels.bincount().tolist() == [5, 6] and "3.png" in task.notes[-1]
+
+
+def test_a_picture_that_was_taken_away_is_noticed(cache, tmp_path):
+    shutil.copytree(cache / "hotdog", tmp_path / "hotdog")
+    (tmp_path / "hotdog/unpacked/hotdog/train/hotdog/3.png").unlink()
+    with pytest.raises(ValueError, match=r"3\.png.*Delete this folder and open the task again") as caught:
+        opened("hotdog", tmp_path)
+    assert str(tmp_path / "hotdog") in str(caught.value)
+
+
+def test_a_damaged_list_is_made_anew_from_what_is_there(cache, tmp_path):
+    shutil.copytree(cache / "hotdog", tmp_path / "hotdog")
+    (tmp_path / "hotdog/listed.json").write_text('{"pool": ')
+    assert len(opened("hotdog", tmp_path).test) == 12
+    assert set(json.loads((tmp_path / "hotdog/listed.json").read_text())) == {"pool", "test"}
+
+
+# Fetching
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_it_is_fetched_once_announced_and_then_needs_no_connection(tmp_path, capsys, name):
+    files = archives(name)
+    with Origin(files) as origin, standing_in(files, origin.url("")):
+        first = opened(name, tmp_path, offline=False)
+        said, asked = capsys.readouterr().out, len(origin.requests)
+        again = opened(name, tmp_path, 1, offline=False)
+        assert len(origin.requests) == asked == len(files) and capsys.readouterr().out == ""
+    assert "127.0.0.1" in said and "licence not stated" in said and str(tmp_path / name) in said
+    assert torch.equal(first.test.pixels, again.test.pixels)
+    assert opened(name, tmp_path, size=8).size == 8  # decoded anew, from what was unpacked
+    assert not list(tmp_path.rglob("*.tgz")) + list(tmp_path.rglob("*.zip")), "an archive takes room after it was unpacked"
+
+
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("flowers102", ("345 MB", "102flowers.tgz", "https://www.robots.ox.ac.uk", 'open_task("flowers")')),
+        ("hotdog", ("hotdog.zip", "http://d2l-data.s3", "open_task(write_hot_dogs()")),
+    ],
+)
+@pytest.mark.parametrize("way", ["argument", "variable"])
+def test_without_a_network_the_message_names_the_file_its_place_and_the_alternative(tmp_path, monkeypatch, name, words, way):
+    monkeypatch.setenv("COURSE_OFFLINE", "1" if way == "variable" else "")
+    with pytest.raises(Offline) as caught:
+        opened(name, tmp_path, offline=way == "argument")
+    for word in (*words, str(tmp_path / name)):
+        assert word in str(caught.value)
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_archives_put_there_by_hand_are_used(tmp_path, capsys):
+    files = archives("flowers102")
+    (tmp_path / "flowers102").mkdir()
+    with standing_in(files):
+        for file in ("setid.mat", "imagelabels.mat", "102flowers.tgz"):
+            with pytest.raises(Offline, match="102flowers"):
+                opened("flowers102", tmp_path)
+            (tmp_path / "flowers102" / file).write_bytes(files[file])
+        assert len(opened("flowers102", tmp_path).test) == 204
+    assert "Fetching" not in capsys.readouterr().out
+
+
+def test_other_bytes_than_published_are_refused_and_not_unpacked(tmp_path):
+    files = archives("hotdog")
+    with Origin(files) as origin, standing_in(files, origin.url("")):
+        origin.behave("hotdog.zip", always="wrong")
+        with pytest.raises(ValueError, match="(?s)sha1.*"):
+            opened("hotdog", tmp_path, offline=None)
+    assert not (tmp_path / "hotdog/unpacked").exists() and not (tmp_path / "hotdog/listed.json").exists()
+
+
+def test_an_interrupted_unpacking_leaves_nothing_that_looks_whole(tmp_path, monkeypatch):
+    files, copy = archives("flowers102"), shutil.copyfile
+    with Origin(files) as origin, standing_in(files, origin.url("")):
+        monkeypatch.setattr(shutil, "copyfile", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            opened("flowers102", tmp_path, offline=None)
+        monkeypatch.setattr(shutil, "copyfile", copy)
+        assert len(opened("flowers102", tmp_path, offline=None).test) == 204
+        assert Counter(asked.path for asked in origin.requests)["/102flowers.tgz"] == 1
+
+
+# What a task says of itself
+
+
+def test_a_published_task_names_its_source_licence_and_splits(cache):
+    task = opened("flowers102", cache)
+    for text in (task.describe(), task._repr_html_()):
+        assert "Visual Geometry Group, University of Oxford" in text and "licence: not stated" in text
+        assert "splits: official: 1,020 for training" in text
+    lines = task.describe().splitlines()
+    assert ["83", "more", "classes", "166", "83", "166"] in [line.split() for line in lines]
+    assert ["together", "204", "102", "204"] in [line.split() for line in lines] and len(lines) < 30
+
+
+def test_credits_follow_their_images_and_are_empty_where_none_are_asked_for(cache):
+    task = opened("hotdog", cache, 3)
+    assert task.test.credits == [""] * 12
+    lines = [f"photo {number} by A. Name, CC BY 4.0" for number in range(12)]
+    split = Split(task.test.images, task.test.index, task.test.labels, task.test.files, credits=lines)
+    assert split.select(torch.tensor([4, 0])).credits == [lines[4], lines[0]]
+    with pytest.raises(ValueError, match="3 credits for 12 images"):
+        Split(task.test.images, task.test.index, task.test.labels, task.test.files, credits=lines[:3])
+
+
+# Without a copy of everything
+
+
+def test_logits_of_a_split_are_bitwise_those_of_its_pixels_without_a_copy_of_all(cache, monkeypatch):
+    from helpers.backbones import load_backbone
+
+    task = opened("flowers102", cache, size=32)
+    classifier = Classifier(load_backbone("garden"), task.classes, 32, "garden")
+    together = classifier.logits(task.test.pixels, 50)
+    monkeypatch.setattr(Split, "pixels", property(lambda split: pytest.fail("all images were copied")))
+    assert torch.equal(classifier.logits(task.test, 50), together)
+    assert [len(batch) for batch in task.test.batches(50)] == [50, 50, 50, 50, 4]
+
+
+def test_fit_tests_without_a_copy_of_all_test_images(cache, monkeypatch):
+    from helpers.recipes import FEATURE_EXTRACTION
+    from helpers.training import fit
+
+    task, copied = opened("hotdog", cache, 4, size=32), []
+    pixels = Split.pixels
+    monkeypatch.setattr(Split, "pixels", property(lambda split: copied.append(split) or pixels.fget(split)))
+    result = fit(replace(FEATURE_EXTRACTION, steps=2, views=1), task)
+    assert result.n == len(task.test) and task.test not in copied and task.train in copied
+
+
+def test_the_stand_in_has_the_real_format():
+    assert picture(3, 1) == picture(3, 1) != picture(3, 2)
+    with zipfile.ZipFile(io.BytesIO(archives("hotdog")["hotdog.zip"])) as packed:
+        folders = {Path(name).parent.as_posix() for name in packed.namelist() if not name.endswith("/")}
+    assert folders == {f"hotdog/{split}/{kind}" for split in ("train", "test") for kind in ("hotdog", "not-hotdog")}
