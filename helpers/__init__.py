@@ -9,6 +9,7 @@
     the images    render, render_split, class_names, field_marks     the embedded images, drawn from code
                   describe, Card           the tasks that have a name: source, licence, size, splits; fetches nothing
                   open_task, Task, read_image, augment               a task by name or folder
+                  collect, read_manifest   a new set of goldfinch photographs from iNaturalist; a frozen one
                   inspect_images, image_folder, write_hot_dogs       a folder or zip of your own; an example of one
                   cache_folder                                       where all that is fetched or decoded is kept
     the training  Recipe, SCRATCH, FEATURE_EXTRACTION, FINE_TUNE_LAST, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, diff
@@ -18,7 +19,7 @@
                   class_map, repaint, bird_parts           where a network looks, and what one field mark is worth to it
                   confidence, sure, known_from_unknown, calibration_error, fit_temperature     how sure it may be
                   export_onnx, OnnxClassifier, show_uploader         take it elsewhere; try it on a picture
-    the teaching  show, plot_images, plot_split, plot_history, plot_confusion, plot_mistakes, plot_comparisons
+    the teaching  show, plot_images, plot_split, plot_history, plot_confusion, hardest, plot_mistakes, plot_comparisons
                   plot_lines, plot_map, plot_differences             figures of studies
                   choose_budget, beside, quiz                        quick or full; a guess beside the outcome; questions
                   explore, draw_explorer, Setting, try_setting       the freeze explorer, with widgets and without
@@ -43,6 +44,8 @@ _HOME = {
     "catalog": ["describe", "Card"],
     "tasks": ["open_task", "Task", "Split"],
     "augmentation": ["augment"],
+    "collecting": ["collect"],
+    "manifests": ["read_manifest"],
     "pretext": ["rotate", "nt_xent", "views", "train_rotation", "train_simclr"],
     "source": ["save_source"],
     "recipes": [
@@ -68,6 +71,7 @@ _HOME = {
         "plot_mistakes",
         "plot_comparisons",
     ],
+    "confusions": ["hardest"],
     "charts": ["plot_lines", "plot_map", "plot_differences"],
     "anatomy": ["take_apart", "plot_parameters", "fit_head", "study_of", "batchnorm_drift", "explained"],
     "subsets": ["train_only", "merge_adapters", "added_by"],

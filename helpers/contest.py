@@ -147,7 +147,7 @@ def last_score() -> Score:
 @contextmanager
 def given_pictures_only():
     """In here nobody draws or opens further images: more labels than the others have would be no contest."""
-    names = [(garden, "_paint"), (tasks, "_embedded"), (tasks, "_from_folder")]
+    names = [(garden, "_paint"), (tasks, "_embedded"), (tasks, "_decode")]
     kept = [(module, name, getattr(module, name)) for module, name in names]
 
     def refuse(*_, **__):
