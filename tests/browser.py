@@ -1,8 +1,8 @@
 """A real JupyterLab on this machine, driven in headless Chromium: what test_browser.py works with.
 
 The server listens on 127.0.0.1 alone, with a token, in a folder, settings and a port of its own. Neither it nor its
-kernels nor the browser reach anything else: Python's sockets refuse other addresses (offline/sitecustomize.py), so does
-Chromium, and what any of them tried is kept, for a test to look at.
+kernels nor the browser reach anything else: the guard of the whole test run (offline/) notes what server and kernels try,
+Chromium refuses every other address, and what a page asked for is kept, for a test to look at.
 """
 
 import contextlib
@@ -16,7 +16,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 from project import ROOT, clean_environment, notebooks
@@ -28,7 +27,8 @@ CHROMIUM = os.environ.get("COURSE_CHROMIUM") or next(
 )
 FLAGS = [
     "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--disable-background-networking", "--disable-component-update", "--no-proxy-server",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]  # fmt: skip
 SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
@@ -96,8 +96,7 @@ def jupyterlab(folder):
     environment = clean_environment(
         **{f"JUPYTER_{name}": str(home / place) for name, place in places.items()},
         JUPYTERLAB_SETTINGS_DIR=str(home / "settings"), JUPYTERLAB_WORKSPACES_DIR=str(home / "workspaces"),
-        PYTHONPATH=os.pathsep.join([str(ROOT / "tests/offline"), str(ROOT)]), COURSE_ATTEMPTS=str(folder / "attempts.txt"),
-        COURSE_RUN="smoke", COURSE_BUDGET="0.05", PYDEVD_DISABLE_FILE_VALIDATION="1",
+        PYTHONPATH=str(ROOT), COURSE_RUN="smoke", COURSE_BUDGET="0.05", PYDEVD_DISABLE_FILE_VALIDATION="1",
     )  # fmt: skip
     port, token = free_port(), secrets.token_hex(16)
     command = [
@@ -234,9 +233,3 @@ def failures(cells):
                 yield f"{cell['id']}: {output['ename']}: {output['evalue']}"
             elif output.get("name") == "stderr":
                 yield f"{cell['id']} wrote to stderr: {''.join(output['text'])[:300]}"
-
-
-def attempts(folder):
-    """Addresses that the server and its kernels tried to reach outside this machine."""
-    file = Path(folder, "attempts.txt")
-    return file.read_text().splitlines() if file.exists() else []

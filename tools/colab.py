@@ -33,7 +33,7 @@ PRETEND = """import os, sys, types, importlib.machinery as m; os.environ.get("CO
 """
 # Prints the time, and the time that the processor has spent on this process and those that it started.
 CLOCK = "import os, time; print(time.monotonic(), sum(os.times()[:4]))"
-BESIDE_HELPERS = ("conftest.py", "pyproject.toml")
+BESIDE_HELPERS = ("conftest.py", "pyproject.toml", "tests/offline/")
 
 
 def pins():
@@ -83,7 +83,7 @@ def copy_course():
     for name in filter(None, names):
         if (ROOT / name).is_file():
             places = [COPY / name]
-            if name in BESIDE_HELPERS or name.endswith(".ipynb"):
+            if name.startswith(BESIDE_HELPERS) or name.endswith(".ipynb"):
                 places.append(NOTEBOOKS / name)
             for place in places:
                 place.parent.mkdir(parents=True, exist_ok=True)
