@@ -2,6 +2,9 @@
 
 Files that look alike in a viewer differ inside: turned by an EXIF tag, CMYK, 16 bits a channel, a palette,
 transparent, animated. Everything behind this module sees one kind only: 8-bit RGB, the right way up.
+
+HEIC, as iPhones take it, needs the package pillow-heif. Its pictures are turned by what the file format itself says
+("irot", "imir"), once; EXIF data say it again, and are not asked, as the format's standard wants it (libheif's issue 227).
 """
 
 import importlib
@@ -74,7 +77,7 @@ def picture_header(source) -> dict:
     try:
         with Image.open(source, formats=_formats()) as image:
             exif = image.getexif()
-            turn = image.info.get("original_orientation") if image.format == "HEIF" else exif.get(ExifTags.Base.Orientation)
+            turn = exif.get(ExifTags.Base.Orientation)  # HEIC says it elsewhere, and is upright when it comes out of the plugin
             words = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment, "") if image.format == "PNG" else ""
             return {
                 "width": image.width,
@@ -136,7 +139,7 @@ def _open(source, max_pixels: int, size: int | None) -> Image.Image:
     except Exception as error:  # Pillow's readers raise a dozen different types on damaged files
         why, remedy = error, "Replace it or take it away."
         if isinstance(error, Image.UnidentifiedImageError):
-            why, remedy = known_by_its_bytes(_head(source))
+            why, remedy = known_by_its_bytes(_head(source), bool(_heif_version))
         raise ValueError(f"{name}: cannot be decoded ({why}). {remedy}") from error
 
 

@@ -42,12 +42,14 @@ def is_screenshot(name: str) -> bool:
     return bool(_SCREENSHOT.search(name))
 
 
-def known_by_its_bytes(head: bytes) -> tuple[str, str]:
+def known_by_its_bytes(head: bytes, reads_heic: bool) -> tuple[str, str]:
     """Why a file with this beginning (its first 64 bytes) cannot be decoded, and what to do."""
     start = head.lstrip().lower()
     if not head:
         return "the file is empty", _REPLACE
     if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
+        if reads_heic:
+            return "a HEIC picture that is cut off or damaged", _REPLACE
         return "a HEIC picture, as iPhones take them", f"To read such pictures: {NEEDED}"
     if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"):
         return "an AVIF picture, which this Pillow was built without", "To read such pictures: pip install -U pillow"
