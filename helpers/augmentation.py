@@ -9,6 +9,8 @@ Tests hold both steps against torchvision's.
 import torch
 from torch.nn.functional import grid_sample
 
+from helpers.credits import follow
+
 GREY = (0.2989, 0.587, 0.114)  # ITU-R BT.601 luma, as in torchvision and Pillow
 
 
@@ -36,7 +38,8 @@ def augment(images, *, scale=(0.5, 1.0), flip=0.5, jitter=0.2) -> torch.Tensor:
     device = images.device
     pixels = resample(images.float(), corner.to(device), size.to(device), mirror.to(device))
     pixels = recolour(pixels, *factors.to(device)).clamp_(0, top)
-    return pixels.to(images.dtype) if images.is_floating_point() else pixels.round_().to(images.dtype)
+    pixels = pixels.to(images.dtype) if images.is_floating_point() else pixels.round_().to(images.dtype)
+    return follow(images, pixels)
 
 
 def resample(images, corner, size, mirror) -> torch.Tensor:

@@ -22,6 +22,7 @@ import numpy as np
 import platformdirs
 import torch
 
+from helpers import credits
 from helpers.decoding import picture_header, read_image, readers
 from helpers.progress import Progress
 
@@ -83,6 +84,7 @@ def decode_once(folder: Path, files: list[str], size: int, max_pixels: int, cach
         pictures = _load(target)
         if pictures is None:
             raise OSError(f"the image cache {target}.npy was changed while it was written; try again")
+    credits.recognise(pictures, place, place.parent, cache / "goldfinch-photos")  # whatever way they came here
     return pictures
 
 

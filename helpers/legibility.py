@@ -12,14 +12,14 @@ TOO_MANY = 250  # texts: such a figure, a matrix of many classes say, is for zoo
 
 
 def texts_of(figure: Figure) -> list[Text]:
-    """Every text of a figure that is shown: titles, ticks, legends, annotations."""
+    """Every text of a figure that is shown: titles, ticks, legends, annotations; not the credits, which are small print."""
     hidden = set()
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             labels = axis.get_ticklabels()  # before this call, ticks have no text
             hidden.update([] if axes.axison else labels)
     texts = [text for text in figure.findobj(Text) if text.get_visible() and text not in hidden]
-    return [text for text in texts if text.get_text().strip()]
+    return [text for text in texts if text.get_text().strip() and text.get_gid() != "credits"]
 
 
 def slide_pixels(figure: Figure, points: float) -> float:

@@ -1,6 +1,7 @@
 """The course's figures: one style, colours told apart by the colour-blind, a caption and alt text with each."""
 
 import base64
+import functools
 import io
 import textwrap
 from html import escape
@@ -9,6 +10,7 @@ import matplotlib
 import torch
 from matplotlib.figure import Figure
 
+from helpers.attribution import credited, credits_html, credits_text, figure_credits
 from helpers.legibility import ink, make_legible
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito, 2008
@@ -17,7 +19,17 @@ STYLE = {
     "grid.alpha": 0.3, "legend.frameon": False, "figure.dpi": 100, "lines.linewidth": 2.2,
     "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
 }  # fmt: skip
-_in_style = matplotlib.rc_context(STYLE)  # as a decorator: lines and legends take their style when they are drawn
+
+
+def _in_style(function):
+    """Draw in the course's style, which lines and legends take when they are drawn; and say below whose photographs are shown."""
+
+    @functools.wraps(function)
+    def styled(*args, **kwargs):
+        with matplotlib.rc_context(STYLE):
+            return credited(function(*args, **kwargs))
+
+    return styled
 
 
 @_in_style
@@ -25,7 +37,8 @@ def show(figure: Figure, alt: str) -> None:
     """Show a figure in a notebook with `alt` as its caption and as its text for screen readers.
 
     alt: one or two sentences that say what there is to see. Raises ValueError if it is empty.
-    Text too small to be read from the last row, when the figure fills a slide, is enlarged.
+    Text too small to be read from the last row, when the figure fills a slide, is enlarged. Where photographs are shown that
+    are to be credited, their credits are below them, in the figure and as text.
     """
     from IPython.display import display
 
@@ -33,14 +46,14 @@ def show(figure: Figure, alt: str) -> None:
         raise ValueError(f"alt={alt!r}: say in a sentence or two what there is to see in the figure")
     colour_pictures = any(image.get_array().ndim == 3 for axes in figure.axes for image in axes.images)
     kind = "jpeg" if colour_pictures else "png"  # as PNG, a sheet of photographs takes megabytes of the notebook
-    buffer = io.BytesIO()
+    buffer, credits = io.BytesIO(), figure_credits(credited(figure))
     make_legible(figure).savefig(buffer, format=kind, bbox_inches="tight", pil_kwargs={"quality": 88} if colour_pictures else {})
     data = base64.b64encode(buffer.getvalue()).decode()
     html = (
         f'<figure style="margin:0"><img src="data:image/{kind};base64,{data}" alt="{escape(alt)}" style="max-width:100%">'
-        f"<figcaption><small>{escape(alt)}</small></figcaption></figure>"
+        f"<figcaption><small>{escape(alt)}</small>{credits_html(credits)}</figcaption></figure>"
     )
-    display({"text/html": html, "text/plain": f"[figure] {alt}"}, raw=True)
+    display({"text/html": html, "text/plain": f"[figure] {alt}{credits_text(credits)}"}, raw=True)
 
 
 @_in_style

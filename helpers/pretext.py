@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from helpers import source
 from helpers.augmentation import augment
+from helpers.credits import follow
 from helpers.gardennet import GardenNet
 from helpers.progress import Progress
 from helpers.smoke import STEPS, few
@@ -75,7 +76,7 @@ def views(images: torch.Tensor) -> torch.Tensor:
     soft = (blur < BLUR).nonzero()[:, 0]
     x[soft] = F.avg_pool2d(F.pad(x[soft], (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     light = LIGHT * torch.randn(len(x), 3, 4, 4).to(x.device)
-    return x.add_(F.interpolate(light, x.shape[2:], mode="bilinear")).clamp_(0, 1)
+    return follow(images, x.add_(F.interpolate(light, x.shape[2:], mode="bilinear")).clamp_(0, 1))
 
 
 def _recolour(x, turns, grey):

@@ -7,6 +7,7 @@ from html import escape
 
 from matplotlib.figure import Figure
 
+from helpers.attribution import credited, credits_text, figure_credits
 from helpers.live import show_widget
 from helpers.plots import COLOURS, _axes, _in_style
 from helpers.study import Study
@@ -86,7 +87,7 @@ def _control(widgets, name: str, values):
 
 
 def _picture(figure: Figure, text: str) -> tuple[bytes, str]:
-    buffer = io.BytesIO()
+    buffer, text = io.BytesIO(), text + credits_text(figure_credits(credited(figure)))
     figure.savefig(buffer, format="png", bbox_inches="tight")
     return buffer.getvalue(), text
 
