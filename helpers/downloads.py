@@ -190,17 +190,18 @@ class _Download:
         with answers.ask(self.session, wanted.url, headers, checkable=bool(wanted.digest)) as response:
             start, total = answers.content_range(response)
             if response.status_code == 416:
-                if total == part.length and total:
+                if total and total == part.length and about.get("total") in (None, total):
                     return
                 part.discard()
                 raise Again("the server has another file than before", wait=0)
             if response.status_code == 206:
-                if start != part.length or (same and answers.validator(response) not in (None, about["validator"])):
+                other_length = total and about.get("total") not in (None, total)
+                other_state = same and answers.validator(response) not in (None, about["validator"])
+                if start != part.length or other_length or other_state:
                     part.discard()
                     raise Again("the server went on elsewhere than asked", wait=0)
             else:
                 start, total = 0, answers.announced_length(response)
-            self.check_length(total, getattr(response.raw, "chunked", False))
             self.receive(response, start, total)
 
     def check_length(self, total: int | None, chunked: bool) -> None:
@@ -217,18 +218,20 @@ class _Download:
         if start == 0 and is_page(piece) and wanted.file.suffix not in (".html", ".htm"):
             raise wanted.offline("is not here", f"cannot be fetched now: {urlparse(response.url).hostname} answered with "
                                  "a web page in its place. Does this network want you to log in first?")  # fmt: skip
+        self.check_length(total, getattr(response.raw, "chunked", False))
         with explained(wanted.file.parent):
             if start == 0:
                 part.begin(wanted.url, answers.validator(response), total)
-            self.announce(total)
-            part.need_room(total)
-            if self.own_line:
-                self.line.total, self.line.count, self.line.before = total or self.line.total, start, start
-            with part.open() as out:
-                while piece:
-                    out.write(piece)
-                    if self.own_line:
-                        self.line.step(len(piece))
-                    piece = next(coming, b"")
+        self.announce(total)
+        part.need_room(total)
+        if self.own_line:
+            self.line.total, self.line.count, self.line.before = total or self.line.total, start, start
+        with explained(wanted.file.parent), part.open() as out:
+            while piece:
+                start += out.write(piece)
+                if self.own_line:
+                    self.line.step(len(piece))
+                too_much = isinstance(wanted.size, int) and start > wanted.size
+                piece = b"" if too_much else next(coming, b"")
         if total is not None and part.length < total:
             raise Again(f"{urlparse(response.url).hostname} broke off")
