@@ -8,18 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-import torchvision
 from torch import Tensor, nn
-from torchvision.models import WeightsEnum, get_model, get_model_weights, list_models
+from torchvision.models import WeightsEnum, get_model_weights
 from torchvision.transforms import v2
 
-from helpers.gardennet import GardenNet
+from helpers.architectures import OWN, TORCHVISION, fitting, image_size, new_model
+from helpers.checkpoints import SUFFIXES, fill, read_checkpoint
 from helpers.heads import drop_auxiliary_heads, find_head
-from helpers.saving import read_safetensors
 from helpers.weightfiles import download
 
 SHIPPED = Path(__file__).parent / "data"  # garden.safetensors, garden-small.safetensors, ... and their SHA256SUMS
-OWN = ["GardenNet", "GardenViT"]  # the architectures of the sources that come with the course
 
 
 @dataclass
@@ -54,7 +52,7 @@ class Backbone:
 
 
 def load_backbone(
-    name: str | Path = "garden", weights: str | None = "DEFAULT", *, arch: str | None = None
+    name: str | Path = "garden", weights: str | None = "DEFAULT", *, arch: str | None = None, offline: bool | None = None
 ) -> Backbone:
     """Load a source model; like every new torch model, it is in training mode.
 
@@ -62,22 +60,30 @@ def load_backbone(
         "garden"    the course's own source model, which comes with the course, as others like it do:
                     "garden-small", "garden-textures", ... (`shipped_sources()` lists them)
         "resnet18"  any classifier of torchvision, with its ImageNet weights: "DEFAULT" or a name such as
-                    "IMAGENET1K_V1" (torchvision downloads them once, then they are cached)
-        a path      a checkpoint: a state_dict as .safetensors, .pt or .pth. No code in it is run.
+                    "IMAGENET1K_V1" (fetched once, then they are in torchvision's own cache)
+        "timm:resnet18.a1_in1k", "hf:microsoft/resnet-18"
+                    a classifier of timm or of the Hugging Face hub; see helpers/hubs.py for which of them
+        a path      a checkpoint: a state_dict as .safetensors, .pt, .pth, .ckpt or .bin. No code in it is run.
                     `arch` names the architecture, such as "resnet18", where the file does not; its
                     preprocessing is then that of the architecture's default weights
     With weights=None the model is random: the same architecture and preprocessing, nothing learnt.
+    With offline=True, or where COURSE_OFFLINE is set, nothing is fetched: what is in the caches is used.
 
     Raises ValueError for unknown names (and says which are like them) and for files that do not hold such a
-    model, FileNotFoundError for files that are absent and cannot be downloaded.
+    model, FileNotFoundError for files that are absent; downloads.Offline is one, for what cannot or must not be fetched.
     """
-    if Path(name).suffix in (".safetensors", ".pt", ".pth"):
+    if str(name).startswith(("timm:", "hf:")):
+        from helpers.hubs import load_from_hub
+
+        _check(weights, ["DEFAULT", None], f"weights of {name}")
+        return load_from_hub(str(name), weights, offline)
+    if Path(name).suffix in SUFFIXES:
         _check(weights, ["DEFAULT", None], f"weights of {name}")
         return _from_file(Path(name), weights, arch)
     if name in shipped_sources():
         return _shipped(name, weights)
-    _check(name, [*shipped_sources(), *list_models(module=torchvision.models)], "source model")
-    return _from_torchvision(name, weights)
+    _check(name, [*shipped_sources(), *TORCHVISION], "source model")
+    return _from_torchvision(name, weights, offline)
 
 
 def shipped_sources() -> list[str]:
@@ -110,52 +116,45 @@ def _shipped(name: str, weights: str | None) -> Backbone:
     return replace(_from_file(path, weights), name=name, weights=weights and name)
 
 
-def _from_torchvision(name: str, weights: str | None) -> Backbone:
+def _from_torchvision(name: str, weights: str | None, offline: bool | None = None) -> Backbone:
     known = get_model_weights(name)
     _check(weights, [*known.__members__, None], f"weights of {name!r}")
     chosen = known[weights or "DEFAULT"]
     if weights is None:
-        return _with_preset(name, _new(name), chosen, classes=None, weights=None)
-    model = drop_auxiliary_heads(download(name, chosen))
+        return _with_preset(name, new_model(name), chosen, classes=None, weights=None)
+    model = drop_auxiliary_heads(download(name, chosen, offline))
     return _with_preset(name, model, chosen, chosen.meta["categories"], chosen.name)
 
 
-def _with_preset(name, model, source: WeightsEnum, classes, weights) -> Backbone:
-    """The model with the preprocessing of torchvision's weights `source`."""
+def _with_preset(name, model, source: WeightsEnum, classes, weights, size: int | None = None) -> Backbone:
+    """The model with the preprocessing of torchvision's weights `source`; at another size if it is said."""
     preset = source.transforms()
+    if size not in (None, *preset.crop_size):
+        preset = source.transforms(crop_size=size, resize_size=size)
     mean, std, (size,) = tuple(preset.mean), tuple(preset.std), preset.crop_size
     return Backbone(name, model, list(classes or []), preset, mean, std, size, weights)
 
 
-def _new(arch: str, **settings) -> nn.Module:
-    """A random model."""
-    if arch == "GardenNet":
-        return GardenNet(**settings)
-    if arch == "GardenViT":
-        from helpers.gardenvit import GardenViT
-
-        return GardenViT(**settings)
-    if arch in ("googlenet", "inception_v3"):
-        # With their weights they expect the usual preprocessing; how they initialise, they warn about.
-        settings |= {"transform_input": True, "init_weights": True}
-    return drop_auxiliary_heads(get_model(arch, weights=None, **settings))
-
-
 def _from_file(path: Path, weights: str | None, arch: str | None = None) -> Backbone:
-    state, about = read_safetensors(path) if path.suffix == ".safetensors" else (_read_pickle(path), {})
+    state, about = read_checkpoint(path, arch)
     arch = arch or about.get("arch")
     if arch is None:
-        raise ValueError(f"{path} does not name its architecture: say load_backbone(path, arch='resnet18')")
+        fits = fitting(state)
+        seems = f"Its tensors are those of a {fits}: say" if fits else "Say"
+        raise ValueError(f"{path} does not name its architecture. {seems} load_backbone(path, arch={fits or 'resnet18'!r})")
     if arch in OWN and "mean" not in about:
         raise ValueError(f"{path} lacks the metadata of a {arch}: mean, std, size and, if it has any, classes")
-    _check(arch, [*OWN, *list_models(module=torchvision.models)], f"architecture (arch) of {path}")
+    _check(arch, [*OWN, *TORCHVISION], f"architecture (arch) of {path}")
     classes, origin = json.loads(about.get("classes", "[]")), str(path)
     model = _filled(arch, state, path, None if classes else int(about.get("num_classes", 1)))
     if weights is None:
         outputs = len(model.get_submodule(find_head(model)).weight)
-        model, classes, origin = _new(arch, num_classes=outputs), [], None
+        model, classes, origin = new_model(arch, num_classes=outputs, **image_size(arch, state)), [], None
     if "mean" not in about:
-        return _with_preset(str(path), model, get_model_weights(arch)["DEFAULT"], classes, origin)
+        known = get_model_weights(arch)
+        size = image_size(arch, state).get("image_size")
+        like = next((entry for entry in known if [size] == entry.transforms().crop_size), known["DEFAULT"])
+        return _with_preset(str(path), model, like, classes, origin, size)
     mean, std, size = json.loads(about["mean"]), json.loads(about["std"]), int(about["size"])
     transforms = v2.Compose(
         [
@@ -174,44 +173,15 @@ def _filled(arch: str, state: dict[str, Tensor], path: Path, headless: int | Non
 
     A file without a head gets one of `headless` outputs that are zero until the head is swapped; None: it must have one.
     """
-    model = _new(arch)
+    model = new_model(arch, **image_size(arch, state))
     head = f"{find_head(model)}.weight"
     if headless and arch in OWN and not any(name.startswith(head.removesuffix("weight")) for name in state):
-        model = _new(arch, num_classes=headless)
+        model = new_model(arch, num_classes=headless)
         of_head = model.get_submodule(find_head(model)).state_dict(prefix=head.removesuffix("weight"))
         state = state | {name: torch.zeros_like(tensor) for name, tensor in of_head.items()}
     if head in state and state[head].ndim and len(state[head]) != len(model.get_parameter(head)):
-        model = _new(arch, num_classes=len(state[head]))
-    own = model.state_dict()
-    auxiliary = ("aux1.", "aux2.", "AuxLogits.")
-    given = {name: tensor for name, tensor in state.items() if not name.startswith(auxiliary)}
-    differing = {name for name in own.keys() & given.keys() if own[name].shape != given[name].shape}
-    differing |= own.keys() ^ given.keys()
-    if differing:
-        raise ValueError(
-            f"{path} does not hold a {arch}: {len(differing)} tensors are missing, left over or of another "
-            f"shape, such as {', '.join(sorted(differing)[:5])}"
-        )
-    with torch.no_grad():
-        for name, tensor in own.items():
-            tensor.copy_(given[name])
-    return model
-
-
-def _read_pickle(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # anything may be raised, and torch's own message says how to run the code
-        raise ValueError(
-            f"{path} is refused: it is damaged, or holds objects that would run code when loaded. Only a "
-            "state_dict is accepted, as written by torch.save(model.state_dict(), path)"
-        ) from None
-    if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
-        keys = f" with {', '.join(map(str, [*state][:5]))}" if isinstance(state, dict) else ""
-        raise ValueError(f"{path} holds a {type(state).__name__}{keys}, not the state_dict of a model")
-    return state
+        model = new_model(arch, num_classes=len(state[head]), **image_size(arch, state))
+    return fill(model, state, path, arch)
 
 
 def _check(name: str | None, known: list, what: str) -> None:

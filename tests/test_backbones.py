@@ -219,7 +219,7 @@ def test_a_checkpoint_that_holds_code_is_refused_and_the_code_does_not_run(how, 
 @pytest.mark.parametrize("suffix", ["pt", "safetensors"])
 def test_a_damaged_checkpoint_is_refused(content, suffix, tmp_path):
     (tmp_path / f"model.{suffix}").write_bytes(content)
-    with pytest.raises(ValueError, match=f"model.{suffix} is (refused: it is damaged|no intact safetensors file)"):
+    with pytest.raises(ValueError, match=f"model.{suffix} is (refused: it is (damaged|empty)|no intact safetensors file)"):
         load_backbone(tmp_path / f"model.{suffix}", arch="resnet18")
 
 
@@ -234,13 +234,13 @@ def test_a_whole_training_checkpoint_or_a_pickled_model_is_not_a_state_dict(tmp_
 
 def test_a_checkpoint_of_another_architecture_is_refused_by_tensor(tmp_path):
     torch.save(get_model("resnet34", weights=None).state_dict(), tmp_path / "mine.pt")
-    with pytest.raises(ValueError, match="does not hold a resnet18: .* such as layer1.2.bn1.bias"):
+    with pytest.raises(ValueError, match="does not hold a resnet18: .* left over: layer1.2.*are those of a resnet34"):
         load_backbone(tmp_path / "mine.pt", arch="resnet18")
 
 
 def test_a_checkpoint_without_architecture_or_metadata_says_what_is_missing(tmp_path):
     torch.save(GardenNet(2).state_dict(), tmp_path / "mine.pt")
-    with pytest.raises(ValueError, match="does not name its architecture: say load_backbone.path, arch="):
+    with pytest.raises(ValueError, match="does not name its architecture. Say load_backbone.path, arch="):
         load_backbone(tmp_path / "mine.pt")
     with pytest.raises(ValueError, match="lacks the metadata of a GardenNet"):
         load_backbone(tmp_path / "mine.pt", arch="GardenNet")
@@ -344,5 +344,5 @@ def test_a_source_without_classes_has_a_head_that_says_so(garden):
     assert torch.equal(backbone.model.conv1.weight, state["conv1.weight"])
     save_file({name: tensor for name, tensor in state.items() if not name.startswith("conv1")}, path, about)
     enter(path)
-    with pytest.raises(ValueError, match="does not hold a GardenNet: 1 tensors are missing"):
+    with pytest.raises(ValueError, match="does not hold a GardenNet: 1 tensor is missing: conv1.weight"):
         load_backbone("garden")

@@ -1,0 +1,81 @@
+"""Random networks by the name of their architecture, and the architecture that some tensors belong to."""
+
+import re
+
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torchvision.models import get_model, list_models
+
+from helpers.gardennet import GardenNet
+from helpers.heads import drop_auxiliary_heads
+
+OWN = ["GardenNet", "GardenViT"]  # the architectures of the sources that come with the course
+TORCHVISION = list_models(module=torchvision.models)
+AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")  # heads of googlenet and inception_v3 that only help to train them
+
+
+def new_model(arch: str, **settings) -> nn.Module:
+    """A random model; settings are those of its class or builder, such as num_classes or a ViT's image_size."""
+    if arch == "GardenNet":
+        return GardenNet(**settings)
+    if arch == "GardenViT":
+        from helpers.gardenvit import GardenViT
+
+        return GardenViT(**settings)
+    if arch in ("googlenet", "inception_v3"):
+        # With their weights they expect the usual preprocessing; how they initialise, they warn about.
+        settings |= {"transform_input": True, "init_weights": True}
+    return drop_auxiliary_heads(get_model(arch, weights=None, **settings))
+
+
+def image_size(arch: str, state: dict[str, Tensor]) -> dict[str, int]:
+    """{"image_size": S} if these are the tensors of a ViT of torchvision (it has as many positions as patches), else {}."""
+    positions = state.get("encoder.pos_embedding")
+    if not arch.startswith("vit_") or positions is None or positions.ndim != 3:
+        return {}
+    across = round((positions.shape[1] - 1) ** 0.5)  # one position is the class token's
+    return {"image_size": across * int(arch.rpartition("_")[2])} if across**2 == positions.shape[1] - 1 else {}
+
+
+def fitting(state: dict[str, Tensor], near: str = "resnet18") -> str | None:
+    """The classifier of torchvision whose tensors these are, for whatever number of classes; those like `near` are
+    tried first. None if there is none."""
+    given = {name: tuple(tensor.shape) for name, tensor in state.items() if not name.startswith(AUXILIARY)}
+    family = {name: re.match("[a-z]+", name).group() for name in TORCHVISION}
+    hopeless = set()
+    for arch in sorted(TORCHVISION, key=lambda name: (family[name] != family.get(near), name)):
+        if family[arch] in hopeless:
+            continue
+        try:
+            with _Shapes():
+                own = {name: tuple(t.shape) for name, t in new_model(arch, **image_size(arch, state)).state_dict().items()}
+        except ValueError:  # a ViT of that image size cannot be
+            continue
+        if next(iter(own)) not in given:  # in a family all begin alike
+            hopeless.add(family[arch])
+        elif own.keys() - given.keys() <= counters(own) and given.keys() <= own.keys():
+            differing = [name for name in given if own[name] != given[name]]
+            if all(own[name][:1] == (1000,) and own[name][1:] == given[name][1:] for name in differing):
+                return arch
+    return None
+
+
+def counters(names) -> set[str]:
+    """Those that BatchNorm only counts its batches with: checkpoints from before 2018 lack them, and nothing needs them."""
+    return {name for name in names if name.endswith(".num_batches_tracked")}
+
+
+class _Shapes(TorchFunctionMode):
+    """Networks that are made in here have shapes but no values: no memory, and no time to draw random numbers."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        if function in (torch.empty, torch.zeros, torch.ones):
+            kwargs["device"] = "meta"
+        name = getattr(function, "__name__", "")
+        in_place = name.endswith("_") and not name.endswith("__")
+        if in_place and args and isinstance(args[0], Tensor) and args[0].is_meta and name != "requires_grad_":
+            return args[0]
+        return function(*args, **kwargs)
