@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from html import escape
 
 NOT_STATED = "not stated"
+_ROW = "text-align:left;vertical-align:top;white-space:nowrap"  # the heading of a row in a table
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,9 @@ class Catalog:
 
     def _repr_html_(self) -> str:
         head, *lines = self._lines()
+        code = '<code style="white-space:nowrap">'
         body = "".join(
-            f'<tr><th scope="row" style="text-align:left"><code>{escape(name)}</code></th>{"".join(map(_cell, rest))}</tr>'
+            f'<tr><th scope="row" style="{_ROW}">{code}{escape(name)}</code></th>{"".join(map(_cell, rest))}</tr>'
             for name, *rest in lines
         )
         top = "".join(f'<th scope="col" style="text-align:left">{escape(text)}</th>' for text in head)
@@ -130,11 +132,12 @@ def meant(name: str) -> str:
 
 
 def _head(text: str) -> str:
-    return f'<th scope="row" style="text-align:left;vertical-align:top;white-space:nowrap">{escape(text)}</th>'
+    return f'<th scope="row" style="{_ROW}">{escape(text)}</th>'
 
 
 def _cell(text: str) -> str:
     shown = f'<a href="{escape(text)}">{escape(text)}</a>' if text.startswith("https://") else escape(text)
+    shown = f"<code>{shown}</code>" if text.startswith("open_task(") else shown
     return f'<td style="text-align:left;vertical-align:top">{shown}</td>'
 
 
@@ -157,7 +160,7 @@ CARDS = {
         Card(
             "flowers102",
             "photographs of 102 kinds of flower (Oxford 102 Flowers)",
-            source="Visual Geometry Group, University of Oxford; read by torchvision's Flowers102, which also has the names",
+            source="Visual Geometry Group, University of Oxford; torchvision's Flowers102 reads them and names the classes",
             address="https://www.robots.ox.ac.uk/~vgg/data/flowers/102/",
             licence=NOT_STATED,
             download=344_878_000,  # as TensorFlow Datasets lists it, in url_checksums/oxford_flowers102.txt

@@ -15,7 +15,7 @@ from helpers.imagecache import Pictures, decode_once
 from helpers.smoke import few
 from helpers.splits import Split
 
-MOST_ROWS = 20  # classes in the table of `describe`
+MOST_ROWS = 12  # classes in the table of `describe`
 EMBEDDED = tuple(name for name, card in CARDS.items() if card.embedded)
 
 

@@ -270,8 +270,8 @@ def test_a_published_task_names_its_source_licence_and_splits(cache):
         assert "Visual Geometry Group, University of Oxford" in text and "licence: not stated" in text
         assert "splits: official: 1,020 for training" in text
     lines = task.describe().splitlines()
-    assert ["83", "more", "classes", "166", "83", "166"] in [line.split() for line in lines]
-    assert ["together", "204", "102", "204"] in [line.split() for line in lines] and len(lines) < 30
+    assert ["91", "more", "classes", "182", "91", "182"] in [line.split() for line in lines]
+    assert ["together", "204", "102", "204"] in [line.split() for line in lines] and len(lines) < 22
 
 
 def test_credits_follow_their_images_and_are_empty_where_none_are_asked_for(cache):
