@@ -66,6 +66,17 @@ def load(card: Card, cache_dir=None, offline: bool | None = None, manifest=None)
     return Published(folder, parts)
 
 
+def class_folders(card: Card, cache_dir=None, offline: bool | None = None) -> Path:
+    """The folder with the class folders that a published set trains on, fetched unless it is here. Raises as `load` does,
+    and ValueError where the set is not published as class folders, or is drawn by the course itself."""
+    found = None if card.embedded else load(card, cache_dir, offline)
+    pool = found.parts["pool"] if found else {}
+    places = sorted({file.rsplit("/", 2)[0] for name, files in pool.items() for file in files if file.split("/")[-2] == name})
+    if len(places) != 1:
+        raise ValueError(f"{card.name!r} is no folder of class folders: use open_task({card.name!r})")
+    return found.folder / places[0]
+
+
 def changed(folder: Path, error: Exception) -> ValueError:
     """What to raise when `folder` lacks what was unpacked to it."""
     return ValueError(
