@@ -16,7 +16,7 @@ SCREEN = $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname))
 ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-colab demo weights results labs book release slides lock lint clean environment
+.PHONY: help lab test test-colab demo fetch weights results labs book release slides lock lint clean environment
 
 help: ## list these commands
 	@echo "make COMMAND, where COMMAND is one of"
@@ -36,6 +36,9 @@ test-colab: environment ## the tests of helpers and all notebooks with the versi
 
 demo: environment ## the headline comparison in the terminal, with a figure, in about a minute
 	@$(BIN)/python -m helpers.demo
+
+fetch: environment ## fetch photographs and weights for use offline (NAMES="flowers102 resnet18"; without: list them)
+	@$(BIN)/python -m helpers.prepare $(NAMES)
 
 weights: environment ## train the shipped source models again, from code alone
 	@$(BIN)/python -m helpers.source all

@@ -29,12 +29,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Notebooks run with their quick budget, also where there is a GPU. Set COURSE_RUN=full to test the other.
 os.environ.setdefault("COURSE_RUN", "quick")
 
-# Neither the user's cache nor the IPython profile and history take part. The first process makes the folder;
+# Neither the user's caches nor the IPython profile and history take part. The first process makes the folder;
 # the workers of pytest-xdist inherit it.
 if "COURSE_TEST_HOME" not in os.environ:
     os.environ["COURSE_TEST_HOME"] = tempfile.mkdtemp(prefix="course-tests-")
     atexit.register(shutil.rmtree, os.environ["COURSE_TEST_HOME"], ignore_errors=True)
 os.environ.setdefault("COURSE_CACHE", str(Path(os.environ["COURSE_TEST_HOME"], "cache")))
+os.environ.setdefault("HF_HOME", str(Path(os.environ["COURSE_TEST_HOME"], "hugging-face")))
 os.environ["IPYTHONDIR"] = str(Path(os.environ["COURSE_TEST_HOME"], "ipython"))
 
 ATTEMPTS = Path(os.environ["COURSE_TEST_HOME"], "attempts")

@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -15,6 +16,7 @@ from helpers.smoke import STEPS, smoke
 
 # ImageNet models that are worth having here, the usual first choice first.
 WANTED = ("resnet18", "resnet50", "resnet34", "efficientnet_b0", "mobilenet_v3_small", "squeezenet1_0")
+PHOTOGRAPHS = "flowers102"  # the task that is proposed where none is chosen
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Budget:
     imagenet: str | None = None
     why: str = ""
     note: str = field(default="", compare=False)  # what is to be known about the weights
+    offer: str = field(default="", compare=False)  # photographs that could be had, and how
 
     @property
     def full(self) -> bool:
@@ -45,7 +48,7 @@ class Budget:
         if self.images:
             images = f'photographs of "{self.images}"' if self.images in CARDS else f"photographs in {Path(self.images).name}"
         weights = f"ImageNet weights of {self.imagenet}" if self.imagenet else "no ImageNet weights"
-        return f"{self.name} budget: {self.seeds} seeds, {images}, {weights}{self.note} ({self.why})"
+        return f"{self.name} budget: {self.seeds} seeds, {images}, {weights}{self.note} ({self.why}){self.offer}"
 
 
 def choose_budget(name: str | None = None, images: str | Path | None = None) -> Budget:
@@ -55,7 +58,9 @@ def choose_budget(name: str | None = None, images: str | Path | None = None) -> 
     accelerator (a GPU) and "quick" elsewhere.
     images: the photographs for the cells that can take some: the name of a task (`h.describe()`), a folder with one
     folder a class, a zip of one; else, with the full budget only, the environment variable COURSE_IMAGES says which.
-    Only "full" looks for ImageNet weights (torchvision's cache; else whether a download can begin within 3 seconds).
+    Only "full" looks for ImageNet weights (torchvision's cache), and says which photographs could be had. For what is
+    not on this machine one server is asked, once, for 3 seconds at most, and none where COURSE_OFFLINE is set. Nothing
+    is downloaded here.
     Raises ValueError for another name, and for images that are neither a task, a folder nor a zip.
     """
     device = torch.accelerator.current_accelerator(check_available=True)
@@ -75,9 +80,10 @@ def choose_budget(name: str | None = None, images: str | Path | None = None) -> 
         note = f"; trainings stop after {STEPS} steps and tasks have few images: the numbers mean nothing"
         budget = Budget("smoke", 2, _photographs(images, "images"), why=why, note=note)
     else:
-        imagenet, note = _imagenet()
+        network = cache(_network)  # asked once, if at all
+        imagenet, note = _imagenet(network)
         photographs = _photographs(images, "images") if images else _photographs(os.environ.get("COURSE_IMAGES"), "COURSE_IMAGES")
-        budget = Budget("full", 5, photographs, imagenet, why, note)
+        budget = Budget("full", 5, photographs, imagenet, why, note, "" if photographs else _offer(network))
     print(budget)
     return budget
 
@@ -97,17 +103,53 @@ def _photographs(given: str | Path | None, setting: str) -> str | None:
     return str(path)
 
 
-def _imagenet() -> tuple[str | None, str]:
+def _imagenet(network) -> tuple[str | None, str]:
     """A model whose weights are on this machine, or can be downloaded; and what to say about it."""
-    addresses = {name: get_model_weights(name)["DEFAULT"].url for name in WANTED}
-    cache = Path(torch.hub.get_dir(), "checkpoints")
-    for name, url in addresses.items():
-        if Path(cache, Path(urlparse(url).path).name).is_file():
+    here = Path(torch.hub.get_dir(), "checkpoints")
+    for name in WANTED:
+        if Path(here, Path(urlparse(_address(name)).path).name).is_file():
             return name, ""
-    host = urlparse(addresses[WANTED[0]]).hostname
-    if _reachable(host):
-        return WANTED[0], f", which are downloaded from {host} when first used"
-    return None, ""
+    if network():
+        return WANTED[0], f", which are downloaded from {urlparse(_address(WANTED[0])).hostname} when first used"
+    return None, " on this machine, and COURSE_OFFLINE forbids to fetch any" if _forbidden() else ""
+
+
+def _offer(network) -> str:
+    """Which photographs could be had, and how; "" if none."""
+    card = CARDS[PHOTOGRAPHS]
+    how = f'h.choose_budget(images="{card.name}")'
+    if _is_here(card):
+        return f"; {card.name} is on this machine: {how} takes it"
+    return f"; {card.name} can be downloaded ({card.megabytes}): {how} does so" if network() else ""
+
+
+def _is_here(card) -> bool:
+    from helpers.imagecache import cache_folder
+
+    if not Path(cache_folder(), card.name).is_dir():
+        return False
+    from helpers.published import load
+
+    try:
+        load(card, offline=True)
+    except (OSError, ValueError):  # not whole, or changed
+        return False
+    return True
+
+
+def _address(name: str) -> str:
+    return get_model_weights(name)["DEFAULT"].url
+
+
+def _forbidden() -> bool:
+    from helpers.downloads import offline  # which imports requests
+
+    return offline()
+
+
+def _network() -> bool:
+    """Whether something could be downloaded now. Where COURSE_OFFLINE is set, nobody is asked."""
+    return not _forbidden() and _reachable(urlparse(_address(WANTED[0])).hostname)
 
 
 def _reachable(host: str, seconds: float = 3.0) -> bool:

@@ -1,5 +1,6 @@
 """The switch of a notebook, and guesses beside outcomes."""
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlparse
@@ -7,6 +8,7 @@ from urllib.parse import urlparse
 import pandas
 import pytest
 import torch
+from standins import fill_cache
 from torchvision.models import get_model_weights
 
 from helpers import budget as module
@@ -17,9 +19,10 @@ from helpers.guesses import beside
 @pytest.fixture(autouse=True)
 def plain(monkeypatch, tmp_path):
     """No GPU, no network, no weights and nothing set, unless a test says so."""
-    for variable in ("COURSE_RUN", "COURSE_IMAGES"):
+    for variable in ("COURSE_RUN", "COURSE_IMAGES", "COURSE_OFFLINE"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(module, "_reachable", lambda host: False)
     gpu(monkeypatch, None)
 
@@ -32,8 +35,9 @@ def test_without_a_gpu_the_budget_is_quick_and_looks_for_nothing(monkeypatch, ca
     monkeypatch.setenv("COURSE_IMAGES", "/nowhere")  # not even looked at
     budget = choose_budget()
     assert (budget.name, budget.full, budget.seeds, budget.images, budget.imagenet) == ("quick", False, 3, None, None)
+    why = 'there is no GPU; h.choose_budget("full") runs more'
     said = capsys.readouterr().out
-    assert said == f"{budget}\n" and "3 seeds" in said and "there is no GPU" in said and '"full"' in said
+    assert said == f"quick budget: 3 seeds, embedded images, no ImageNet weights ({why})\n" == f"{budget}\n"
 
 
 def test_with_a_gpu_the_budget_is_full_and_says_how_to_run_less(monkeypatch, capsys):
@@ -86,6 +90,7 @@ def test_a_task_by_name_is_taken_from_the_argument_or_with_the_full_budget_from_
 @pytest.mark.parametrize("name", ["resnet18", "squeezenet1_0"])
 def test_full_budget_names_a_model_whose_weights_are_in_torchs_cache(name, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_reachable", lambda host: pytest.fail("no need to knock"))
+    monkeypatch.setenv("COURSE_IMAGES", "hotdog")  # so nothing else is to be had
     file = Path(urlparse(get_model_weights(name)["DEFAULT"].url).path).name
     Path(tmp_path, "hub", "checkpoints").mkdir(parents=True)
     Path(tmp_path, "hub", "checkpoints", file).touch()
@@ -98,6 +103,44 @@ def test_full_budget_says_where_weights_would_be_downloaded_from(monkeypatch, ca
     monkeypatch.setattr(module, "_reachable", lambda host: True)
     assert choose_budget("full").imagenet == "resnet18"
     assert "downloaded from download.pytorch.org when first used" in capsys.readouterr().out
+
+
+def test_full_budget_without_photographs_says_which_could_be_had_and_chooses_none(monkeypatch, capsys):
+    knocks = []
+    monkeypatch.setattr(module, "_reachable", lambda host: knocks.append(host) or True)
+    assert choose_budget("full").images is None
+    said = capsys.readouterr().out
+    offer = '; flowers102 can be downloaded (345 MB): h.choose_budget(images="flowers102") does so\n'
+    assert said.endswith(offer) and said.count("\n") == 1
+    assert knocks == ["download.pytorch.org"]  # for weights and photographs together
+
+
+def test_full_budget_finds_photographs_that_are_on_this_machine(monkeypatch, tmp_path, capsys):
+    fill_cache(tmp_path / "cache", "flowers102", train=1, val=1, test=1)
+    capsys.readouterr()
+    assert choose_budget("full").images is None
+    assert "; flowers102 is on this machine: h.choose_budget(images=" in capsys.readouterr().out
+    (tmp_path / "cache/flowers102/listed.json").unlink()
+    (tmp_path / "cache/flowers102/flowers-102/setid.mat").unlink()  # no longer whole
+    (tmp_path / "cache/flowers102/setid.mat").unlink(missing_ok=True)
+    choose_budget("full")
+    assert "on this machine" not in capsys.readouterr().out
+
+
+def test_where_course_offline_is_set_nobody_is_asked_and_the_line_says_so(monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_OFFLINE", "1")
+    monkeypatch.setattr(module, "_reachable", lambda host: pytest.fail("knocked"))
+    assert choose_budget("full").imagenet is None
+    said = capsys.readouterr().out
+    assert "no ImageNet weights on this machine, and COURSE_OFFLINE forbids to fetch any (" in said and "flowers102" not in said
+
+
+def test_network_that_does_not_answer_costs_no_more_than_the_time_given(monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr("socket.create_connection", lambda *_, **__: time.sleep(30))
+    start = time.monotonic()
+    assert module._reachable("outside.example", seconds=0.05) is False
+    assert time.monotonic() - start < 5
 
 
 def test_guess_stands_beside_the_outcome_with_interval_and_distance():

@@ -1,0 +1,82 @@
+"""python -m helpers.prepare: fetched beforehand, from stand-ins on this machine, and then all works offline."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from origin import Origin, publish
+from project import ROOT
+from standins import archives, standing_in
+from torchvision.models import SqueezeNet1_1_Weights, get_model
+
+from helpers import prepare
+from helpers.backbones import load_backbone
+from helpers.tasks import open_task
+
+PHOTOGRAPHS = {"train": 9, "test": 1}  # images a class
+
+
+@pytest.fixture(autouse=True)
+def empty(monkeypatch, tmp_path):
+    """Empty folders, and no waiting between tries."""
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.delenv("COURSE_OFFLINE", raising=False)
+    monkeypatch.setattr("helpers.downloads.WAITS", (0, 0))
+
+
+@pytest.fixture
+def origin(monkeypatch):
+    """The hot dogs and one network's weights, on this machine."""
+    files = archives("hotdog", **PHOTOGRAPHS)
+    with Origin(files) as origin, standing_in(files, origin.url("")):
+        publish(origin, monkeypatch, SqueezeNet1_1_Weights.DEFAULT, get_model("squeezenet1_1").state_dict())
+        yield origin
+
+
+def test_what_was_prepared_opens_offline_and_is_not_fetched_again(origin, monkeypatch, tmp_path, capsys):
+    assert prepare.main(["hotdog", "squeezenet1_1", "flowers", "--size", "8"]) == 0
+    said = capsys.readouterr().out
+    assert "Fetching hotdog" in said and "MB" in said and "127.0.0.1" in said
+    assert "hotdog: fetched, and decoded at 8 x 8 pixels\n" in said and "squeezenet1_1: fetched\n" in said
+    assert "flowers: here already\n" in said
+    assert f"Photographs are in {tmp_path / 'cache'} (COURSE_CACHE), weights in {tmp_path / 'torch'} (TORCH_HOME)." in said
+    asked = len(origin.requests)
+    assert prepare.main(["hotdog", "squeezenet1_1"]) == 0
+    assert "hotdog: here already\nsqueezenet1_1: here already\n" in capsys.readouterr().out
+    monkeypatch.setenv("COURSE_OFFLINE", "1")
+    assert open_task("hotdog", 2, size=8).classes and load_backbone("squeezenet1_1").weights
+    assert len(origin.requests) == asked
+    assert "decod" not in capsys.readouterr().out  # that was done before, too
+
+
+def test_what_fails_is_named_and_the_rest_is_fetched(origin, capsys):
+    origin.behave("/hotdog.zip", always=404)
+    assert prepare.main(["hotdog", "squeezenet1_1"]) == 1
+    said = capsys.readouterr().out
+    assert "hotdog: FAILED. " in said and "404" in said and "squeezenet1_1: fetched" in said
+    assert "Missing: hotdog. " in said
+    assert prepare.is_here("squeezenet1_1") and not prepare.is_here("hotdog")
+
+
+def test_without_names_it_lists_what_is_here_and_how_much_the_rest_is_and_fetches_nothing(monkeypatch, capsys):
+    monkeypatch.setattr(prepare, "PROPOSED", ["flowers102", "squeezenet1_0", "garden"])
+    monkeypatch.setattr("requests.Session.request", lambda *_, **__: pytest.fail("fetched"))
+    assert prepare.main([]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[:3] == ["flowers102 not here, 345 MB", "squeezenet1_0 not here, 5.0 MB", "garden here"]
+
+
+def test_name_that_nobody_knows_stops_it_before_anything_is_fetched(origin, capsys):
+    with pytest.raises(SystemExit) as ended:
+        prepare.main(["squeezenet1_1", "flower102"])
+    assert ended.value.code == 2 and "Did you mean 'flowers102'?" in capsys.readouterr().err
+    assert not origin.requests
+
+
+def test_command_of_the_readme_says_its_names_and_ends_with_its_result():
+    command = [sys.executable, "-m", "helpers.prepare", "garden", "tissue"]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"COURSE_OFFLINE": "1"}, capture_output=True, text=True)
+    assert done.returncode == 0 and "garden: here already\ntissue: here already\n" in done.stdout, done.stderr
+    assert "python -m helpers.prepare flowers102 resnet18" in (ROOT / "README.md").read_text(encoding="utf-8")
