@@ -1,0 +1,457 @@
+"""What a phone gives: HEIC, pictures on their side, Live Photos, screenshots, folders by date; and ten thousand files."""
+
+import errno
+import io
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import time
+import unicodedata
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from photos import open_small, parts, photos, refused
+from PIL import Image, features
+from test_decoding import BLUE, GREEN, RED, assert_quadrants, quadrants
+
+import helpers as h
+from helpers import decoding, imagecache
+from helpers.decoding import open_image, picture_header, read_image
+from helpers.folders import find_images
+from helpers.kinds import known_by_its_bytes, shown
+
+heif = pytest.importorskip("pillow_heif", reason="HEIC needs the extra heic")
+
+UNDO = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_90", 7: "TRANSVERSE",
+        8: "ROTATE_270"}  # fmt: skip
+
+
+def as_heic(picture, orientation=1, **settings):
+    """The bytes of a HEIC file; with an orientation, as phones write it: in EXIF, and as irot and imir of the format."""
+    heif.register_heif_opener()
+    exif, out = Image.Exif(), io.BytesIO()
+    exif[0x0112] = orientation
+    picture.save(out, "HEIF", exif=exif.tobytes(), quality=90, **settings)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def heic():
+    """A HEIC file of 64 x 64 pixels, stored as it is shown."""
+    return as_heic(quadrants())
+
+
+@pytest.fixture
+def without_plugin(monkeypatch):
+    """As if pillow-heif were not installed."""
+    monkeypatch.setattr(decoding, "_heif_version", "")
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
+    for ending in (".heic", ".heif", ".hif", ".heics", ".heifs"):
+        monkeypatch.delitem(Image.EXTENSION, ending, raising=False)
+
+
+# HEIC
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_heic_is_turned_upright_exactly_once(tmp_path, orientation):
+    stored = quadrants()
+    if orientation > 1:
+        stored = stored.transpose(Image.Transpose[UNDO[orientation]])
+    content = as_heic(stored, orientation)
+    assert (b"irot" in content or b"imir" in content) == (orientation > 1)
+    (tmp_path / "IMG_1.HEIC").write_bytes(content)
+    assert_quadrants(read_image(tmp_path / "IMG_1.HEIC", 64), within=14)
+    assert_quadrants(read_image(io.BytesIO(content), 64), within=14)
+
+
+def test_exif_orientation_of_a_heic_without_rotation_of_its_own_is_not_asked(tmp_path, heic):
+    tag = heic.index(b"\x01\x12\x00\x03\x00\x00\x00\x01\x00")
+    lying = bytearray(heic)
+    lying[tag + 9] = 6
+    assert_quadrants(read_image(io.BytesIO(lying), 64), within=14)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_avif_is_turned_upright_exactly_once(tmp_path, orientation):
+    if not features.check("avif"):
+        pytest.skip("this Pillow was built without AVIF")
+    stored, exif = quadrants(), Image.Exif()
+    if orientation > 1:
+        stored = stored.transpose(Image.Transpose[UNDO[orientation]])
+    exif[0x0112] = orientation
+    stored.save(tmp_path / "a.avif", exif=exif.tobytes(), quality=90)
+    assert_quadrants(read_image(tmp_path / "a.avif", 64), within=14)
+
+
+def test_a_portrait_heic_is_cropped_as_the_portrait_it_is(tmp_path):
+    portrait = Image.new("RGB", (64, 192), GREEN)
+    portrait.paste(RED, (0, 0, 64, 64))
+    portrait.paste(BLUE, (0, 128, 64, 192))
+    (tmp_path / "a.heic").write_bytes(as_heic(portrait.transpose(Image.Transpose.ROTATE_90), 6))
+    assert open_image(tmp_path / "a.heic").size == (64, 192)
+    assert_quadrants(read_image(tmp_path / "a.heic", 32), [[GREEN, GREEN], [GREEN, GREEN]], within=14)
+
+
+def test_a_10_bit_heic_becomes_8_bit(tmp_path, monkeypatch):
+    monkeypatch.setattr(heif.options, "SAVE_HDR_TO_12_BIT", False)
+    deep = np.asarray(quadrants()).astype(np.uint16) * 257
+    heif.from_bytes("RGB;16", (64, 64), deep.tobytes()).save(tmp_path / "deep.heic", quality=95)
+    assert heif.open_heif(tmp_path / "deep.heic", convert_hdr_to_8bit=False).info["bit_depth"] == 10
+    assert_quadrants(read_image(tmp_path / "deep.heic", 64), within=14)
+
+
+def test_of_a_burst_in_one_heic_the_picture_that_the_phone_shows_is_taken(tmp_path):
+    burst = heif.HeifFile()
+    for picture in (Image.new("RGB", (64, 64), "black"), quadrants(), Image.new("RGB", (64, 64), "white")):
+        burst.add_from_pillow(picture)
+    burst.save(tmp_path / "burst.heic", primary_index=1, quality=90)
+    assert_quadrants(read_image(tmp_path / "burst.heic", 64), within=14)
+
+
+def test_heic_may_be_grey_or_transparent_or_called_jpg(tmp_path, heic):
+    Image.new("L", (64, 64), 77).save(tmp_path / "grey.heic")
+    assert abs(int(read_image(tmp_path / "grey.heic", 8).float().mean()) - 77) < 4
+    clear = quadrants().convert("RGBA")
+    clear.putalpha(0)
+    clear.save(tmp_path / "clear.heic")
+    assert read_image(tmp_path / "clear.heic", 8).min() > 250
+    (tmp_path / "sent.jpg").write_bytes(heic)
+    assert_quadrants(read_image(tmp_path / "sent.jpg", 64), within=14)
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.02, 0.5, 0.9])
+def test_a_cut_heic_is_refused_by_name_and_not_taken_for_one_that_needs_a_package(tmp_path, heic, kept):
+    (tmp_path / "a.heic").write_bytes(heic[: int(kept * len(heic))])
+    with pytest.raises(ValueError, match=r"a\.heic: cannot be decoded .* Replace it") as caught:
+        read_image(tmp_path / "a.heic", 16)
+    assert "pip install" not in str(caught.value)
+
+
+def test_without_its_package_each_heic_is_named_with_the_one_command_that_helps(tmp_path, heic, without_plugin):
+    photos(tmp_path / "p", a=8, b=8)
+    for name in ("a/IMG_1.HEIC", "a/IMG_2.heif", "b/sent.jpg"):
+        (tmp_path / "p" / name).write_bytes(heic)
+    (tmp_path / "p/b/cut.HEIC").write_bytes(heic[:200])
+    with pytest.raises(ValueError, match="4 of the 20 images") as caught:
+        open_small(tmp_path / "p")
+    for name in ("a/IMG_1.HEIC", "a/IMG_2.heif", "b/cut.HEIC", "b/sent.jpg"):
+        (line,) = [line for line in str(caught.value).splitlines() if name in line]
+        assert "a HEIC picture" in line and line.endswith("pip install pillow-heif")
+    report = h.inspect_images(tmp_path / "p", 8, cache_dir=tmp_path / "cache")
+    assert report.problems.problem.str.contains("pip install pillow-heif").sum() == 4
+    assert "4 HEIC pictures, as iPhones take them, can't be read yet: a/IMG_1.HEIC" in report.findings[0]
+    assert report.findings[0].endswith("pip install pillow-heif")
+    with pytest.raises(ValueError, match="pip install pillow-heif"):
+        read_image(io.BytesIO(heic), 8)  # an upload
+
+
+def test_once_the_package_is_there_the_same_folder_is_decoded_again_in_the_same_session(tmp_path, heic, monkeypatch):
+    photos(tmp_path / "p", a=8, b=8)
+    (tmp_path / "p/a/IMG_1.HEIC").write_bytes(heic)
+    with monkeypatch.context() as away:
+        away.setattr(decoding, "_heif_version", "")
+        away.setitem(sys.modules, "pillow_heif", None)
+        away.delitem(Image.OPEN, "HEIF", raising=False)
+        assert sum(map(len, parts(open_small(tmp_path / "p", on_bad="skip")).values())) == 16
+        assert decoding._heif_version is None
+    monkeypatch.setattr(decoding, "_heif_version", None)
+    assert sum(map(len, parts(open_small(tmp_path / "p")).values())) == 17
+
+
+def test_files_are_known_by_their_first_bytes():
+    said = {
+        "web page": b"\n <!DOCTYPE HTML>", "PDF": b"%PDF-1.4", "zip": b"PK\3\4abc", "movie": b"\0\0\0\x14ftypqt  \0\0",
+        "AVIF": b"\0\0\0\x1cftypavif", "JPEG XL": b"\xff\x0a\x00", "zeros": bytes(64), "empty": b"",
+    }  # fmt: skip
+    for words, head in said.items():
+        assert words in known_by_its_bytes(head, True)[0]
+    assert known_by_its_bytes(b"hello", True)[0] == "not an image, or of an unknown kind"
+
+
+def test_heads_are_read_without_decoding(tmp_path, heic):
+    moving = [Image.new("RGB", (20, 10), colour) for colour in ("red", "blue")]
+    moving[0].save(tmp_path / "a.gif", save_all=True, append_images=moving[1:])
+    Image.new("CMYK", (30, 20)).save(tmp_path / "b.jpg")
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9286] = b"ASCII\0\0\0Screenshot"
+    exif[0x0112] = 6
+    Image.new("RGB", (9, 8)).save(tmp_path / "c.png", exif=exif)
+    known = {name: picture_header(tmp_path / name) for name in ("a.gif", "b.jpg", "c.png")}
+    assert (known["a.gif"]["width"], known["a.gif"]["moves"], known["b.jpg"]["moves"]) == (20, True, False)
+    assert (known["b.jpg"]["mode"], known["b.jpg"]["kind"]) == ("CMYK", "JPEG")
+    assert known["c.png"]["screenshot"] and known["c.png"]["turned"] and not known["b.jpg"]["turned"]
+    assert picture_header(io.BytesIO(heic)) | {"moves": 0} == {
+        "width": 64, "height": 64, "kind": "HEIF", "mode": "RGB", "turned": False, "moves": 0, "screenshot": False
+    }  # fmt: skip
+    assert picture_header(io.BytesIO(b"no picture")) == {}
+
+
+# What lies in the folders of a phone
+
+
+def phone(root, heic):
+    """Two classes as a phone's export has them: movies beside pictures, edits, screenshots, folders by date."""
+    photos(root, robin=4, wren=9)
+    (root / "robin/2024/05").mkdir(parents=True)
+    photos(root / "robin/2024", seed=1, **{"05": 5})
+    for name in ("robin/IMG_1.MOV", "robin/2024/05/IMG_2.mov", "robin/IMG_1.AAE", "wren/IMG_9.DNG", "wren/Thumbs.db"):
+        (root / name).write_bytes(b"\0\0\0\x14ftypqt  ")
+    (root / "robin/IMG_1.HEIC").write_bytes(heic)
+    (root / "wren/@eaDir/IMG_9.JPG").mkdir(parents=True)
+    shutil.copyfile(root / "wren/0.png", root / "wren/@eaDir/IMG_9.JPG/SYNOPHOTO_THUMB_S.jpg")
+    Image.fromarray(np.random.default_rng(5).integers(0, 255, (60, 28, 3), np.uint8)).save(root / "wren/Screenshot_20240517.png")
+    (root / ".DS_Store").touch()
+    return root
+
+
+def test_movies_edits_and_raw_files_are_counted_and_passed_over(tmp_path, heic):
+    classes, notes = find_images(phone(tmp_path / "p", heic))
+    assert {name: len(files) for name, files in classes.items()} == {"robin": 10, "wren": 10}
+    assert "robin/2024/05/3.png" in classes["robin"] and not [file for file in classes["wren"] if "eaDir" in file]
+    assert notes == [
+        "passed over: 2 movies, such as robin/2024/05/IMG_2.mov",
+        "passed over: 1 note on how a picture was edited, such as robin/IMG_1.AAE",
+        "passed over: 1 raw picture, which would have to be exported as JPEG, such as wren/IMG_9.DNG",
+    ]
+
+
+def test_a_phones_zip_is_looked_at_and_opened(tmp_path, heic):
+    phone(tmp_path / "birds", heic)
+    report = h.inspect_images(shutil.make_archive(tmp_path / "birds", "zip", tmp_path, "birds"), 8, cache_dir=tmp_path / "cache")
+    assert report.table.usable.tolist() == [10, 10] and report.problems.empty
+    words = " ".join(report.findings)
+    assert "1 a screenshot (wren/Screenshot_20240517.png)" in words and "2 movies" in words
+    task = open_small(tmp_path / "birds.zip")
+    assert task.classes == ["robin", "wren"] and sum(map(len, parts(task).values())) == 20
+
+
+def test_a_heap_of_pictures_is_counted_and_how_to_sort_it_is_said(tmp_path):
+    photos(tmp_path, heap=7)
+    refused(tmp_path / "heap", "has no class folders: 7 pictures", "into a folder of its own", "20 to 30 pictures a class")
+    with pytest.raises(ValueError, match="has no class folders: 7 pictures"):
+        h.inspect_images(tmp_path / "heap", cache_dir=tmp_path / "cache")
+    shutil.make_archive(tmp_path / "heap", "zip", tmp_path / "heap")
+    refused(tmp_path / "heap.zip", "7 pictures", "Of a zip, sort the pictures where they come from")
+
+
+@pytest.mark.parametrize("names", [("100APPLE", "101APPLE"), ("2024-05", "2024-06-17 Berlin"), ("Camera", "Screenshots")])
+def test_a_phones_own_folders_are_no_classes(tmp_path, names):
+    photos(tmp_path / "p", **dict.fromkeys(names, 3))
+    refused(tmp_path / "p", *names, "say when or how their 6 pictures were taken", "into a folder of its own")
+
+
+def test_years_are_classes_unless_months_are_in_them(tmp_path):
+    photos(tmp_path / "wine", **{"2019": 4, "2020": 4})
+    assert open_small(tmp_path / "wine").classes == ["2019", "2020"]
+    for year in ("2019", "2020"):
+        photos(tmp_path / "export" / year, **{"05": 2, "06": 2})
+    refused(tmp_path / "export", "2019, 2020", "8 pictures were taken")
+
+
+def test_dates_within_classes_are_not_taken_for_classes_and_folders_with_names_may_be(tmp_path):
+    for name in ("cat", "dog"):
+        photos(tmp_path / "p" / name / "2024", seed=ord(name[0]), **{"05": 4})
+    assert len(open_small(tmp_path / "p").classes) == 2 and not open_small(tmp_path / "p").notes
+    photos(tmp_path / "q" / "birds", robin=3, wren=3)
+    photos(tmp_path / "q", cats=6)
+    (note,) = open_small(tmp_path / "q").notes
+    assert note.startswith("all pictures of 'birds' are in folders within it (robin, wren)") and "one level up" in note
+
+
+@pytest.mark.parametrize("names", [("Cats", "cats"), ("H\xe4her", unicodedata.normalize("NFD", "H\xe4her")), ("a", "a ")])
+def test_class_folders_that_differ_in_how_they_are_written_are_refused(tmp_path, names):
+    photos(tmp_path / "p", **dict(zip(names, (3, 4), strict=True)), other=3)
+    if len(os.listdir(tmp_path / "p")) < 3:
+        pytest.skip("on this disk they are one folder")
+    refused(tmp_path / "p", "3 pictures", "4 pictures", "If they are one class")
+
+
+def test_pictures_beside_the_class_folders_are_counted(tmp_path):
+    photos(tmp_path / "p", a=4, b=4)
+    photos(tmp_path, loose=2)
+    for file in (tmp_path / "loose").iterdir():
+        shutil.move(file, tmp_path / "p" / f"loose{file.name}")
+    assert open_small(tmp_path / "p").notes == [
+        "left out, as they are in no class folder: 2 pictures (loose0.png, loose1.png)"
+    ]
+
+
+def test_links_in_circles_and_to_nowhere_do_no_harm(tmp_path):
+    photos(tmp_path / "p", a=4, b=4)
+    try:
+        (tmp_path / "p/a/round").symlink_to(tmp_path / "p")
+        (tmp_path / "p/c").symlink_to(tmp_path / "p/b")
+        (tmp_path / "p/a/nowhere.jpg").symlink_to(tmp_path / "gone.jpg")
+        (tmp_path / "p/a/itself.jpg").symlink_to(tmp_path / "p/a/itself.jpg")
+        (tmp_path / "p/b/another.png").symlink_to(tmp_path / "p/b/0.png")
+    except OSError:
+        pytest.skip("this system lets nobody make links")
+    task = open_small(tmp_path / "p")
+    assert task.classes == ["a", "b"] and sum(map(len, parts(task).values())) == 8
+    said = " ".join(task.notes)
+    assert "links to folders, which are not followed: a/round, c" in said and "a/itself.jpg, a/nowhere.jpg" in said
+    assert "b/0.png = b/another.png" in said or "b/another.png = b/0.png" in said
+
+
+def test_a_folder_that_may_not_be_opened_is_named_and_nothing_is_left_out_in_silence(tmp_path, monkeypatch):
+    photos(tmp_path / "p/a", secret=3)
+    photos(tmp_path / "p", b=4)
+    scandir = os.scandir
+
+    def forbidden(folder):  # chmod does not stop an administrator, who may run the tests
+        if Path(folder).name == "secret":
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", forbidden)
+    refused(tmp_path / "p", "secret may not be opened (Permission denied)", "Allow yourself", error=PermissionError)
+
+
+def test_names_with_umlauts_emoji_and_line_ends_are_kept_and_shown_on_one_line(tmp_path):
+    photos(tmp_path / "p", **{"Häher 🐦": 5, "猫": 5})
+    (tmp_path / "p/猫/page.jpg").write_text("<html>")
+    names = ["Grüße 👩\u200d🚀.png"]
+    if os.name == "posix":
+        names += ["two\nlines.png"] + ([os.fsdecode(b"\xff\xe9.png")] if sys.platform == "linux" else [])
+    for number, name in enumerate(names):
+        shutil.copyfile(tmp_path / f"p/猫/{number}.png", tmp_path / "p/猫" / name)
+    report = h.inspect_images(tmp_path / "p", 8, cache_dir=tmp_path / "cache")
+    assert report.table.index.tolist() == ["Häher 🐦", "猫"] and len(report.groups("same")) == len(names)
+    for text in (repr(report), report._repr_html_(), str(open_small(tmp_path / "p", on_bad="skip").notes)):
+        text.encode()
+        assert "two\nlines" not in text
+    assert report.sheet() and report.twins() and report.odd_sheet()
+    assert shown("Grüße 👩\u200d🚀\n\udcff") == "Grüße 👩\u200d🚀\\n\\udcff"
+
+
+class Unsaid(zipfile.ZipInfo):
+    """A file in a zip as macOS and iOS write it: its name in UTF-8, without the flag that says so."""
+
+    def _encodeFilenameFlags(self):
+        return self.filename.encode(), self.flag_bits & ~0x800
+
+
+def test_names_in_zips_of_macos_and_ios_are_read_as_they_were_written(tmp_path):
+    names = unicodedata.normalize("NFD", "Häher"), "Zaunkönig"
+    photos(tmp_path / "p", **dict.fromkeys(names, 4))
+    with zipfile.ZipFile(tmp_path / "mac.zip", "w") as zipped:
+        for name in names:
+            for number in range(4):
+                zipped.writestr(Unsaid(f"{name}/{number}.png"), (tmp_path / "p" / name / f"{number}.png").read_bytes())
+    with zipfile.ZipFile(tmp_path / "mac.zip") as zipped:
+        assert "Zaunkönig/0.png" not in zipped.namelist(), "Python alone reads them wrong"
+    classes, _ = find_images(h.image_folder(tmp_path / "mac.zip", tmp_path / "cache"))
+    assert {unicodedata.normalize("NFC", name) for name in classes} == {"Häher", "Zaunkönig"}
+
+
+# Odd files, shown
+
+
+def test_odd_pictures_are_named_for_what_they_are_and_shown(tmp_path):
+    photos(tmp_path / "p", a=12, b=12)
+    noise = np.random.default_rng(0).integers(0, 255, (60, 300, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "p/a/pano.jpg")
+    Image.new("RGB", (40, 30), (20, 20, 22)).save(tmp_path / "p/a/pocket.png")
+    Image.fromarray(noise[:, :60]).save(tmp_path / "p/b/whole.jpg")
+    whole = (tmp_path / "p/b/whole.jpg").read_bytes()
+    (tmp_path / "p/b/cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "p/b/page.jpg").write_text("<html>")
+    (tmp_path / "p/b/empty.png").touch()
+    report = h.inspect_images(tmp_path / "p", 8, cache_dir=tmp_path / "cache", max_pixels=17_999)
+    why = report.files.set_index("file").problem
+    assert "too large" in why["a/pano.jpg"] and "web page" in why["b/page.jpg"] and "empty" in why["b/empty.png"]
+    assert "max_pixels" in report.findings[0] and "3 files can't be decoded" in report.findings[1]
+    figure = report.odd_sheet()
+    titles = [axis.get_title() for axis in figure.axes if axis.get_title()]
+    assert [title.split("\n")[0] for title in titles] == ["pano.jpg", "cut.jpg", "empty.png", "page.jpg", "pocket.png"]
+    shown_pictures = [axis.images[0].get_array() for axis in figure.axes if axis.images]
+    assert shown_pictures[0].std() > 20 and shown_pictures[1].std() > 20, "what can be seen of a damaged file is shown"
+    large = h.inspect_images(tmp_path / "p", 8, cache_dir=tmp_path / "cache")
+    assert large.files.set_index("file").odd["a/pano.jpg"] == "300 x 60: only its middle is used"
+    assert large.files.set_index("file").odd["a/pocket.png"] == "nearly one colour"
+    photos(tmp_path / "fine", a=3, b=3)
+    with pytest.raises(ValueError, match="nothing odd"):
+        h.inspect_images(tmp_path / "fine", 8, cache_dir=tmp_path / "cache").odd_sheet()
+
+
+def test_uneven_classes_are_said_with_the_number_to_beat_and_what_to_do(tmp_path):
+    photos(tmp_path / "p", many=60, some=12, few=3)
+    words = " ".join(h.inspect_images(tmp_path / "p", 16, cache_dir=tmp_path / "cache").findings)
+    assert "60 usable files of 'many', 3 of 'few'. Always answering 'many' would be right for 80%: the number to beat" in words
+    assert "Fewer than 10 really different pictures: few (3)" in words
+    shutil.rmtree(tmp_path / "p/few")
+    words = " ".join(h.inspect_images(tmp_path / "p", 16, cache_dir=tmp_path / "cache").findings)
+    assert "more pictures of 'some' help most" in words and "per_class=7" in words
+    assert len(open_small(tmp_path / "p", 7).train) == 14, "the advice can be followed"
+
+
+# Ten thousand files, in small: the same code on hundreds
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """600 files in 50 classes, made by copying a few dozen and changing a byte that nobody sees."""
+    root = tmp_path_factory.mktemp("many")
+    dice = np.random.default_rng(0)
+    for number in range(600):
+        place = root / "p" / f"kind {number % 50:02}"
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(dice.integers(0, 256, (24, 24, 3), np.uint8)).save(place / f"{number}.jpg")
+    return root
+
+
+def test_each_file_is_read_once_and_from_then_on_not_at_all(many, monkeypatch):
+    read, real = [], Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path) or real(path))
+    opened, openly = [], open
+    monkeypatch.setattr("builtins.open", lambda file, *args, **how: opened.append(str(file)) or openly(file, *args, **how))
+    for _ in range(2):
+        h.inspect_images(many / "p", 16, cache_dir=many / "cache")
+    h.open_task(many / "p", 2, size=16, cache_dir=many / "cache")
+    assert len([path for path in read if path.suffix == ".jpg"]) == len(set(read)) == 600
+    assert not [name for name in opened if name.endswith(".jpg")]
+
+
+def test_table_and_sheet_of_fifty_classes_are_bounded_and_say_what_they_leave_out(many):
+    report = h.inspect_images(many / "p", 16, cache_dir=many / "cache")
+    assert len(report.table) == 50
+    assert "26 more lie between: see .table" in repr(report) and report._repr_html_().count("<tr") == 26  # with two of headings
+    first, last = report.sheet(), report.sheet(page=3)
+    assert first.get_supxlabel() == "classes 1 to 20 of 50; sheet(page=...) has 3 pages"
+    assert first.get_size_inches()[1] < 30 and last.get_supxlabel().startswith("classes 41 to 50")
+    with pytest.raises(ValueError, match="pages 1 to 3"):
+        report.sheet(page=4)
+
+
+def inspect_slowly(folder, cache):
+    """In a process of its own: inspects a folder at a hundredth of a second a file, and notes what a stop leaves behind."""
+    decode = imagecache.read_image
+    imagecache.read_image = lambda *args, **how: time.sleep(0.01) or decode(*args, **how)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        h.inspect_images(folder, 20, cache_dir=cache)
+    except KeyboardInterrupt:
+        (cache.parent / "left.txt").write_text(repr(os.listdir(cache)))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can't fork, which is much quicker than a new process")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+def test_the_stop_button_ends_it_and_leaves_no_debris(many):
+    cache = many / "stopped"
+    process = multiprocessing.get_context("fork").Process(target=inspect_slowly, args=(many / "p", cache))
+    process.start()
+    deadline = time.monotonic() + 60
+    while not list(cache.glob("unfinished-*/images")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGINT)  # what the button of a notebook sends
+    process.join(30)
+    assert (many / "left.txt").read_text() == "[]"
+    h.inspect_images(many / "p", 20, cache_dir=cache)
+    assert sorted(path.suffix for path in cache.iterdir()) == [".json", ".npy"]
