@@ -1,7 +1,6 @@
 """python -m helpers.prepare: fetched beforehand, from stand-ins on this machine, and then all works offline."""
 
-import os
-import subprocess
+import runpy
 import sys
 
 import pytest
@@ -75,8 +74,10 @@ def test_name_that_nobody_knows_stops_it_before_anything_is_fetched(origin, caps
     assert not origin.requests
 
 
-def test_command_of_the_readme_says_its_names_and_ends_with_its_result():
-    command = [sys.executable, "-m", "helpers.prepare", "garden", "tissue"]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"COURSE_OFFLINE": "1"}, capture_output=True, text=True)
-    assert done.returncode == 0 and "garden: here already\ntissue: here already\n" in done.stdout, done.stderr
+def test_command_of_the_readme_ends_with_its_result(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["prepare", "garden", "tissue"])
+    monkeypatch.delitem(sys.modules, "helpers.prepare")
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("helpers.prepare", run_name="__main__", alter_sys=True)
+    assert ended.value.code == 0 and "garden: here already\ntissue: here already\n" in capsys.readouterr().out
     assert "python -m helpers.prepare flowers102 resnet18" in (ROOT / "README.md").read_text(encoding="utf-8")
