@@ -11,6 +11,7 @@ from torch.nn.functional import grid_sample
 
 from helpers.credits import follow
 
+LARGEST = 30_000_000  # values that are floating point at once: 120 MB, several times over
 GREY = (0.2989, 0.587, 0.114)  # ITU-R BT.601 luma, as in torchvision and Pillow
 
 
@@ -35,11 +36,13 @@ def augment(images, *, scale=(0.5, 1.0), flip=0.5, jitter=0.2) -> torch.Tensor:
     mirror = torch.rand(count) < flip
     factors = torch.empty(3, count).uniform_(1 - jitter, 1 + jitter)
 
-    device = images.device
-    pixels = resample(images.float(), corner.to(device), size.to(device), mirror.to(device))
-    pixels = recolour(pixels, *factors.to(device)).clamp_(0, top)
-    pixels = pixels.to(images.dtype) if images.is_floating_point() else pixels.round_().to(images.dtype)
-    return follow(images, pixels)
+    device, views = images.device, torch.empty_like(images, memory_format=torch.contiguous_format)
+    step = max(1, LARGEST * count // max(1, images.numel()))
+    for rows in (slice(start, start + step) for start in range(0, count, step)):
+        pixels = resample(images[rows].float(), *(chosen[..., rows].to(device) for chosen in (corner, size, mirror)))
+        pixels = recolour(pixels, *factors[:, rows].to(device)).clamp_(0, top)
+        views[rows] = pixels if images.is_floating_point() else pixels.round_()
+    return follow(images, views)
 
 
 def resample(images, corner, size, mirror) -> torch.Tensor:

@@ -18,8 +18,10 @@ def fixed_views(split: Split, views: int, seed: int) -> tuple[torch.Tensor, torc
     pixels = split.pixels
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # the CPU's alone: augment draws from no other
-        images = torch.cat([augment(pixels) for _ in range(views)])
-    return images, split.labels.repeat(views)
+        images = pixels.new_empty(views, *pixels.shape)  # not a list of views: at 224 pixels they are gigabytes
+        for view in images:
+            view.copy_(augment(pixels))
+    return images.flatten(0, 1), split.labels.repeat(views)
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ from scipy.io import loadmat
 from standins import SIZES, archives, fill_cache, picture, standing_in
 from torchvision.datasets import Flowers102
 
-from helpers import published
+from helpers import augmentation, published
 from helpers.classifier import Classifier
 from helpers.downloads import Offline
 from helpers.splits import Split
@@ -307,6 +307,18 @@ def test_fit_tests_without_a_copy_of_all_test_images(cache, monkeypatch):
     monkeypatch.setattr(Split, "pixels", property(lambda split: copied.append(split) or pixels.fget(split)))
     result = fit(replace(FEATURE_EXTRACTION, steps=2, views=1), task)
     assert result.n == len(task.test) and task.test not in copied and task.train in copied
+
+
+@pytest.mark.parametrize("floating", [False, True])
+def test_many_images_are_augmented_a_part_at_a_time_to_the_same_bits(monkeypatch, floating):
+    images = torch.randint(0, 256, (13, 3, 20, 20), dtype=torch.uint8)
+    images = images / 255 if floating else images
+    views = []
+    for largest in (augmentation.LARGEST, 4 * 3 * 20 * 20, 1):
+        monkeypatch.setattr(augmentation, "LARGEST", largest)
+        torch.manual_seed(0)
+        views.append(augmentation.augment(images))
+    assert torch.equal(views[0], views[1]) and torch.equal(views[0], views[2])
 
 
 def test_the_stand_in_has_the_real_format():
