@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from html import escape
 
 NOT_STATED = "not stated"
+_MORE = "Tasks by name: open_task(name) opens one, describe(name) shows all that is known about it."
+_OWN = "Images of your own: open_task takes a folder or a zip of them, inspect_images says what is in it."
 _ROW = "text-align:left;vertical-align:top;white-space:nowrap"  # the heading of a row in a table
 
 
@@ -92,7 +94,7 @@ class Catalog:
         lines = self._lines()
         widths = [max(map(len, column)) + 2 for column in zip(*lines, strict=True)]
         rows = ["".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-        return "\n".join([*rows, 'describe("flowers102") says more; so does describe of any other name.'])
+        return "\n".join([*rows, f"{_MORE} {_OWN}"])
 
     def _repr_html_(self) -> str:
         head, *lines = self._lines()
@@ -102,10 +104,7 @@ class Catalog:
             for name, *rest in lines
         )
         top = "".join(f'<th scope="col" style="text-align:left">{escape(text)}</th>' for text in head)
-        return (
-            f"<table><caption>Tasks by name: open_task(name) opens one, describe(name) shows its card</caption>"
-            f"<tr>{top}</tr>{body}</table>"
-        )
+        return f'<table><caption style="text-align:left">{_MORE}</caption><tr>{top}</tr>{body}</table><p>{_OWN}</p>'
 
 
 def describe(name: str | None = None) -> Card | Catalog:

@@ -62,7 +62,8 @@ def load(card: Card, cache_dir=None, offline: bool | None = None, manifest=None)
     unfinished.write_text(json.dumps(parts), encoding="utf-8")
     os.replace(unfinished, listed)
     for archive in (*folder.glob("*.tgz"), *folder.glob("*.zip")):  # unpacked by now
-        archive.unlink()
+        with suppress(OSError):  # another program is reading it
+            archive.unlink()
     return Published(folder, parts)
 
 

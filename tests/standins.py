@@ -101,6 +101,10 @@ def fill_cache(cache, name: str, **images) -> Path:
 
     The archives are put where the loader says that they may be put by hand. images: how many a class, as in SIZES.
     """
+    if name == "goldfinch-photos":
+        import finches_standin
+
+        return finches_standin.fill_cache(cache, **images)
     files = archives(name, **images)
     place = Path(cache, name)
     place.mkdir(parents=True, exist_ok=True)
