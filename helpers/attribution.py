@@ -39,9 +39,19 @@ def figure_credits(figure: Figure) -> list[str]:
     return credits_of(image.get_array() for image in shown if image.get_array().ndim == 3 or image.get_cmap().name in grey)
 
 
-def _print_below(figure: Figure, credits: list[str]) -> None:
+def line_below(figure: Figure, words: str) -> None:
+    """A line below what a figure shows, above the credits."""
+    credits = figure_credits(figure)
+    if credits:
+        figure._words = words
+        _print_below(figure, credits, anew=True)
+    else:
+        figure.supxlabel(words, fontsize=11)
+
+
+def _print_below(figure: Figure, credits: list[str], anew: bool = False) -> None:
     before = getattr(figure, "_credited", None)  # (credits, height before, their text)
-    if before and before[0] == credits:
+    if before and before[0] == credits and not anew:
         return
     width, height = figure.get_size_inches()
     if before:
@@ -50,7 +60,8 @@ def _print_below(figure: Figure, credits: list[str]) -> None:
         height, figure._credited = before[1], None
     if credits:
         most = max(24, int(72 * (width - 0.1) / (0.56 * _POINTS)))  # characters: a letter is half as wide as high, or more
-        lines = printed(credits, most)
+        lines = [getattr(figure, "_words", ""), *printed(credits, most)]
+        lines = lines if lines[0] else lines[1:]
         room = len(lines) * _LINE * _POINTS / 72 + _GAP
         _stretch(figure, height, height + room, below=room)
         text = figure.text(0.05 / width, (room - _GAP) / (height + room), "\n".join(lines), fontsize=_POINTS, ha="left", va="top",
@@ -65,6 +76,9 @@ def _stretch(figure: Figure, old: float, new: float, below: float) -> None:
     figure.set_size_inches(figure.get_size_inches()[0], new)
     if engine is not None and hasattr(engine, "set") and "rect" in engine.get():
         engine.set(rect=(0, max(below, 0) / new, 1, 1 - max(below, 0) / new))
+        for grid in {axes.get_gridspec() for axes in figure.axes} - {None}:  # from where the layout starts, it depends on that
+            share = grid.get_subplot_params(figure)
+            grid.update(bottom=(share.bottom * old + below) / new, top=(share.top * old + below) / new)
     else:
         for axes in figure.axes:
             x, y, w, h = axes.get_position(original=True).bounds
@@ -83,7 +97,7 @@ def printed(credits: list[str], most: int = 120) -> list[str]:
     else:
         words = [one and f"Photograph by {_drawable(one[2])}, {one[3]}, {one[4]}, cut and made smaller" for one in found]
         parts = [one or _drawable(credit) for credit, one in zip(credits, words, strict=True)]
-    return [line.replace("\xa0", " ") for part in parts for line in textwrap.wrap(part, most)]
+    return [line.replace("\xa0", " ") for part in parts for line in textwrap.wrap(part, most, break_on_hyphens=False)]
 
 
 def credits_html(credits: list[str]) -> str:

@@ -16,7 +16,7 @@ import torch
 
 FILE = ".photo-credits.json"  # in a folder of photographs: {the beginning of a file's sha256: its credit}
 SIDES = (0.1, 0.9)  # a fingerprint with fewer or more set bits is that of an even ground, which is like any other
-ALIKE = 28  # of 256 bits: what a change of light or size changes at most; other pictures differ in about half
+ALIKE = 32  # of 256 bits: what a change of light or size changes at most; other pictures differ in about half
 _VIEWS = 20_000  # random views remembered, the latest
 
 _known: dict[str, str] = {}  # hash of a photograph's pixels -> its credit
@@ -44,9 +44,10 @@ def recognise(pictures, *folders: Path) -> None:
     """
     lists = {content: credit for folder in folders for content, credit in _read(folder).items()}
     rows = [row for row, content in enumerate(pictures.content) if content in lists] if lists else []
-    rows = [row for row in rows if pictures.files[row] not in pictures.bad]
     if rows:
         _files.update(lists)
+    rows = [row for row in rows if pictures.files[row] not in pictures.bad]
+    if rows:
         credits = [lists[pictures.content[row]] for row in rows]
         hashes = [pictures.pixels[row] for row in rows]
         _known.update(zip(hashes, credits, strict=True))
@@ -58,7 +59,7 @@ def recognise(pictures, *folders: Path) -> None:
 
 def anything_known() -> bool:
     """Whether photographs that are to be credited have been opened."""
-    return bool(_known)
+    return bool(_files)
 
 
 def forget() -> None:
@@ -69,7 +70,7 @@ def forget() -> None:
 
 def follow(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
     """Give each picture of `after` (N, 3, H, W) the credit of the one it was made from in `before`; returns `after`."""
-    if _known and before.device.type == "cpu":
+    if _files and before.device.type == "cpu":
         for old, new in zip(before.detach(), after.detach(), strict=True):
             credit = next((found for key in _keys(old) if (found := _known.get(key) or _views.get(key))), "")
             for key in _keys(new) if credit else ():
@@ -80,9 +81,17 @@ def follow(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
     return after
 
 
+def follow_file(file: Path, after: torch.Tensor) -> torch.Tensor:
+    """Give a picture (3, H, W) the credit of the file it was made from; returns the picture."""
+    credit = _files.get(hashlib.sha256(Path(file).read_bytes()).hexdigest()[:32]) if _files else None
+    if credit:
+        _views.update(dict.fromkeys(_keys(after), credit))
+    return after
+
+
 def credit_of(picture) -> str:
     """The credit of one picture, uint8 or 0..1, (3, H, W) or (H, W, 3) or grey (H, W); "" if it needs none."""
-    pixels = _as_pixels(picture) if _known else None
+    pixels = _as_pixels(picture) if _files else None
     if pixels is None:
         return ""
     turned = [torch.rot90(way, times, (1, 2)) for way in (pixels, pixels.flip(2)) for times in range(4)]
@@ -95,7 +104,7 @@ def credit_of(picture) -> str:
 
 def credit_of_file(content: bytes, picture) -> str:
     """The credit of a whole file with a picture in it, a `PIL.Image`; "" if it needs none."""
-    if not _known:
+    if not _files:
         return ""
     side = min(picture.size)
     left, top = (picture.width - side) // 2, (picture.height - side) // 2
@@ -105,7 +114,7 @@ def credit_of_file(content: bytes, picture) -> str:
 
 def credits_of(pictures) -> list[str]:
     """The credits of several pictures, each once, in the order in which they are shown."""
-    return [*dict.fromkeys(filter(None, map(credit_of, pictures)))] if _known else []
+    return [*dict.fromkeys(filter(None, map(credit_of, pictures)))] if _files else []
 
 
 def _keys(picture: torch.Tensor) -> list[str]:
@@ -122,7 +131,7 @@ def _as_pixels(picture) -> torch.Tensor | None:
     """A picture as (3, H, W), uint8 or float in 0..1; None for what is none."""
     if isinstance(picture, np.ma.MaskedArray):
         picture = picture.filled(0)
-    pixels = torch.as_tensor(np.asarray(picture.cpu() if isinstance(picture, torch.Tensor) else picture))
+    pixels = picture.detach().cpu() if isinstance(picture, torch.Tensor) else torch.from_numpy(np.array(picture))
     if pixels.ndim == 2:
         pixels = pixels.expand(3, *pixels.shape)
     elif pixels.ndim == 3 and pixels.shape[2] in (3, 4) and pixels.shape[0] not in (3, 4):
@@ -141,6 +150,8 @@ def _most_alike(turned: list[torch.Tensor]) -> str:
     """The credit of the opened photograph that a picture, turned in every way, is most like; "" if it is like none."""
     from helpers.twins import fingerprints
 
+    if not _sheets:
+        return ""
     if not _prints:
         sheets = list(_sheets.values())
         prints = np.concatenate([fingerprints(images[torch.tensor(rows)]) for images, rows, _ in sheets])

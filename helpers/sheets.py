@@ -8,6 +8,8 @@ import torch
 from matplotlib import font_manager
 from PIL import Image, ImageFile
 
+from helpers.attribution import line_below
+from helpers.credits import follow_file
 from helpers.decoding import MAX_PIXELS, open_image
 from helpers.kinds import shown
 from helpers.plots import plot_images, plot_split
@@ -34,7 +36,7 @@ def class_sheet(report, per_class: int, page: int):
     index, of_class = torch.tensor(picked, dtype=torch.long), torch.tensor(labels, dtype=torch.long)
     figure = plot_split(Split(report.images, index, of_class, list(report.files.file[picked])), titles, per_class, 1.1)
     if pages > 1:
-        _below(figure, f"classes {(page - 1) * CLASSES + 1} to {(page - 1) * CLASSES + len(mine)} of {len(names)}; "
+        line_below(figure, f"classes {(page - 1) * CLASSES + 1} to {(page - 1) * CLASSES + len(mine)} of {len(names)}; "
                        f"sheet(page=...) has {pages} pages")  # fmt: skip
     return figure
 
@@ -54,7 +56,7 @@ def twin_sheet(report, most: int, kind: str):
             titles.append(drawable(Path(group[place]).stem, 16) + more if there else "")
     figure = plot_images(torch.stack(images), titles, columns=4, width=1.9)
     if len(groups) > most:
-        _below(figure, f"the {most} largest groups; there are {len(groups) - most:,} more")
+        line_below(figure, f"the {most} largest groups; there are {len(groups) - most:,} more")
     return figure
 
 
@@ -75,7 +77,7 @@ def odd_sheet(report, most: int):
     titles = [f"{name}\n{textwrap.fill(why, 26, max_lines=2)}" for name, why in zip(names, whys, strict=True)]
     figure = plot_images(torch.stack(images), titles, columns=min(4, len(images)), width=2.3)
     if total > len(images):
-        _below(figure, f"{len(images)} of {total:,}; odd_sheet(most=...) shows more")
+        line_below(figure, f"{len(images)} of {total:,}; odd_sheet(most=...) shows more")
     return figure
 
 
@@ -86,17 +88,13 @@ def drawable(text: str, most: int) -> str:
     return "".join(letter if font.get_char_index(ord(letter)) else "□" for letter in shown(short)).replace("$", r"\$")
 
 
-def _below(figure, words: str) -> None:
-    figure.supxlabel(words, fontsize=11)
-
-
 def _whole(file: Path, side: int) -> torch.Tensor:
     """A picture as a whole, on a grey ground: uint8 (3, side, side). (What training sees is its central square.)"""
     try:
         picture = open_image(file, max_pixels=MAX_PIXELS)
     except (OSError, ValueError):
         return _nothing(side)
-    return _on_grey(picture, side)
+    return follow_file(file, _on_grey(picture, side))
 
 
 def _what_there_is(file: Path, side: int) -> torch.Tensor:
@@ -107,7 +105,7 @@ def _what_there_is(file: Path, side: int) -> torch.Tensor:
             image.draft("RGB", (side, side))  # of a JPEG an eighth is decoded, so even a huge one takes little memory
             if image.width * image.height > MAX_PIXELS:
                 return _nothing(side)
-            return _on_grey(image.convert("RGB"), side)
+            return follow_file(file, _on_grey(image.convert("RGB"), side))
     except Exception:  # there is nothing to be shown of it, and the report says so
         return _nothing(side)
     finally:
