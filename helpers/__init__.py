@@ -40,7 +40,7 @@ _HOME = {
     "backbones": ["load_backbone", "Backbone", "shipped_sources"],
     "gardennet": ["GardenNet"],
     "garden": ["render", "render_split", "class_names", "field_marks"],
-    "decoding": ["read_image", "open_image"],
+    "decoding": ["read_image", "open_image", "image_extensions"],
     "catalog": ["describe", "Card"],
     "tasks": ["open_task", "Task", "Split"],
     "augmentation": ["augment"],

@@ -1,6 +1,7 @@
 """Random networks by the name of their architecture, and the architecture that some tensors belong to."""
 
 import re
+from functools import cache
 
 import torch
 import torchvision
@@ -48,11 +49,7 @@ def fitting(state: dict[str, Tensor], near: str = "resnet18") -> str | None:
     for arch in sorted(TORCHVISION, key=lambda name: (family[name] != family.get(near), name)):
         if family[arch] in hopeless:
             continue
-        try:
-            with _Shapes():
-                own = {name: tuple(t.shape) for name, t in new_model(arch, **image_size(arch, state)).state_dict().items()}
-        except ValueError:  # a ViT of that image size cannot be
-            continue
+        own = _shapes(arch, **image_size(arch, state))
         if next(iter(own)) not in given:  # in a family all begin alike
             hopeless.add(family[arch])
         elif own.keys() - given.keys() <= counters(own) and given.keys() <= own.keys():
@@ -60,6 +57,13 @@ def fitting(state: dict[str, Tensor], near: str = "resnet18") -> str | None:
             if all(own[name][:1] == (1000,) and own[name][1:] == given[name][1:] for name in differing):
                 return arch
     return None
+
+
+@cache
+def _shapes(arch: str, **settings) -> dict[str, tuple]:
+    """{name: shape} of the tensors of such a model."""
+    with _Shapes():
+        return {name: tuple(tensor.shape) for name, tensor in new_model(arch, **settings).state_dict().items()}
 
 
 def counters(names) -> set[str]:

@@ -193,14 +193,19 @@ CARDS = {
         Card(
             "goldfinch-photos",
             "photographs of four species of goldfinch",
-            source="people who observe nature, on iNaturalist: research grade, one photograph an observer and observation",
+            source="people who observe nature, on iNaturalist: research grade, each photograph by another observer",
             address="https://www.inaturalist.org",
             licence="CC0 or CC BY, each its own; credits name photographer and licence, and stand below every figure",
             download=None,
             classes=4,
             images="100 a species, unless a manifest says otherwise",
-            splits="none official: the course sets 12.5 % aside for validation and 25 % for test",
+            splits="none official: by the observers' names, whatever the seed, a quarter of each species is for test, an eighth for "
+            "validation, the rest for training",
             citation="iNaturalist, https://www.inaturalist.org, and the photographers whom the credits name",
+            notes=(
+                "manifest.json in its cache folder lists the set: open_task(..., manifest=...) opens the same one elsewhere and "
+                "later, or says which photographs are gone.",
+            ),
             instead='open_task("goldfinches")',
         ),
     )

@@ -14,7 +14,7 @@ import requests
 
 from helpers import answers
 from helpers.answers import Again, Gone, Refused
-from helpers.partfiles import Part, explained, is_page, read_digest, what_is_wrong
+from helpers.partfiles import Part, explained, is_page, need_room, read_digest, what_is_wrong
 from helpers.progress import Progress
 
 __all__ = ["Gone", "Offline", "Refused", "fetch", "megabytes", "offline"]
@@ -223,7 +223,7 @@ class _Download:
             if start == 0:
                 part.begin(wanted.url, answers.validator(response), total)
         self.announce(total)
-        part.need_room(total)
+        need_room(wanted.file.parent, (total or 0) - start)
         if self.own_line:
             self.line.total, self.line.count, self.line.before = total or self.line.total, start, start
         with explained(wanted.file.parent), part.open() as out:

@@ -164,6 +164,10 @@ def _explained(error: Exception, repo: str, revision: str, what: str) -> Excepti
         return Gone(f"{repo} has no revision {revision!r}")
     if isinstance(error, errors.RepositoryNotFoundError):
         return Gone(f"{_host()} has no model {repo}, or not for everybody. Is its name right?")
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status in (403, 404, 410):
+        kind = Refused if status == 403 else Gone
+        return kind(f"{_host()} answers {status} when it is asked for {repo}, revision {revision!r}. Is its name right?")
     reason = (str(error) or type(error).__name__).splitlines()[0]
     return _offline(what, f"cannot be fetched now ({reason})", repo)
 

@@ -4,7 +4,7 @@
     load_backbone("hf:microsoft/resnet-18")     one of the Hugging Face hub, of a family in chains.FAMILIES;
                                                 "hf:microsoft/resnet-18@COMMIT" is that version for ever
 
-Both need `pip install "transfer-learning-course[hubs]"`. Weights come as safetensors, which hold no code, and no code
+They need timm and transformers: the extra "hubs" of this course, or `pip install timm transformers`. Weights come as safetensors, which hold no code, and no code
 comes with them. A network that cannot be cut into stages to the last bit is refused, not approximated.
 """
 
@@ -30,7 +30,7 @@ def load_from_hub(name: str, weights: str | None = "DEFAULT", offline: bool | No
     """The source model "timm:..." or "hf:..."; with weights=None a random one of that architecture.
 
     A random one of timm needs no network; one of Hugging Face needs the two small files that describe it.
-    Raises what `load_backbone` raises; ImportError, with what to install, where timm or transformers is missing.
+    Raises what `load_backbone` raises; ModuleNotFoundError, with what to install, where timm or transformers is missing.
     """
     hub, _, model_name = name.partition(":")
     backbone = {"timm": _from_timm, "hf": _from_hugging_face}[hub](model_name, weights is not None, offline)
@@ -103,6 +103,9 @@ class TimmTransforms:
     def __call__(self, image) -> Tensor:
         return self.transform(_picture(image))
 
+    def __repr__(self):
+        return f"TimmTransforms({self.transform})"
+
 
 # --- Hugging Face ---
 
@@ -140,15 +143,19 @@ def _from_hugging_face(name: str, trained: bool, offline: bool | None) -> Backbo
 
 def _trained(make, folder, config, label: str) -> nn.Module:
     transformers = _needed("transformers")
-    before = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()  # what it would warn of is looked at below
+    logging, bars = transformers.utils.logging, transformers.utils.logging.is_progress_bar_enabled()
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()  # what it would warn of is looked at below
+    logging.disable_progress_bar()
     try:
         model, report = make.from_pretrained(folder, config=config, use_safetensors=True, local_files_only=True,
                                              output_loading_info=True, dtype=torch.float32)  # fmt: skip
     except (RuntimeError, SafetensorError, OSError, ValueError) as error:
         raise ValueError(f"{label} is refused: its weights in {folder} do not fit, or are damaged ({error})") from error
     finally:
-        transformers.logging.set_verbosity(before)
+        logging.set_verbosity(before)
+        if bars:
+            logging.enable_progress_bar()
     unused = re.compile(r"pooler\.|mask_token|position_ids")  # what such a classifier does not run
     wrong = {
         "missing": sorted(report["missing_keys"]),
@@ -180,6 +187,9 @@ class HuggingFaceTransforms:
     def __call__(self, image) -> Tensor:
         return self.processor(_picture(image), return_tensors="pt")["pixel_values"][0]
 
+    def __repr__(self):
+        return f"HuggingFaceTransforms({self.processor})"
+
 
 def _mean_and_std(processor, transforms, size: int, label: str) -> tuple[tuple, tuple]:
     """What `Backbone.normalise` needs to do the same as the processor does with an image of the native size."""
@@ -200,10 +210,9 @@ def _mean_and_std(processor, transforms, size: int, label: str) -> tuple[tuple, 
 def _needed(module: str):
     try:
         return import_module(module)
-    except ImportError as error:
-        raise ImportError(
-            f'{module} is not installed, or cannot be imported ({error}): pip install "transfer-learning-course[hubs]", '
-            f"or pip install {module}"
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"such models are loaded with {module}, which is not installed here: run `pip install {module}`"
         ) from error
 
 

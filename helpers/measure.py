@@ -18,11 +18,12 @@ from pathlib import Path
 
 import pandas
 
+from helpers.catalog import CARDS
 from helpers.progress import Progress
 from helpers.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, SCRATCH
 from helpers.results import Comparison, compare, load_comparison, provenance
-from helpers.studies import studies
-from helpers.tasks import open_task
+from helpers.studies import imagenet, studies
+from helpers.tasks import EMBEDDED, open_task
 from helpers.training import fit
 
 DATA = Path(__file__).parent / "data"
@@ -154,6 +155,13 @@ def _stamped(content: str, texts: dict[str, str]) -> str:
     return content
 
 
+def sources_table() -> str:
+    """The tasks of photographs as a Markdown table."""
+    cards = [card for name, card in CARDS.items() if name not in EMBEDDED]
+    rows = [f'| `"{card.name}"` | {card.title}: {card.images} | {card.source} | {card.licence} |' for card in cards]
+    return "\n".join(["| `h.open_task(...)` | what | source | licence |", "|---|---|---|---|", *rows])
+
+
 def stamps() -> dict[str, str]:
     """The sentences and tables in the texts that come from the shipped results."""
     budgets = budget_table()
@@ -162,12 +170,13 @@ def stamps() -> dict[str, str]:
     return {
         "headline": sentence(load_comparison(DATA / "flowers-5.json")),
         "results": "\n\n" + results_table() + "\n\n",
+        "sources": "\n\n" + sources_table() + "\n\n",
         "budget": "\n\n" + "\n".join([header, "|---" * (len(budgets.columns) + 1) + "|", *rows]) + "\n\n",
     } | {name: text for study in studies().values() for name, text in study.stamps().items()}
 
 
 LECTURES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("notebooks/0[1-9]*.ipynb"))
-STAMPED = ("README.md", "docs/source_model.md", "notebooks/00_start_here.ipynb", *LECTURES)
+STAMPED = ("README.md", "docs/source_model.md", "docs/photographs.md", "notebooks/00_start_here.ipynb", *LECTURES)
 
 
 def main(arguments=None) -> None:
@@ -190,6 +199,8 @@ def main(arguments=None) -> None:
     for part in options.parts or parts:
         parts[part](options.seeds)
     headline().savefig(ROOT / "docs/headline.png", dpi=100)
+    if (DATA / "study-imagenet.json").exists():
+        imagenet.figure().savefig(ROOT / "docs/photographs.png", dpi=100)
     for file in STAMPED:
         stamp(ROOT / file, stamps())
     print(results_table())

@@ -67,6 +67,13 @@ def _free(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
+def need_room(folder: Path, needed: int) -> None:
+    """Raise OSError, with what to do, where `folder` has no room for so many bytes more."""
+    if needed > _free(folder):
+        with explained(folder, needed):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 class Part:
     """The part of `file` that is there: `length` bytes of the file at `about["url"]` in the state `about["validator"]`."""
 
@@ -111,12 +118,6 @@ class Part:
 
     def open(self):
         return open(self.path, "ab")
-
-    def need_room(self, total: int | None) -> None:
-        needed = (total or 0) - self.length
-        if needed > _free(self.file.parent):
-            with explained(self.file.parent, needed):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def discard(self) -> None:
         self._forget(self.path, self._about)

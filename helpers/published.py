@@ -154,7 +154,7 @@ def share_out(card: Card, found: Published, pictures: Pictures, per_class, val, 
             before = sum(map(len, parts[part].values()))
             parts[part] = {name: _some_of(rows, most, pictures.content) for name, rows in parts[part].items()}
             after = sum(map(len, parts[part].values()))
-            notes.append(f"{part}={most}: {after:,} of the official {before:,} images, drawn by content")
+            notes.append(f"{part}={most}: {after:,} of its {before:,} images, drawn by content; results on all are another thing")
     if len(official) < 2:
         groups = near_groups(pictures) if together else _equal(pictures)
         aside = [0 if part in official else share for part, share in (("val", val or 0.125), ("test", test or 0.25))]

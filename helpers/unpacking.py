@@ -10,6 +10,7 @@ from helpers.archives import ENDINGS, Member, is_archive, open_archive
 from helpers.catalog import CARDS
 from helpers.imagecache import cache_folder
 from helpers.kinds import is_hidden
+from helpers.partfiles import explained, need_room
 
 MAX_BYTES = 8_000_000_000  # of all files together, unpacked
 MAX_FILES = 100_000
@@ -64,7 +65,9 @@ def unpack(archive: str | Path, folder: str | Path, max_bytes: int = MAX_BYTES, 
     with open_archive(archive, max_bytes, max_files) as opened:
         members = [member for member in opened.members if not _left_out(member)]
         _check(archive, members, max_bytes, max_files)
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        with explained(folder.parent):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+        need_room(folder.parent, sum(member.size for member in members))
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix="unfinished-") as unfinished:
             place, left = Path(unfinished) / "all", max_bytes
             place.mkdir()
