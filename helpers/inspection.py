@@ -117,7 +117,7 @@ class Report:
         items = "".join(f"<li>{escape(line)}</li>" for line in self.findings)
         left = f"<p>{escape(left)}</p>" if left else ""
         title = f"<b>{escape(shown(self.folder.name))}</b>: {self._title()}"
-        return f'<p>{title}</p>{table.to_html()}{left}<ul style="max-width:60em">{items}</ul>'
+        return f'<p>{title}</p>{table.to_html(index_names=False)}{left}<ul style="max-width:60em">{items}</ul>'
 
 
 def inspect_images(path, size: int = 64, *, near: int = NEAR, cache_dir=None, max_pixels: int = MAX_PIXELS) -> Report:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from helpers.kinds import NEEDED, some
+from helpers.kinds import NEEDED, shown, some
 
 FEW = 10  # different pictures of a class: with fewer there is next to nothing left to learn from, or to judge by
 _UNEVEN, _VERY_UNEVEN = 1.3, 3  # times as many pictures of the largest class as of the smallest
@@ -65,8 +65,14 @@ def _balance(table):
     counts = table["usable"]
     if not counts.sum():
         return
-    largest, smallest = counts.idxmax(), counts.idxmin()
+    largest, smallest = shown(counts.idxmax()), shown(counts.idxmin())
     ratio = counts.max() / max(counts.min(), 1)
+    if counts.max() == counts.min():
+        yield (
+            f"Each class has {counts.max():,} usable files. Always giving the same answer would be right for "
+            f"{1 / len(counts):.0%}: the number to beat."
+        )
+        return
     yield (
         f"{'The classes are uneven: ' if ratio > _UNEVEN else ''}{counts.max():,} usable files of {largest!r}, {counts.min():,} "
         f"of {smallest!r}. Always answering {largest!r} would be right for {counts.max() / counts.sum():.0%}: the number to beat."
