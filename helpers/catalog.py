@@ -199,12 +199,12 @@ CARDS = {
             download=None,
             classes=4,
             images="100 a species, unless a manifest says otherwise",
-            splits="none official: by the observers' names, whatever the seed, a quarter of each species is for test, an eighth for "
-            "validation, the rest for training",
+            splits="none official: by the observers' names, whatever the seed, a quarter of each species is for test, an eighth "
+            "for validation, the rest for training",
             citation="iNaturalist, https://www.inaturalist.org, and the photographers whom the credits name",
             notes=(
-                "manifest.json in its cache folder lists the set: open_task(..., manifest=...) opens the same one elsewhere and "
-                "later, or says which photographs are gone.",
+                "manifest.json in its cache folder lists the set: open_task(..., manifest=...) opens the same one elsewhere "
+                "and later, or says which photographs are gone.",
             ),
             instead='open_task("goldfinches")',
         ),

@@ -166,8 +166,8 @@ def share_out(card: Card, found: Published, pictures: Pictures, per_class, val, 
     if per_class is not None and per_class > min(map(len, parts["pool"].values())):
         have = sorted({len(rows) for rows in parts["pool"].values()})
         counts = str(have[0]) if len(have) == 1 else f"{have[0]} to {have[-1]}"
-        notes.append(f"per_class={per_class}: the training images are {counts} a class, and all of them are taken")
-        print(f"{card.name} has {counts} training images a class, not {per_class}: training takes those.")
+        notes.append(f"per_class={per_class}: there are {counts} training images a class, so it is what there is")
+        print(f"{card.name} has {counts} training images a class, not {per_class}: it is trained on what there is.")
         per_class = min(per_class, most)
     return parts, per_class, notes
 

@@ -137,7 +137,7 @@ def test_a_smaller_test_is_drawn_from_the_official_one_and_said_so(cache):
     whole, part, share = (opened("flowers102", cache, test=test) for test in (None, 1, 0.5))
     for small in (part, share):
         assert small.test.labels.bincount().tolist() == [1] * 102 and set(small.test.files) < set(whole.test.files)
-        assert any("102 of the official 204 images" in note for note in small.notes)
+        assert any("102 of its 204 images" in note for note in small.notes)
     assert opened("flowers102", cache, test=1, seed=5).test.files == part.test.files
     assert opened("flowers102", cache, val=50).val.files == whole.val.files  # it has one a class
 
