@@ -72,8 +72,8 @@ def _get(session: requests.Session, url: str, headers: dict[str, str]) -> reques
     except requests.exceptions.Timeout as error:
         raise Again(f"{host} gave no answer within {PATIENCE} s") from error
     except requests.exceptions.ConnectionError as error:
-        inner = str(error)
-        if "NameResolution" in inner or "refused" in inner or "unreachable" in inner.lower() or "Proxy" in inner:
+        reason = getattr(error.args[0] if error.args else None, "reason", None)
+        if isinstance(reason, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ProxyError)):
             raise Again(f"no connection to {host}", met=False) from error
         raise Again(f"{host} broke off the connection") from error
 
@@ -108,6 +108,11 @@ def content_range(response: requests.Response) -> tuple[int | None, int | None]:
     """Where the body of a 206 begins in the file, and how long the whole is: "bytes 5-9/10" -> (5, 10)."""
     found = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", response.headers.get("Content-Range", "").strip())
     return tuple(int(n) if n and n.isdigit() else None for n in found.groups()) if found else (None, None)
+
+
+def is_packed(response: requests.Response) -> bool:
+    """Whether the body is compressed for the way, though nobody asked for that; its bytes are then not the file's."""
+    return response.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity")
 
 
 def announced_length(response: requests.Response) -> int | None:

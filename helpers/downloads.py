@@ -200,17 +200,21 @@ class _Download:
                 if start != part.length or other_length or other_state:
                     part.discard()
                     raise Again("the server went on elsewhere than asked", wait=0)
+                total = total or about.get("total")
             else:
                 start, total = 0, answers.announced_length(response)
             self.receive(response, start, total)
 
-    def check_length(self, total: int | None, chunked: bool) -> None:
-        size, what = self.wanted.size, self.wanted.what
+    def check(self, response: requests.Response, total: int | None) -> None:
+        """What can be said before anything is written: that it has the right length, and that it can be checked."""
+        size, about = self.wanted.size, f"{self.wanted.what}: {self.wanted.url}"
         if total is not None and isinstance(size, int) and total != size:
-            raise ValueError(f"{what}: {self.wanted.url} has {total:,} bytes, expected were {size:,}. Nothing was fetched.")
-        if total is None and not chunked and not self.wanted.digest and not isinstance(size, int):
-            raise ValueError(f"{what}: {self.wanted.url} does not say how long it is, and no hash of it is known: "
-                             "nobody could say whether it is whole. Nothing was fetched.")  # fmt: skip
+            raise ValueError(f"{about} has {total:,} bytes, expected were {size:,}. Nothing was fetched.")
+        endless = total is None and not getattr(response.raw, "chunked", False) and not isinstance(size, int)
+        if not self.wanted.digest and (endless or answers.is_packed(response)):
+            why = "does not say how long it is" if endless else "comes compressed"
+            raise ValueError(f"{about} {why}, and no hash of it is known: nobody could say whether it is whole. "
+                             "Nothing was fetched.")  # fmt: skip
 
     def receive(self, response: requests.Response, start: int, total: int | None) -> None:
         wanted, part, coming = self.wanted, self.part, answers.pieces(response)
@@ -218,7 +222,7 @@ class _Download:
         if start == 0 and is_page(piece) and wanted.file.suffix not in (".html", ".htm"):
             raise wanted.offline("is not here", f"cannot be fetched now: {urlparse(response.url).hostname} answered with "
                                  "a web page in its place. Does this network want you to log in first?")  # fmt: skip
-        self.check_length(total, getattr(response.raw, "chunked", False))
+        self.check(response, total)
         with explained(wanted.file.parent):
             if start == 0:
                 part.begin(wanted.url, answers.validator(response), total)

@@ -107,9 +107,12 @@ class Part:
         try:
             yield
         finally:
-            if not self.path.exists():
+            over = not self.path.exists()
+            if over:
                 self._forget(self._about, self._lock)
             lock.release()
+            if over and os.name == "nt":  # where an open file cannot be deleted
+                self._forget(self._lock)
 
     def begin(self, url: str, validator: str | None, total: int | None) -> None:
         """From now on it is a part of this file; what was there is given up."""
@@ -131,5 +134,5 @@ class Part:
     @staticmethod
     def _forget(*paths: Path) -> None:
         for path in paths:
-            with suppress(FileNotFoundError, PermissionError):  # Windows: the lock is open
+            with suppress(FileNotFoundError, PermissionError):
                 path.unlink()

@@ -58,6 +58,14 @@ def test_without_a_length_a_file_is_whole_if_its_hash_or_its_own_end_says_so(get
     assert left(tmp_path) == []
 
 
+def test_what_comes_compressed_unasked_is_taken_only_where_a_hash_can_tell(get, origin, tmp_path):
+    origin.behave("/a.zip", always=lambda handler: (200, {"Content-Encoding": "gzip", "Content-Length": str(len(DATA))}, DATA))
+    with pytest.raises(ValueError, match="comes compressed, and no hash of it is known"):
+        get(digest=None)
+    assert left(tmp_path) == [] and get().read_bytes() == DATA
+    assert origin.requests[0].headers["Accept-Encoding"] == "identity"
+
+
 def test_a_stream_that_never_ends_stops_at_the_length_that_was_expected(get, origin, tmp_path):
     sent = []
 

@@ -9,6 +9,7 @@ import tarfile
 import pytest
 from photos import open_small, parts, photos
 
+from helpers import partfiles
 from helpers.unpacking import image_folder, unpack
 
 PLAIN = {"jpg/1.jpg": b"one" * 500, "jpg/2.jpg": b"two" * 700}
@@ -164,6 +165,13 @@ def test_what_only_looks_like_a_tar_is_refused(tmp_path):
     refused(tmp_path / "x.tgz", "is damaged")
     (tmp_path / "y.tgz").write_bytes(b"\x1f\x8b")
     refused(tmp_path / "y.tgz", "is damaged")
+
+
+def test_too_little_room_is_said_before_with_how_much_is_needed(tmp_path, monkeypatch):
+    monkeypatch.setattr(partfiles, "_free", lambda folder: 3599)
+    with pytest.raises(OSError, match="needed are 3,600 bytes, free are 3,599 bytes.*COURSE_CACHE"):
+        unpack(tar(tmp_path / "x.tgz"), tmp_path / "out")
+    assert [file.name for file in tmp_path.iterdir()] == ["x.tgz"]
 
 
 def test_an_interrupted_unpacking_leaves_nothing_and_a_second_one_finds_the_first(tmp_path, monkeypatch):
