@@ -229,7 +229,8 @@ class _Download:
         self.announce(total)
         need_room(wanted.file.parent, (total or 0) - start)
         if self.own_line:
-            self.line.total, self.line.count, self.line.before = total or self.line.total, start, start
+            self.line.total = total or self.line.total
+            self.line.go_on_from(start)
         with explained(wanted.file.parent), part.open() as out:
             while piece:
                 start += out.write(piece)

@@ -43,6 +43,11 @@ class Progress:
             parts.append(f"{seconds / (self.count - self.before) * max(self.total - self.count, 0):.0f} s left")
         return ", ".join(parts)
 
+    def go_on_from(self, count: int) -> None:
+        """So many steps are done already, and how long they took says nothing about the others."""
+        self.count = self.before = count
+        self.started = time.monotonic()
+
     def done(self, text: str) -> None:
         """Put `text` in place of the moving line."""
         if self.display:

@@ -64,6 +64,12 @@ def test_more_steps_than_announced_do_not_count_down_below_zero(output):
     assert "5/2, 0 s left" in stream.getvalue()
 
 
+def test_what_takes_long_is_named_in_minutes(output):
+    stream = output(terminal=True)
+    Progress(500).step()
+    assert on_screen(stream.getvalue()) == [" 1/500, 8 min left"]
+
+
 def test_the_line_is_redrawn_at_most_five_times_a_second(output, monkeypatch):
     stream = output(terminal=True)
     hundredths = iter(range(10_000))
@@ -72,6 +78,25 @@ def test_the_line_is_redrawn_at_most_five_times_a_second(output, monkeypatch):
     for _ in range(1000):  # ten seconds
         line.step()
     assert 40 <= stream.getvalue().count("\r") <= 50
+
+
+def test_bytes_are_shown_as_megabytes_and_what_was_there_before_does_not_make_it_seem_fast(output):
+    stream = output(terminal=True)
+    line = Progress(40_000_000, "photographs:", megabytes=True)
+    line.go_on_from(20_000_000)
+    line.step(5_000_000)  # in a second
+    assert on_screen(stream.getvalue()) == ["photographs: 25.0/40.0 MB, 3 s left"]
+    line.step(0, "waiting")
+    assert on_screen(stream.getvalue())[0].endswith(", waiting")
+
+
+def test_where_nobody_knows_the_total_only_what_is_done_is_shown(output):
+    stream = output(terminal=True)
+    line = Progress(0, "photographs:", megabytes=True)
+    line.step(0, "waiting")
+    line.step(1_500_000)
+    shown = stream.getvalue().split("\r\x1b[K")
+    assert shown[1:] == ["photographs: 0.0 MB, waiting", "photographs: 1.5 MB"]
 
 
 def test_in_a_notebook_the_display_is_updated_in_place_and_keeps_the_last_text_alone():
