@@ -40,7 +40,8 @@ class Progress:
         shown, whole = (f"{n / 1e6:,.1f}" if self.megabytes else n for n in (self.count, self.total))
         parts = [f"{self.label} {shown}{f'/{whole}' if self.total else ''}{' MB' if self.megabytes else ''}"]
         if self.total and self.count > self.before:
-            parts.append(f"{seconds / (self.count - self.before) * max(self.total - self.count, 0):.0f} s left")
+            left = seconds / (self.count - self.before) * max(self.total - self.count, 0)
+            parts.append(f"{left:.0f} s left" if left < 120 else f"{left / 60:.0f} min left")
         return ", ".join(parts)
 
     def go_on_from(self, count: int) -> None:
