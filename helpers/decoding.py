@@ -139,7 +139,7 @@ def _open(source, max_pixels: int, size: int | None) -> Image.Image:
     except Exception as error:  # Pillow's readers raise a dozen different types on damaged files
         why, remedy = error, "Replace it or take it away."
         if isinstance(error, Image.UnidentifiedImageError):
-            why, remedy = known_by_its_bytes(_head(source), bool(_heif_version))
+            why, remedy = known_by_its_bytes(_head(source), _formats())
         raise ValueError(f"{name}: cannot be decoded ({why}). {remedy}") from error
 
 

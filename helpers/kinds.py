@@ -24,6 +24,7 @@ _SCREENSHOT = re.compile(
     re.IGNORECASE,
 )
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"mif2", b"msf1")
+_AVIF_BRANDS = (b"avif", b"avis")
 _REPLACE = "Replace it or take it away."
 
 
@@ -42,17 +43,20 @@ def is_screenshot(name: str) -> bool:
     return bool(_SCREENSHOT.search(name))
 
 
-def known_by_its_bytes(head: bytes, reads_heic: bool) -> tuple[str, str]:
-    """Why a file with this beginning (its first 64 bytes) cannot be decoded, and what to do."""
-    start = head.lstrip().lower()
+def known_by_its_bytes(head: bytes, formats) -> tuple[str, str]:
+    """Why a file with this beginning (its first 64 bytes) cannot be decoded, and what to do.
+
+    formats: what Pillow reads here; "HEIF" and "AVIF" may be among it.
+    """
+    start, brand = head.lstrip().lower(), head[8:12] if head[4:8] == b"ftyp" else b""
     if not head:
         return "the file is empty", _REPLACE
-    if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
-        if reads_heic:
-            return "a HEIC picture that is cut off or damaged", _REPLACE
+    if brand in _HEIF_BRANDS and "HEIF" not in formats:
         return "a HEIC picture, as iPhones take them", f"To read such pictures: {NEEDED}"
-    if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"):
+    if brand in _AVIF_BRANDS and "AVIF" not in formats:
         return "an AVIF picture, which this Pillow was built without", "To read such pictures: pip install -U pillow"
+    if brand in (*_HEIF_BRANDS, *_AVIF_BRANDS):
+        return f"{'an AVIF' if brand in _AVIF_BRANDS else 'a HEIC'} picture that is cut off or damaged", _REPLACE
     kinds = {
         "a web page": start.startswith((b"<!doctype html", b"<html")),
         "a PDF": start.startswith(b"%pdf"),

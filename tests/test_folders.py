@@ -7,7 +7,6 @@ import pytest
 from photos import contents, open_small, parts, photos, refused, write_pictures
 from PIL import Image
 
-from helpers.decoding import image_extensions
 from helpers.tasks import EMBEDDED
 
 
@@ -75,17 +74,6 @@ def test_undecodable_files_are_all_listed_and_skipped_on_request_only(tmp_path):
             "skipped b/cut.png",
             "skipped b/page.png",
         ]
-
-
-def test_pictures_of_a_phone_that_cannot_be_read_are_named_as_what_they_are(tmp_path):
-    if ".heic" in image_extensions():
-        pytest.skip("this Pillow has a plugin for HEIC")
-    photos(tmp_path / "p", a=5, b=5)
-    (tmp_path / "p/a/IMG_1.HEIC").write_bytes(b"x")
-    assert "1 pictures are HEIC, which cannot be read here. Export them as JPEG" in open_small(tmp_path / "p").notes
-    (tmp_path / "q/a").mkdir(parents=True)
-    (tmp_path / "q/a/IMG_1.heic").write_bytes(b"x")
-    refused(tmp_path / "q", "no class folders with pictures", "HEIC")
 
 
 def test_a_long_list_of_bad_files_is_cut_short(tmp_path):

@@ -170,8 +170,10 @@ def test_files_are_known_by_their_first_bytes():
         "AVIF": b"\0\0\0\x1cftypavif", "JPEG XL": b"\xff\x0a\x00", "zeros": bytes(64), "empty": b"",
     }  # fmt: skip
     for words, head in said.items():
-        assert words in known_by_its_bytes(head, True)[0]
-    assert known_by_its_bytes(b"hello", True)[0] == "not an image, or of an unknown kind"
+        assert words in known_by_its_bytes(head, ["HEIF"])[0]
+    assert "pip install -U pillow" in known_by_its_bytes(said["AVIF"], [])[1]
+    assert "cut off" in known_by_its_bytes(said["AVIF"], ["AVIF"])[0]
+    assert known_by_its_bytes(b"hello", [])[0] == "not an image, or of an unknown kind"
 
 
 def test_heads_are_read_without_decoding(tmp_path, heic):
