@@ -12,11 +12,10 @@ from helpers.folders import find_images
 from helpers.imagecache import Pictures, decode_once
 from helpers.kinds import is_screenshot, shown
 from helpers.oddities import sentences
-from helpers.twins import NEAR, near_groups
+from helpers.twins import NEAR, flat, near_groups
 from helpers.unpacking import image_folder
 
 WIDE = 2.5  # times as long as high, or more: a panorama, of which the central square is the lesser part
-_FLAT = 16  # of 255; a picture whose pixels differ by less shows nothing
 _ROWS = 24  # classes in the table that is shown; `table` has all
 
 
@@ -132,22 +131,22 @@ def inspect_images(path, size: int = 64, *, near: int = NEAR, cache_dir=None, ma
     names = [file for members in classes.values() for file in members]
     pictures = decode_once(folder, names, size, max_pixels, cache_dir)
     group = {row: number for number, rows in enumerate(near_groups(pictures, near)) for row in rows}
-    flat = _flat(pictures.images)
-    rows = [_row(pictures, row, bool(flat[row])) for row in range(len(names))]
+    empty = flat(pictures.images).tolist()
+    rows = [_row(pictures, row, empty[row]) for row in range(len(names))]
     files = pandas.DataFrame(rows)
     files["same"] = pandas.factorize(pandas.Series(pictures.pixels))[0]
     files["near"] = [group.get(row, -1) for row in range(len(names))]
     return Report(folder, size, files, notes, pictures.images)
 
 
-def _row(pictures: Pictures, row: int, flat: bool) -> dict:
+def _row(pictures: Pictures, row: int, empty: bool) -> dict:
     """The row of one file in a report's table; zeros where its head says nothing."""
     file, head = pictures.files[row], pictures.headers[row]
     width, height = head.get("width", 0), head.get("height", 0)
     odd = {
         f"{width} x {height}: only its middle is used": max(width, height) >= WIDE * min(width, height) > 0,
         "a screenshot": head.get("screenshot", False) or is_screenshot(file.rpartition("/")[2]),
-        "nearly one colour": flat,
+        "nearly one colour": empty,
         "moves: its first picture is used": head.get("moves", False),
     }
     problem = pictures.bad.get(file, "")
@@ -163,9 +162,3 @@ def _row(pictures: Pictures, row: int, flat: bool) -> dict:
         "odd": "" if problem else "; ".join(what for what, so in odd.items() if so),
         "problem": problem,
     }
-
-
-def _flat(images: torch.Tensor) -> torch.Tensor:
-    """Which of the images (M, 3, S, S) show next to nothing: bool (M,)."""
-    parts = [part.flatten(1) for part in images.split(500)]
-    return torch.cat([part.amax(1).int() - part.amin(1).int() < _FLAT for part in parts])

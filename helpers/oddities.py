@@ -7,6 +7,7 @@ from helpers.kinds import NEEDED, shown, some
 FEW = 10  # different pictures of a class: with fewer there is next to nothing left to learn from, or to judge by
 _UNEVEN, _VERY_UNEVEN = 1.3, 3  # times as many pictures of the largest class as of the smallest
 _MODES = {"CMYK": "CMYK, as for print", "P": "with a palette", "1": "black and white", "RGBA": "with transparency"}
+_ODD = {"middle": "so long that only the middle is used", "screenshot": "screenshots", "moves": "moving"}
 _GREY = ("L", "LA", "La")
 
 
@@ -112,9 +113,10 @@ def _odd(good):
     kinds = {}
     for file, why in zip(odd.file, odd.odd, strict=True):
         for one in why.split("; "):
-            kinds.setdefault("of which only the middle is used, as they are so long" if " x " in one else one, []).append(file)
+            what = next((words for part, words in _ODD.items() if part in one), one)
+            kinds.setdefault(what, []).append(file)
     if kinds:
-        words = [f"{len(files):,} {what} ({some(files, 1)})" for what, files in kinds.items()]
+        words = [f"{what}: {len(files):,} ({some(files, 1)})" for what, files in kinds.items()]
         yield f"Worth a look, with .odd_sheet(): {'; '.join(words)}."
 
 

@@ -73,8 +73,8 @@ def odd_sheet(report, most: int):
     images = [_what_there_is(report.folder / file, side) for file in bad.file]
     images += [_whole(report.folder / file, side) for file in odd.file]
     whys = [_in_short(problem) for problem in bad.problem] + list(odd.odd)
-    names = [drawable(Path(file).name, 24) for file in [*bad.file, *odd.file]]
-    titles = [f"{name}\n{textwrap.fill(why, 26, max_lines=2)}" for name, why in zip(names, whys, strict=True)]
+    names = [drawable(Path(file).name, 20) for file in [*bad.file, *odd.file]]
+    titles = [f"{name}\n{textwrap.fill(why, 21, max_lines=2)}" for name, why in zip(names, whys, strict=True)]
     figure = plot_images(torch.stack(images), titles, columns=min(4, len(images)), width=2.3)
     if total > len(images):
         line_below(figure, f"{len(images)} of {total:,}; odd_sheet(most=...) shows more")
@@ -130,4 +130,5 @@ def _nothing(side: int) -> torch.Tensor:
 def _in_short(problem: str) -> str:
     """What is in the brackets of "name: cannot be decoded (why). remedy", or what follows the name."""
     why = problem.partition("cannot be decoded (")[2].rpartition(")")[0] or problem.partition(": ")[2]
-    return why.removeprefix("not an image, or of an unknown kind: ")
+    cut = any(words in why.lower() for words in ("truncated", "end of file", "cut off", "broken data stream"))
+    return "cut off or damaged" if cut else why.removeprefix("not an image, or of an unknown kind: ")

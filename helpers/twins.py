@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 SIDE = 16  # a fingerprint has SIDE * SIDE bits
 NEAR = 48  # of 256 bits; pictures of different things differ in half of them, give or take
+_FLAT = 16  # of 255; a picture whose pixels differ by less shows next to nothing
 _BLOCK = 256  # rows compared at once
 
 
@@ -62,12 +63,25 @@ def _apart(words: np.ndarray, most: int):
 
 def near_groups(pictures, most: int = NEAR) -> list[list[int]]:
     """The rows of `imagecache.Pictures` in groups: who is near is in one group, directly or through others. Each row once,
-    in order; a picture without a twin is a group of its own. Raises as `near_pairs` does.
+    in order; a picture without a twin is a group of its own, and so is one that shows next to nothing (a fingerprint of
+    a black picture is like many others), unless another is equal. Raises as `near_pairs` does.
 
     No pair is kept, so that even 10,000 pictures of the same thing, 50 million near pairs, take seconds and little memory.
     """
     usable = [row for row, file in enumerate(pictures.files) if file not in pictures.bad]
-    return [[usable[place] for place in group] for group in groups_of(fingerprints(pictures.images, usable), most)]
+    empty, equal = flat(pictures.images), {}
+    for row in usable:
+        if empty[row]:
+            equal.setdefault(pictures.pixels[row], []).append(row)
+    rows = [row for row in usable if not empty[row]]
+    groups = [[rows[place] for place in group] for group in groups_of(fingerprints(pictures.images, rows), most)]
+    return sorted([*groups, *equal.values()])
+
+
+def flat(images: torch.Tensor) -> torch.Tensor:
+    """Which of the uint8 images (M, 3, S, S) show next to nothing, as all their pixels are nearly the same: bool (M,)."""
+    parts = [part.flatten(1) for part in images.split(500)]
+    return torch.cat([part.amax(1).int() - part.amin(1).int() < _FLAT for part in parts] or [torch.zeros(0, dtype=torch.bool)])
 
 
 def groups_of(prints: np.ndarray, most: int = NEAR) -> list[list[int]]:

@@ -228,7 +228,7 @@ def test_a_phones_zip_is_looked_at_and_opened(tmp_path, heic):
     report = h.inspect_images(shutil.make_archive(tmp_path / "birds", "zip", tmp_path, "birds"), 8, cache_dir=tmp_path / "cache")
     assert report.table.usable.tolist() == [10, 10] and report.problems.empty
     words = " ".join(report.findings)
-    assert "1 a screenshot (wren/Screenshot_20240517.png)" in words and "2 movies" in words
+    assert "screenshots: 1 (wren/Screenshot_20240517.png)" in words and "2 movies" in words
     task = open_small(tmp_path / "birds.zip")
     assert task.classes == ["robin", "wren"] and sum(map(len, parts(task).values())) == 20
 
