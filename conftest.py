@@ -11,6 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent
 
 # The folder that keeps every process off the network; a conftest.py that was copied elsewhere uses that of the run it is in.
@@ -49,6 +51,15 @@ def pytest_configure(config):
 
 
 # What follows is about notebooks, which nbval runs a cell a test.
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Tests fetch from this machine, whatever the shell says of COURSE_OFFLINE. But with COURSE_RUN=full a notebook would
+    ask whether there is a network: its kernel is told that there is none."""
+    os.environ.pop("COURSE_OFFLINE", None)
+    if type(item).__name__ == "IPyNbCell" and os.environ["COURSE_RUN"] == "full":
+        os.environ["COURSE_OFFLINE"] = "1"
 
 
 def _let_messages_queue():

@@ -1,7 +1,6 @@
 """Every lecture is a deck: it opens offline from the file system, nothing overflows, all of it can be read."""
 
 import re
-import shutil
 import sys
 
 import pytest
@@ -13,7 +12,6 @@ sys.path.insert(0, str(ROOT / "tools"))
 import slides  # noqa: E402
 
 LECTURES = [path for path in notebooks("notebooks") if re.match(r"0[1-9]_", path.name)]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 SMALLEST_TEXT = 18  # pixels of a page of 720: a fortieth of its height
 SMALLEST_FIGURE = 0.83  # of the figure's own size, in which its text is 12 points, that is 16.7 pixels, for the most part
 
@@ -61,13 +59,13 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium here (Debian and Ubuntu: apt install chromium)")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright comes with the extra test")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield browser
-        browser.close()
+    pytest.importorskip("playwright.sync_api", reason="playwright comes with the extra test")
+    from browser import chromium, why_not
+
+    if why_not():
+        pytest.skip(why_not())
+    with chromium() as started:  # which asks nobody for anything by itself, as it usually does
+        yield started
 
 
 @pytest.fixture(scope="module")

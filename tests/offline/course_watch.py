@@ -50,9 +50,9 @@ def begin(folder):
     os.environ[course_guard.ATTEMPTS] = str(folder / f"{os.getpid()}.txt")
     proxy = Proxy(("127.0.0.1", 0), Refusing)
     threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    port = proxy.server_address[1]
     for name in course_guard.PROXIES:
-        own = "localhost,127.0.0.1,::1" if name.lower() == "no_proxy" else f"http://127.0.0.1:{proxy.server_address[1]}"
-        os.environ[name] = own
+        os.environ[name] = "localhost,127.0.0.1,::1" if name.lower() == "no_proxy" else f"http://127.0.0.1:{port}"
     course_guard.install()
 
 
