@@ -13,7 +13,7 @@ def test_few_classes_are_shown_as_they_are():
     assert hardest(labels, predictions, ["a", "b"])[2] == ["a", "b"]
 
 
-def test_of_many_classes_those_with_most_mistakes_are_shown_in_their_order_and_none_of_their_answers_is_lost():
+def test_of_many_classes_those_most_confused_are_shown_in_their_order_and_none_of_their_answers_is_lost():
     dice = torch.Generator().manual_seed(0)
     labels = torch.arange(102).repeat(5)
     predictions = labels.clone()

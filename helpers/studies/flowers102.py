@@ -61,26 +61,28 @@ def networks() -> list[str]:
     return [name for name, needed in NETWORKS.items() if free >= needed]
 
 
-def measure(sources, seeds=SEEDS, recipes=RECIPES, *, size: int = SIZE, offline: bool | None = None) -> Study:
+def measure(sources, seeds=None, recipes=RECIPES, *, size: int | None = None, offline: bool | None = None) -> Study:
     """Every recipe with every source model, once a seed: conditions "network" and "recipe", column "per class".
+
+    seeds, size: SEEDS of them and SIZE pixels, unless something else is said.
 
     Raises what open_task and load_backbone raise where photographs or weights can't be had.
     """
-    task = the_task(size, offline)
+    task = the_task(size or SIZE, offline)
     cases = [
         Case({"network": source, "recipe": recipe.name}, replace(recipe, source=source), task)
         for source in sources
         for recipe in recipes
     ]
-    return run_study(QUESTION, cases, seeds, also=per_class)
+    return run_study(QUESTION, cases, seeds or SEEDS, also=per_class)
 
 
-def the_task(size: int = SIZE, offline: bool | None = None) -> Task:
+def the_task(size: int, offline: bool | None = None) -> Task:
     """Flowers102 with its official splits: all 1,020 training images, whatever the seed."""
     return open_task(TASK, per_class=None, size=size, offline=offline)
 
 
-def measured_or_why_not(sources, seeds=SEEDS, **settings) -> Study | None:
+def measured_or_why_not(sources, seeds=None, **settings) -> Study | None:
     """`measure`; where there is no way to the photographs or the weights it says so and returns None."""
     try:
         return measure(sources, seeds, **settings)

@@ -1,0 +1,176 @@
+"""One line puts labs and lectures onto real photographs: their cells, run on stand-ins that lie in the cache, without a network.
+
+Not run here, because it takes a GPU, or minutes: lecture 4 at full size on the real photographs (COURSE_RUN=full and
+`make lab`, or `python -m helpers.measure flowers102` once they are in the cache), and whole notebooks in a kernel:
+COURSE_IMAGES=flowers102 COURSE_SOURCE=resnet18 python tools/execute.py with a copy of a solution.
+"""
+
+import contextlib
+import io
+import re
+
+import nbformat
+import pytest
+import torch
+from finches_standin import fill_cache as fill_finches
+from origin import keep
+from project import ROOT
+from standins import fill_cache
+from torchvision.models import get_model, get_model_weights
+
+import helpers as h
+from helpers.budget import Budget
+from helpers.contest import _LOOKS
+from helpers.studies import choosing, flowers102
+
+# What is the same whatever the images are: checks that try an answer on examples of their own, quizzes, shipped studies.
+SAME = re.compile(
+    r"setup|quiz-.*|tally|shipped|paired.*|seeds|grid.*|rate|scratch|order|reliability|check-.*"
+    r"|(head|freeze|optimizer|step|accuracy|helped|pair|paired|worst-pair)-check"
+)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """A cache folder with a small stand-in for each of the real sources, as after a download."""
+    folder = tmp_path_factory.mktemp("cache")
+    fill_cache(folder, "flowers102", train=1, val=1, test=1)
+    fill_cache(folder, "hotdog")
+    fill_finches(folder)
+    return folder
+
+
+@pytest.fixture
+def offline(cache, monkeypatch):
+    monkeypatch.setenv("COURSE_CACHE", str(cache))
+    monkeypatch.setenv("COURSE_OFFLINE", "1")
+    return monkeypatch
+
+
+class Cells:
+    """The code cells of a notebook, run one after the other in one namespace: what they left, printed and showed."""
+
+    def __init__(self, path: str, monkeypatch, wanted=lambda cell: True, **names):
+        self.names, self.said, self.figures = dict(names), {}, {}
+        for cell in nbformat.read(ROOT / path, as_version=4).cells:
+            if cell.cell_type == "code" and not SAME.fullmatch(cell.id) and "h.quiz(" not in cell.source and wanted(cell):
+                monkeypatch.setattr(h, "show", lambda figure, alt, at=cell.id: self.figures.update({at: (figure, alt)}))
+                with contextlib.redirect_stdout(io.StringIO()) as out:
+                    exec(compile(cell.source, f"{path}:{cell.id}", "exec"), self.names)
+                self.said[cell.id] = out.getvalue()
+
+    def __getitem__(self, name):
+        return self.names[name]
+
+    def largest_figure(self) -> float:
+        """Inches of the longer side of the largest figure."""
+        return max(max(figure.get_size_inches()) for figure, _ in self.figures.values())
+
+
+def lab1(monkeypatch, images, but="run|run-figure"):
+    """Lab 1 on these images, but for some cells."""
+    _LOOKS.clear()
+    for name, value in {"COURSE_RUN": "quick", "COURSE_IMAGES": images, "COURSE_BUDGET": "0.05"}.items():
+        monkeypatch.setenv(name, value)
+    cells = Cells("solutions/lab1_flowers.ipynb", monkeypatch, lambda cell: not re.fullmatch(but, cell.id))
+    assert cells["task"].card.name == images and f'photographs of "{images}"' in cells.said["imports"]
+    assert "after reloading: True" in cells.said["save"]
+    return cells
+
+
+def test_lab1_on_flowers102_trains_102_classes_and_shows_the_dozen_that_can_be_read(offline):
+    cells = lab1(offline, "flowers102")
+    assert len(cells["task"].classes) == 102 and cells["target"].fc.out_features == 102
+    assert "flowers102 has 1 training images a class, not 20" in cells.said["open"]
+    assert len(cells.said["reuse"].splitlines()) == 12
+    assert len(cells.figures["confusion"][0].axes[0].get_xticks()) == 13
+    assert cells.largest_figure() < 20
+
+
+def test_lab1_on_hot_dogs_has_two_classes_and_minds_it_if_there_is_no_mistake(offline):
+    cells = lab1(offline, "hotdog", but="by-hand-run|agree|helped|summary|run|run-figure|contest-.*")
+    assert cells["task"].classes == ["hotdog", "not-hotdog"]
+    if cells["best"].correct.all():
+        assert "no mistake" in cells.said["worst"] and "no test image" in cells.said["worst-pair-run"]
+
+
+def test_lab2_on_photographs_of_goldfinches_goes_back_to_the_drawings_where_it_needs_the_painter(offline):
+    for name, value in {"COURSE_RUN": "smoke", "COURSE_IMAGES": "goldfinch-photos"}.items():
+        offline.setenv(name, value)
+    on_drawings = re.compile(r"repaint.*|sisk.*|sure.*|threshold.*|auroc.*|ece|temperature.*")
+    cells = Cells("solutions/lab2_goldfinches.ipynb", offline, lambda cell: not on_drawings.fullmatch(cell.id))
+    photographs, drawings = cells["places"], cells["task"]
+    assert cells["runs"].recipe.nunique() == 3 and set(cells["runs"].seed) == {0, 1}
+    assert cells.said["cam-agree"].count("True") == 2 and len(photographs) == 4
+    credit = " ".join(text.get_text() for text in cells.figures["cam-figure"][0].texts)
+    assert "inaturalist.org/photos" in credit, "photographers stand under their photographs"
+    assert cells.said["drawings"].startswith("from here on: Task('goldfinches'") or "from here on" in cells.said["drawings"]
+    assert drawings.name == "goldfinches" and not any(drawings.test.files)
+    assert set(cells["measured"]) == set(drawings.classes)
+
+
+def test_lab3_on_hot_dogs(offline, tmp_path):
+    for name, value in {"COURSE_RUN": "smoke", "COURSE_OWN_IMAGES": "hotdog", "COURSE_BUDGET": "0.05"}.items():
+        offline.setenv(name, value)
+    offline.chdir(tmp_path)
+    cells = Cells("solutions/lab3_your_own_images.ipynb", offline, lambda cell: "onnx" not in cell.source.lower())
+    assert cells["counts"] == {"hotdog": 22, "not-hotdog": 22}
+
+
+# Lectures
+
+
+def lecture(path, monkeypatch, ids, budget, **names):
+    """These cells of a lecture, with this budget chosen at its top; trainings stop after a few steps."""
+    monkeypatch.setenv("COURSE_RUN", "smoke")
+    monkeypatch.setattr(h, "choose_budget", lambda: budget)
+    return Cells(path, monkeypatch, lambda cell: re.fullmatch(ids, cell.id), **names)
+
+
+@pytest.fixture
+def full_size(monkeypatch):
+    """Lecture 4 at full size, but for the size."""
+    monkeypatch.setattr(flowers102, "SIZE", 32)
+    monkeypatch.setattr(flowers102, "SEEDS", 1)
+    monkeypatch.setattr(flowers102, "FILE", ROOT / "nothing.json")
+
+
+def test_lecture4_trains_a_resnet18_on_flowers102_and_shows_it_beside_the_literature(offline, full_size, tmp_path):
+    torch.manual_seed(0)
+    offline.setenv("TORCH_HOME", str(tmp_path))
+    weights = get_model_weights("resnet18").DEFAULT
+    keep(tmp_path / "hub/checkpoints", offline, weights, get_model("resnet18").state_dict())
+    budget = Budget("full", 1, images="hotdog", imagenet=None)
+    cells = lecture("notebooks/04_fine_tuning_well.ipynb", offline, r"l4-00[56]|l4-108\w|l4-109", budget)
+    assert cells["FULL_SIZE"] and cells["networks"] == ["resnet18"]
+    live, table = cells["live"], flowers102.beside_literature(cells["live"])
+    assert len(live.runs) == 3 and set(live.runs.recipe) == {recipe.name for recipe in flowers102.RECIPES}
+    assert set(live.runs.n) == {102} and live.runs["per class"].between(0, 1).all()
+    measured = table["measured % (interval)"]
+    assert all(re.fullmatch(r"[\d.]+ \([\d.]+ to [\d.]+\)", text) for text in measured.loc["resnet18"])
+    assert set(measured.loc["resnet50"]) == {"not measured"}
+    assert "supported" in cells.said["l4-109"], "the question of section 1, on the photographs that were chosen"
+
+
+def test_without_weights_or_photographs_the_full_size_says_what_is_missing_and_ends(offline, full_size, tmp_path, capsys):
+    for place in ("TORCH_HOME", "COURSE_CACHE"):
+        offline.setenv(place, str(tmp_path))
+    assert flowers102.measured_or_why_not(["resnet18"]) is None
+    assert re.search(r"Not measured here: .*flowers102", capsys.readouterr().out)
+    fill_cache(tmp_path, "flowers102", train=1, val=1, test=1)
+    assert flowers102.measured_or_why_not(["resnet18"]) is None
+    assert re.search(r"Not measured here: .*resnet18", capsys.readouterr().out)
+
+
+def test_lecture2_takes_flowers102_as_its_target(offline):
+    ids = r"l2-0(0[358]|1[0-8]|2[01]|3[12])"  # all but the training
+    cells = lecture("notebooks/02_anatomy_of_a_transfer.ipynb", offline, ids, Budget("full", 1, images="flowers102"))
+    assert cells["target"].fc.out_features == 102 and len(cells["table"]) == 10
+    assert cells.largest_figure() < 20
+
+
+def test_lecture5_adds_the_photographs_to_its_matrix(offline):
+    budget, task = Budget("full", 1, images="hotdog"), h.open_task("hotdog", per_class=2)
+    names = {"budget": budget, "h": h, "choosing": choosing, "tasks": {"flowers": task, "tissue": task}}
+    cells = lecture("notebooks/05_choosing_a_source.ipynb", offline, "l5-024", budget, **names)
+    assert "photographs" in set(cells["live"].runs.target)
