@@ -24,7 +24,7 @@ class Task:
     """Images to learn from and to be judged by.
 
     train: `per_class` images a class, drawn with `seed` from `pool` (None: all of it).
-    val, test: no image in common with the pool, nor with each other.
+    val, test: no image in common with the pool, nor with each other; official splits are left as published, see notes.
     size: pixels a side. notes: what of a folder was left out, and why; what is to be known about a published split.
     card: of a task that has a name, who made it and under which licence; None for a folder.
     """
