@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 from project import ROOT
+from standins import fill_cache
 from test_widgets7 import KNOWN, made  # noqa: F401
 
 import helpers as h
@@ -132,20 +133,50 @@ def test_a_vision_transformer_of_the_course_is_known_by_its_file_too(tmp_path):
 
 
 def zipped_pictures(path) -> Path:
-    """Two classes of photographs if COURSE_PHOTOS names some, else of drawn pictures, as a zip with a folder around them."""
+    """Two classes of photographs if COURSE_PHOTOS names some, else of drawn pictures, as a phone sends them: a zip with a
+    folder around them, folders by date, HEIC where it can be written, movies and notes of edits beside the pictures."""
     photographs = os.environ.get("COURSE_PHOTOS")
     with zipfile.ZipFile(path, "w") as zipped:
         if photographs:
             for place in sorted(entry for entry in Path(photographs).iterdir() if entry.is_dir())[:2]:
-                for file in sorted(place.iterdir())[:40]:
-                    zipped.write(file, f"mine/{place.name}/{file.name}")
+                pictures = [(Image.open(file), file.read_bytes()) for file in sorted(place.iterdir())[:40]]
+                put(zipped, place.name, pictures)
         else:
             for kind in ("banana", "carrot"):
-                for number, image in enumerate(h.draw_food(kind, range(40), size=80)):
-                    content = io.BytesIO()
-                    Image.fromarray(image.permute(1, 2, 0).numpy()).save(content, "JPEG")
-                    zipped.writestr(f"mine/{kind}/{number}.jpg", content.getvalue())
+                drawn = [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in h.draw_food(kind, range(40), size=80)]
+                put(zipped, kind, [(picture, content_of(picture, "JPEG")) for picture in drawn])
     return path
+
+
+def content_of(picture, kind) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, kind)
+    return out.getvalue()
+
+
+def put(zipped, name, pictures) -> None:
+    """The pictures of one class, each tenth as HEIC and with what an iPhone puts beside it."""
+    for number, (picture, content) in enumerate(pictures):
+        place = f"mine/{name}/2024/{1 + number % 12:02}/IMG_{number:04}"
+        if number % 10 == 0 and importlib.util.find_spec("pillow_heif"):
+            import pillow_heif
+
+            pillow_heif.register_heif_opener()
+            picture.thumbnail((160, 160))  # a large HEIC takes long to write
+            zipped.writestr(f"{place}.HEIC", content_of(picture.convert("RGB"), "HEIF"))
+        else:
+            zipped.writestr(f"{place}.JPG", content)
+        if number % 10 == 0:
+            zipped.writestr(f"{place}.MOV", b"\0\0\0\x14ftypqt  ")
+            zipped.writestr(f"{place}.AAE", b"<?xml")
+    zipped.writestr(f"mine/{name}/.DS_Store", b"Bud1")
+
+
+def code_of_lab(upto=None) -> list[tuple[str, str]]:
+    """(id, code) of the lab's cells, without checks and quizzes, up to the cell of that id."""
+    cells = [cell for cell in nbformat.read(LAB, as_version=4).cells if cell.cell_type == "code"]
+    last = [cell.id for cell in cells].index(upto) + 1 if upto else None
+    return [(cell.id, cell.source) for cell in cells[:last] if not cell.source.startswith(("check.", "h.quiz"))]
 
 
 def test_lab3_runs_on_a_zip_of_ones_own_by_one_line_at_its_top(tmp_path, monkeypatch, capsys):
@@ -154,14 +185,27 @@ def test_lab3_runs_on_a_zip_of_ones_own_by_one_line_at_its_top(tmp_path, monkeyp
     monkeypatch.setenv("COURSE_BUDGET", "0.05")
     monkeypatch.setenv("COURSE_RUN", "quick")
     names = {}
-    for cell in nbformat.read(LAB, as_version=4).cells:
-        if cell.cell_type == "code" and not cell.source.startswith(("check.", "h.quiz")):
-            exec(compile(cell.source, cell.id, "exec"), names)
+    for name, code in code_of_lab():
+        exec(compile(code, name, "exec"), names)
     said = capsys.readouterr().out
     assert "the same bits: True" in said and "the same answers: True" in said
     assert "0 of " in said and "test pictures have a twin in training" in said
     assert h.missing_for_onnx() or "they agree" in said
     assert names["task"].name == "mine" and not (tmp_path / "hot_dogs").exists()
+    assert list(names["counts"].values()) == [40, 40] and (names["report"].files.problem == "").all()
+    assert "movies" in " ".join(names["report"].findings), "what a phone puts beside the pictures is passed over, and said"
+
+
+def test_lab3_names_the_real_hot_dogs_by_one_line_and_needs_no_network_once_they_are_here(tmp_path, monkeypatch, capsys):
+    fill_cache(tmp_path / "cache", "hotdog")
+    monkeypatch.chdir(tmp_path)
+    for name, value in {"OWN_IMAGES": "hotdog", "CACHE": str(tmp_path / "cache"), "OFFLINE": "1", "RUN": "quick"}.items():
+        monkeypatch.setenv(f"COURSE_{name}", value)
+    names = {}
+    for name, code in code_of_lab("task-twins"):
+        exec(compile(code, name, "exec"), names)
+    assert names["counts"] == {"hotdog": 16, "not-hotdog": 16} and len(names["report"].files) == 32
+    assert "test pictures have a twin in training" in capsys.readouterr().out
 
 
 def test_ten_minute_version_at_the_end_of_the_lab_works_as_printed(tmp_path, monkeypatch, capsys):
