@@ -76,9 +76,7 @@ def _stretch(figure: Figure, old: float, new: float, below: float) -> None:
     figure.set_size_inches(figure.get_size_inches()[0], new)
     if engine is not None and hasattr(engine, "set") and "rect" in engine.get():
         engine.set(rect=(0, max(below, 0) / new, 1, 1 - max(below, 0) / new))
-        for grid in {axes.get_gridspec() for axes in figure.axes} - {None}:  # from where the layout starts, it depends on that
-            share = grid.get_subplot_params(figure)
-            grid.update(bottom=(share.bottom * old + below) / new, top=(share.top * old + below) / new)
+        figure.draw_without_rendering()  # the layout takes two goes to find its place
     else:
         for axes in figure.axes:
             x, y, w, h = axes.get_position(original=True).bounds

@@ -17,7 +17,7 @@ from helpers.credits import keep_credits
 from helpers.decoding import open_image
 from helpers.downloads import Gone, megabytes
 from helpers.downloads import offline as is_offline
-from helpers.inaturalist import AGENT, NAME, Service, announced, browser, cannot, get_photo
+from helpers.inaturalist import AGENT, NAME, Service, announced, cannot, get_photo
 from helpers.manifests import (
     ENDINGS,
     LICENCES,
@@ -63,7 +63,7 @@ def collect(
     progress = announced(f"{what} and {megabytes(MAX_BYTES)} each at most, from iNaturalist", per_species * len(SPECIES), folder)
     chosen = []
     try:
-        with client, browser(service) as session:
+        with client, requests.Session() as session:
             for species in sorted(SPECIES, key=lambda name: name != _FIRST):
                 for one in _photographs(species, per_species, {one.login.casefold() for one in chosen}, client, session,
                                         folder, service, progress):  # fmt: skip
@@ -107,6 +107,7 @@ def _entries(species: str, count: int, client, service: Service, folder: Path) -
     """What a manifest says of photographs, but for what only the file can tell, in the order of their observations."""
     from pyinaturalist.paginator import JsonIDRangePaginator
     from pyinaturalist.session import get
+    from pyrate_limiter import BucketFullException
 
     def ask(url, **query):  # the client waits and tries again by itself, but for a 429 that does not say how long
         for wait in (*service.waits, None):
@@ -119,20 +120,20 @@ def _entries(species: str, count: int, client, service: Service, folder: Path) -
 
     per_page = min(200, max(30, 2 * count))
     pages = JsonIDRangePaginator(ask, f"{service.api}/observations", session=client, per_page=per_page, **_query([species]))
-    last = again = 0
+    seen, again = set(), 0
     try:
         for number, observation in enumerate(pages):
-            place = observation.get("id")
-            if not isinstance(place, int) or place <= last:  # a page once more
+            if observation.get("id") in seen:  # a page once more
                 again += 1
             else:
-                last, again = place, 0
+                seen.add(observation.get("id"))
+                again = 0
                 entry = _entry(observation, species)
                 if entry is not None:
                     yield entry
             if again >= 2 * per_page or number >= _MOST_PAGES * per_page:
                 return
-    except requests.RequestException as error:
+    except (requests.RequestException, BucketFullException) as error:  # the latter: as many today as iNaturalist likes
         raise cannot("a list of observations", f"iNaturalist does not answer as it should ({error})", folder) from error
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"iNaturalist answered with something that is no list of observations ({error!r})") from error
@@ -208,7 +209,7 @@ def _client(folder: Path, service: Service):
     own.mkdir(parents=True, exist_ok=True)
     client = ClientSession(
         cache_file=own / "answers.db", ratelimit_path=str(own / "rate.db"), lock_path=str(own / "rate.lock"), user_agent=AGENT,
-        per_second=service.per_second, per_minute=service.per_minute, backoff_factor=service.backoff,
+        per_second=service.per_second, per_minute=service.per_minute, burst=service.burst, backoff_factor=service.backoff,
     )  # fmt: skip
     client.settings.disabled = True  # no answer is kept: a new set is chosen from the archive as it is
     client.mount("http://", client.get_adapter("https://"))

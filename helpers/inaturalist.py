@@ -18,7 +18,7 @@ from helpers.manifests import LICENCES, PHOTOS, SPECIES, Manifest, Photograph, r
 from helpers.progress import Progress
 
 NAME = "goldfinch-photos"
-AGENT = "transfer-learning-course (open_task of goldfinch-photos)"
+AGENT = "transfer-learning-course (photographs of goldfinches)"  # photographs themselves: see downloads
 INSTEAD = 'open_task("goldfinches"), which the course draws itself'
 _MISSING = ".missing.json"
 _PARTS = ("pool", "val", "test")
@@ -29,7 +29,8 @@ class Service:
     """Where iNaturalist is, and how gently it is asked.
 
     api, photos    where the lists of observations and where the photographs are
-    per_second, per_minute, backoff    requests, and seconds before one is tried again: pyinaturalist's own defaults
+    per_second, per_minute, burst, backoff    requests, how many seconds' worth may come at once, and seconds before one is
+                   tried again: pyinaturalist's own defaults
     waits          seconds to wait where the service says that it is asked too often, one try after another
     pause          seconds between two photographs
     """
@@ -38,6 +39,7 @@ class Service:
     photos: str = PHOTOS
     per_second: float = 1
     per_minute: float = 60
+    burst: float = 5
     backoff: float = 0.5
     waits: tuple[float, ...] = (10, 30, 60)
     pause: float = 0.25
@@ -96,7 +98,7 @@ def restore(
         if is_offline(offline):
             raise cannot(f"{about} of the set are not on this machine", "offline=True or COURSE_OFFLINE forbids it", folder)
         progress = announced(f"{about} from {service.photos.split('/')[2]}", len(wanted), folder)
-        with browser(service) as session:
+        with requests.Session() as session:
             for one in wanted:
                 why = _fetch(one, folder, session, service, progress)
                 if why:
@@ -126,13 +128,6 @@ def cannot(what: str, why: str, folder: Path) -> Offline:
         f"{NAME}: {what}, and they cannot be fetched: {why}. By hand: copy the folder {folder.absolute()} from a machine "
         f"that has it, or open the manifest of such a copy. Without any photographs: {INSTEAD}."
     )
-
-
-def browser(service: Service) -> requests.Session:
-    """What fetches photographs: one connection for all, which says who asks."""
-    session = requests.Session()
-    session.headers["User-Agent"] = f"{AGENT} {requests.utils.default_user_agent()}"
-    return session
 
 
 def get_photo(address: str, file: Path, what: str, session, service: Service, progress, **known) -> Path:

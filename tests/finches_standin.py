@@ -23,7 +23,7 @@ from helpers.inaturalist import NAME, Service
 from helpers.manifests import PHOTOS, SPECIES
 
 LETTERS = "Åsa Öberg", "Jo 'Finch' O'Neil & Co <b>", "José $x_1$ Núñez", "王小明", "أحمد", "Ann\u202e evil", "", None
-GENTLE = {"per_second": 1000, "per_minute": 9000, "backoff": 0.001, "waits": (0.001, 0.001), "pause": 0}
+GENTLE = {"per_second": 1000, "per_minute": 9000, "burst": 0.01, "backoff": 0.001, "waits": (0.001, 0.001), "pause": 0}
 
 
 def fill_cache(cache: str | Path, per_species: int = 32) -> Path:
