@@ -5,6 +5,7 @@ import copy
 import io
 import json
 import logging
+import os
 import sys
 import tempfile
 import warnings
@@ -18,6 +19,7 @@ from torch import nn
 from helpers.classifier import Classifier
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else onnxruntime reports to Microsoft when it opens a network
 _FORMAT = "transfer-learning-course onnx 1"
 
 
