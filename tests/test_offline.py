@@ -20,7 +20,8 @@ from helpers.trials import Setting
 NETWORK = {"requests", "urllib.request", "http", "socket", "ssl", "httpx", "aiohttp", "ftplib", "webbrowser", "subprocess",
            "pyinaturalist", "timm", "transformers", "huggingface_hub", "torch.hub"}  # fmt: skip
 # The modules of helpers that use one of these, or let torchvision fetch: there are no other doors to the network.
-DOORS = {"answers", "budget", "collecting", "downloads", "hfmodels", "hubfiles", "hubs", "inaturalist", "timmodels", "weightfiles"}
+DOORS = {"answers", "budget", "collecting", "downloads", "hfmodels", "hubfiles", "hubs", "inaturalist", "timmodels",
+         "weightfiles"}  # fmt: skip
 
 FOREIGN = Recipe("foreign", "resnet18", upto="layer4", steps=1)
 SETTING = Setting("resnet18", "goldfinches")
