@@ -9,6 +9,8 @@ HEIC, as iPhones take it, needs the package pillow-heif. Its pictures are turned
 
 import importlib
 import os
+import warnings
+from contextlib import contextmanager
 
 import numpy as np
 import PIL
@@ -68,6 +70,14 @@ def read_image(source, size: int, *, max_pixels: int = MAX_PIXELS) -> torch.Tens
     return torch.from_numpy(np.array(_open(source, max_pixels, size))).permute(2, 0, 1).contiguous()
 
 
+@contextmanager
+def quietly():
+    """Within this Pillow does not warn of large pictures: those above `max_pixels` are refused by name."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
+
+
 def picture_header(source) -> dict:
     """What the head of a picture file says, nothing decoded: width, height (pixels as stored), kind ("JPEG", ...), mode
     (Pillow's: "RGB", "CMYK", ...), and whether it is turned (when shown), moves, or is a screenshot by its own words.
@@ -120,6 +130,8 @@ def _open(source, max_pixels: int, size: int | None) -> Image.Image:
         return _convert(source, max_pixels, size)
     if not isinstance(source, str | os.PathLike) and not hasattr(source, "read"):
         raise TypeError(f"expected a path, an open file or a PIL image, not {type(source).__name__}")
+    if Image.MAX_IMAGE_PIXELS and max_pixels > Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow's own bound would refuse what was allowed here
     name = shown(str(getattr(source, "name", "the image") if hasattr(source, "read") else os.fsdecode(source)))
     try:
         with Image.open(source, formats=_formats()) as image:

@@ -11,7 +11,9 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import tempfile
+import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -23,9 +25,10 @@ import platformdirs
 import torch
 
 from helpers import credits
-from helpers.decoding import picture_header, read_image, readers
+from helpers.decoding import picture_header, quietly, read_image, readers
 from helpers.progress import Progress
 
+_UNFINISHED = "unfinished-"
 _VERSION = 1  # of what the cache holds: raise it when the same file would give other pixels
 
 
@@ -71,6 +74,7 @@ def decode_once(folder: Path, files: list[str], size: int, max_pixels: int, cach
     if pictures is None:
         try:
             cache.mkdir(parents=True, exist_ok=True)
+            _sweep(cache)
             _decode_all(place, files, size, max_pixels, target)
         except OSError as error:
             raise OSError(
@@ -105,7 +109,7 @@ def _decode_all(place: Path, files: list[str], size: int, max_pixels: int, targe
     about = {"folder": str(place), "files": files, "content": [], "pixels": [], "headers": [], "bad": {}, "checksum": 0}
     progress = Progress(len(files), f"decoding {place.name}:")
     threads = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix="unfinished-") as unfinished:
+    with quietly(), tempfile.TemporaryDirectory(dir=target.parent, prefix=_UNFINISHED) as unfinished:
         images, description = Path(unfinished, "images"), Path(unfinished, "description")
         try:
             with open(images, "wb") as out:
@@ -126,6 +130,14 @@ def _decode_all(place: Path, files: list[str], size: int, max_pixels: int, targe
         os.replace(images, f"{target}.npy")
         os.replace(description, f"{target}.json")
     progress.done(f"decoded {len(files):,} images of {place.name} at {size} x {size} pixels, and kept them")
+
+
+def _sweep(cache: Path) -> None:
+    """Remove what killed processes left behind: unfinished work of yesterday or before."""
+    for left in cache.glob(f"{_UNFINISHED}*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > 24 * 3600:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _load(target: Path) -> Pictures | None:

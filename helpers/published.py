@@ -74,7 +74,10 @@ def class_folders(card: Card, cache_dir=None, offline: bool | None = None) -> Pa
     pool = found.parts["pool"] if found else {}
     places = sorted({file.rsplit("/", 2)[0] for name, files in pool.items() for file in files if file.split("/")[-2] == name})
     if len(places) != 1:
-        raise ValueError(f"{card.name!r} is no folder of class folders: use open_task({card.name!r})")
+        raise ValueError(
+            f"{card.name!r} is the name of a task, and that is no folder of class folders: use open_task({card.name!r}). For a "
+            f"folder of that name write './{card.name}'."
+        )
     return found.folder / places[0]
 
 

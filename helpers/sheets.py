@@ -10,7 +10,7 @@ from PIL import Image, ImageFile
 
 from helpers.attribution import line_below
 from helpers.credits import follow_file
-from helpers.decoding import MAX_PIXELS, open_image
+from helpers.decoding import MAX_PIXELS, open_image, quietly
 from helpers.kinds import shown
 from helpers.plots import plot_images, plot_split
 from helpers.tasks import Split
@@ -91,7 +91,8 @@ def drawable(text: str, most: int) -> str:
 def _whole(file: Path, side: int) -> torch.Tensor:
     """A picture as a whole, on a grey ground: uint8 (3, side, side). (What training sees is its central square.)"""
     try:
-        picture = open_image(file, max_pixels=MAX_PIXELS)
+        with quietly():
+            picture = open_image(file)
     except (OSError, ValueError):
         return _nothing(side)
     return follow_file(file, _on_grey(picture, side))
@@ -101,7 +102,7 @@ def _what_there_is(file: Path, side: int) -> torch.Tensor:
     """As much of a damaged or too large file as Pillow can make of it; else an empty tile."""
     before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, True
     try:
-        with Image.open(file) as image:
+        with quietly(), Image.open(file) as image:
             image.draft("RGB", (side, side))  # of a JPEG an eighth is decoded, so even a huge one takes little memory
             if image.width * image.height > MAX_PIXELS:
                 return _nothing(side)

@@ -20,14 +20,17 @@ def image_folder(path: str | Path, cache_dir=None) -> Path:
     """The folder of class folders at `path`: a folder as it is, a zip or tar unpacked into the cache folder.
 
     A folder that holds nothing but one other folder, as zips often do, is stepped into. The name of a published task
-    ("hotdog") stands for the class folders of its training part. Raises FileNotFoundError, ValueError for other files,
-    OSError where there is no room; for a published task what its download raises.
+    ("hotdog") stands for the class folders of its training part, also where a folder is called so: that is "./hotdog".
+    Raises FileNotFoundError, ValueError for other files, OSError where there is no room; for a published task what its
+    download raises.
     """
     place = Path(path).expanduser()
-    if not place.exists() and str(path) in CARDS:
+    if isinstance(path, str) and path in CARDS:
         from helpers.published import class_folders
 
-        place = class_folders(CARDS[str(path)], cache_dir)
+        if place.is_dir():
+            print(f"{path!r} is the task of this name, not the folder that is here: for the folder write './{path}'")
+        place = class_folders(CARDS[path], cache_dir)
     if place.is_file():
         if not is_archive(place):
             raise ValueError(f"{place} is neither a folder nor a zip (or tar). Give a folder of class folders, or a zip of one.")

@@ -10,17 +10,20 @@ import sys
 import time
 import unicodedata
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from photos import open_small, parts, photos, refused
 from PIL import Image, features
+from standins import fill_cache
 from test_decoding import BLUE, GREEN, RED, assert_quadrants, quadrants
 
 import helpers as h
 from helpers import decoding, imagecache
 from helpers.decoding import open_image, picture_header, read_image
+from helpers.downloads import Offline
 from helpers.folders import find_images
 from helpers.kinds import known_by_its_bytes, shown
 
@@ -352,6 +355,22 @@ def test_names_in_zips_of_macos_and_ios_are_read_as_they_were_written(tmp_path):
     assert {unicodedata.normalize("NFC", name) for name in classes} == {"Häher", "Zaunkönig"}
 
 
+def test_the_name_of_a_task_wins_over_a_folder_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fill_cache(tmp_path / "cache", "hotdog")
+    photos(tmp_path, hotdog=3, flowers=3)
+    photos(tmp_path / "hotdog", a=3, b=3)
+    monkeypatch.setenv("COURSE_OFFLINE", "1")
+    assert len(h.inspect_images("hotdog", 8, cache_dir=tmp_path / "cache").files) == 32
+    for mine in ("./hotdog", Path("hotdog")):
+        assert h.inspect_images(mine, 8, cache_dir=tmp_path / "cache").table.index.tolist() == ["a", "b"]
+    with pytest.raises(ValueError, match=r"'flowers' is the name of a task.*write '\./flowers'"):
+        h.image_folder("flowers", tmp_path / "cache")
+    shutil.rmtree(tmp_path / "cache")
+    with pytest.raises(Offline, match="hotdog"):
+        h.image_folder("hotdog", tmp_path / "cache")
+
+
 # Odd files, shown
 
 
@@ -380,6 +399,25 @@ def test_odd_pictures_are_named_for_what_they_are_and_shown(tmp_path):
     photos(tmp_path / "fine", a=3, b=3)
     with pytest.raises(ValueError, match="nothing odd"):
         h.inspect_images(tmp_path / "fine", 8, cache_dir=tmp_path / "cache").odd_sheet()
+
+
+def test_a_very_large_panorama_is_refused_from_its_head_without_warnings_and_can_be_allowed(tmp_path, recwarn, monkeypatch):
+    photos(tmp_path / "p", a=3, b=3)
+    for name, height in (("large", 16_000), ("huge", 32_000)):  # Pillow warns of the first and refuses the second
+        head = io.BytesIO()
+        Image.new("L", (8, 8)).save(head, "PNG")
+        ihdr = b"IHDR" + (6000).to_bytes(4, "big") + height.to_bytes(4, "big") + b"\x08\0\0\0\0"
+        content = head.getvalue()[:12] + ihdr + zlib.crc32(ihdr).to_bytes(4, "big") + head.getvalue()[33:]
+        (tmp_path / f"p/a/{name}.png").write_bytes(content)
+    report = h.inspect_images(tmp_path / "p", 8, cache_dir=tmp_path / "cache")
+    assert report.odd_sheet() and not recwarn.list
+    assert list(report.problems.file) == ["a/huge.png", "a/large.png"]
+    assert report.problems.problem.str.contains("too large").all() and "max_pixels" in report.findings[0]
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)
+    Image.new("RGB", (100, 50), "red").save(tmp_path / "allowed.png")
+    with pytest.raises(ValueError, match="too large"):
+        read_image(tmp_path / "allowed.png", 8, max_pixels=1999)
+    assert read_image(tmp_path / "allowed.png", 8, max_pixels=5000).shape == (3, 8, 8)
 
 
 def test_uneven_classes_are_said_with_the_number_to_beat_and_what_to_do(tmp_path):
@@ -455,5 +493,8 @@ def test_the_stop_button_ends_it_and_leaves_no_debris(many):
     os.kill(process.pid, signal.SIGINT)  # what the button of a notebook sends
     process.join(30)
     assert (many / "left.txt").read_text() == "[]"
+    for name in ("unfinished-yesterday", "unfinished-now"):  # of processes that were killed, and so could not tidy up
+        (cache / name).mkdir()
+    os.utime(cache / "unfinished-yesterday", (1, 1))
     h.inspect_images(many / "p", 20, cache_dir=cache)
-    assert sorted(path.suffix for path in cache.iterdir()) == [".json", ".npy"]
+    assert sorted(path.suffix or path.name for path in cache.iterdir()) == [".json", ".npy", "unfinished-now"]
