@@ -15,9 +15,9 @@ import requests
 
 from helpers.credits import keep_credits
 from helpers.decoding import open_image
-from helpers.downloads import Gone, megabytes
+from helpers.downloads import Gone, Refused, megabytes
 from helpers.downloads import offline as is_offline
-from helpers.inaturalist import AGENT, NAME, Service, announced, cannot, get_photo
+from helpers.inaturalist import AGENT, ENOUGH_REFUSED, NAME, Service, announced, cannot, get_photo
 from helpers.manifests import (
     ENDINGS,
     LICENCES,
@@ -88,12 +88,17 @@ def collect(
 
 def _photographs(species, count, logins, client, session, folder, service, progress) -> Iterator[Photograph]:
     """Up to `count` photographs of a species that are on this disk now, by observers who are not in `logins`."""
-    taken = set()
+    taken, refused = set(), 0
     for entry in _entries(species, count, client, service, folder):
         login = entry["login"].casefold()
         if login in logins or entry["photo"] in taken:
             continue
-        one = _take(entry, folder, session, service, progress)
+        try:
+            one = _take(entry, folder, session, service, progress)
+        except Refused:
+            one, refused = None, refused + 1
+            if refused == ENOUGH_REFUSED and not taken:
+                raise
         if one is not None:
             logins.add(login)
             taken.add(one.photo)

@@ -167,6 +167,6 @@ def _most_alike(turned: list[torch.Tensor]) -> str:
 def _read(folder: Path) -> dict[str, str]:
     try:
         known = json.loads((Path(folder) / FILE).read_text(encoding="utf-8"))
-        return {key: credit for key, credit in known.items() if isinstance(credit, str)}
+        return {key: " ".join(credit.split())[:400] for key, credit in known.items() if isinstance(credit, str)}
     except (OSError, ValueError, AttributeError):
         return {}

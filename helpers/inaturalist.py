@@ -11,7 +11,7 @@ from pathlib import Path
 import requests
 
 from helpers.credits import keep_credits
-from helpers.downloads import Gone, Offline, fetch, megabytes
+from helpers.downloads import Gone, Offline, Refused, fetch, megabytes
 from helpers.downloads import offline as is_offline
 from helpers.imagecache import cache_folder
 from helpers.manifests import LICENCES, PHOTOS, SPECIES, Manifest, Photograph, read_manifest
@@ -21,6 +21,9 @@ NAME = "goldfinch-photos"
 AGENT = "transfer-learning-course (photographs of goldfinches)"  # photographs themselves: see downloads
 INSTEAD = 'open_task("goldfinches"), which the course draws itself'
 _MISSING = ".missing.json"
+# Amazon S3 answers 403, not 404, for a file that is gone where nobody may list the files (AWS, GetObject, "Permissions");
+# a network that lets nobody through does so too. So many refused and none given: the latter.
+ENOUGH_REFUSED = 10
 _PARTS = ("pool", "val", "test")
 
 
@@ -77,8 +80,8 @@ def restore(
     """Fetch what a folder lacks of a manifest's photographs, byte for byte; returns {file: "gone" or "changed"} of the rest.
 
     A file counts only if its hash is the manifest's. Photographs beside the manifest are copied. What is gone (its author
-    took it back, say) or changed is noted in the folder, and not asked for again. Raises `downloads.Offline`; what was
-    fetched until then stays.
+    took it back, say) or changed is noted in the folder, and not asked for again. Raises `downloads.Offline`, and `Refused`
+    where not one is given; what was fetched until then stays.
     """
     folder, service = Path(folder), service or Service()
     lost, known, wanted = {}, _read_missing(folder), []
@@ -98,15 +101,25 @@ def restore(
         if is_offline(offline):
             raise cannot(f"{about} of the set are not on this machine", "offline=True or COURSE_OFFLINE forbids it", folder)
         progress = announced(f"{about} from {service.photos.split('/')[2]}", len(wanted), folder)
+        refused, given = [], 0
         with requests.Session() as session:
             for one in wanted:
-                why = _fetch(one, folder, session, service, progress)
+                try:
+                    why = _fetch(one, folder, session, service, progress)
+                except Refused:
+                    refused.append(one)
+                    if not given and len(refused) == min(ENOUGH_REFUSED, len(manifest)):
+                        raise
+                    continue
                 if why:
                     lost[one.file] = known[one.file] = why
-                    (folder / _MISSING).write_text(json.dumps(known, indent=0), encoding="utf-8")
+                    _write_missing(folder, known)
+                given += not why
                 progress.step()
-        here = sum(one.file not in lost for one in wanted)
-        progress.done(f"{NAME}: {here} of {len(wanted)} photographs fetched, every one as it was")
+        lost |= {one.file: "gone" for one in refused}
+        if given and refused:  # the rest was given, so it is not the network that refuses
+            _write_missing(folder, known | {one.file: "gone" for one in refused})
+        progress.done(f"{NAME}: {given} of {len(wanted)} photographs fetched, every one as it was")
     keep_credits(folder, {one.sha256: one.credit for one in manifest.photographs if one.file not in lost})
     return lost
 
@@ -162,6 +175,11 @@ def _notes(manifest: Manifest, lost: dict[str, str], folder: Path) -> list[str]:
             again = f"To ask again, delete {folder / _MISSING}."
             notes.append(f"{len(photos)} of the {len(manifest)} photographs are {words}: {some}. {again}")
     return notes
+
+
+def _write_missing(folder: Path, known: dict[str, str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _MISSING).write_text(json.dumps(known, indent=0), encoding="utf-8")
 
 
 def _read_missing(folder: Path) -> dict[str, str]:

@@ -95,6 +95,21 @@ def test_gone_and_changed_photographs_are_named_not_used_and_not_asked_for_again
     assert set(notes) <= set(task.notes)
 
 
+def test_a_refused_photograph_is_gone_but_where_none_is_given_it_is_the_network(alone, frozen, archive, tmp_path):
+    pool = [one.photo for one in frozen.photographs if frozen.sides[one.photo] == "pool"]
+    archive.behave(f"/photos/{pool[0]}/medium.jpg", always=403)
+    notes = goldfinch_photos(tmp_path / "a", manifest=alone, service=archive.service)[3]
+    assert f"no longer on iNaturalist: {pool[0]}." in notes[0]
+    for one in frozen.photographs:
+        archive.behave(f"/photos/{one.photo}/medium.jpg", always=403)
+    assert goldfinch_photos(tmp_path / "a", manifest=alone, service=archive.service)[3] == notes
+    archive.requests.clear()
+    for _ in range(2):
+        with pytest.raises(downloads.Refused, match="403"):
+            goldfinch_photos(tmp_path / "b", manifest=alone, service=archive.service)
+    assert len(archive.requests) == 20
+
+
 def test_too_many_gone_cannot_be_opened(alone, frozen, archive, tmp_path):
     for one in frozen.photographs:
         if one.species == "Spinus tristis" and frozen.sides[one.photo] == "val":
