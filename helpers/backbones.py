@@ -3,8 +3,9 @@
 import difflib
 import hashlib
 import json
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -32,6 +33,7 @@ class Backbone:
     mean, std   of the three channels, for pixels from 0 to 1
     size        S, the native width and height in pixels
     weights     "IMAGENET1K_V1", "garden", the path of a checkpoint, or None for random ones
+    files       what describes the architecture where no library knows it by name: {"config.json": its text, ...}
     """
 
     name: str
@@ -42,6 +44,7 @@ class Backbone:
     std: tuple[float, ...]
     size: int
     weights: str | None
+    files: dict[str, str] = field(default_factory=dict)
 
     def normalise(self, images: Tensor) -> Tensor:
         """uint8 (N, 3, H, W) -> float32 (N, 3, H, W) for the model, on the device of the images."""
@@ -123,6 +126,8 @@ def _from_torchvision(name: str, weights: str | None, offline: bool | None = Non
     if weights is None:
         return _with_preset(name, new_model(name), chosen, classes=None, weights=None)
     model = drop_auxiliary_heads(download(name, chosen, offline))
+    if not chosen.meta["categories"]:
+        _begin_anew(model, f"{name} with the weights {chosen.name}")
     return _with_preset(name, model, chosen, chosen.meta["categories"], chosen.name)
 
 
@@ -133,6 +138,16 @@ def _with_preset(name, model, source: WeightsEnum, classes, weights, size: int |
         preset = source.transforms(crop_size=size, resize_size=size)
     mean, std, (size,) = tuple(preset.mean), tuple(preset.std), preset.crop_size
     return Backbone(name, model, list(classes or []), preset, mean, std, size, weights)
+
+
+def _begin_anew(model: nn.Module, name: str) -> None:
+    """Layers without values (NaN) are drawn at random. By its description vgg16's IMAGENET1K_FEATURES has such ones."""
+    empty = [path for path, module in model.named_modules() if hasattr(module, "reset_parameters")
+             and any(not p.isfinite().all() for p in module.parameters(recurse=False))]  # fmt: skip
+    for path in empty:
+        model.get_submodule(path).reset_parameters()
+    if empty:
+        warnings.warn(f"{name} has no values for {', '.join(empty)}: they are random, and have to be trained", stacklevel=4)
 
 
 def _from_file(path: Path, weights: str | None, arch: str | None = None) -> Backbone:

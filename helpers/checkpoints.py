@@ -69,15 +69,15 @@ def fill(model: nn.Module, state: dict[str, Tensor], path: str | Path, arch: str
                and own[name].is_floating_point() != given[name].is_floating_point()]  # fmt: skip
     if integer:
         raise ValueError(
-            f"{path} is refused: {_tensors(integer)} of another kind of number than a {arch} has: {_few(integer)}. It may be "
+            f"{path} is refused: its numbers are of another kind than those of a {arch}, in {_few(integer)}. It may be "
             "quantised: save the network as it was before"
         )
     ready = {name: given[name].to(own[name].dtype) for name in own if name in shared}
     spoilt = [name for name, tensor in ready.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
     if spoilt:
         raise ValueError(
-            f"{path} is refused: {_tensors(spoilt)} with values that are no number (NaN) or infinite: {_few(spoilt)}. The "
-            "training that wrote it has diverged: take an earlier checkpoint"
+            f"{path} is refused: it holds values that are no number (NaN) or infinite, in {_few(spoilt)}. The training that "
+            "wrote it has diverged: take an earlier checkpoint"
         )
     with torch.no_grad():
         for name, tensor in ready.items():
@@ -134,7 +134,8 @@ def _something_else(path: Path) -> str:
 def _objects(path: Path) -> str:
     """The classes that a pickle asks for, such as " (torchvision.models.resnet.ResNet)"; they are read, not run."""
     try:
-        names = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+        found = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        names = sorted(found, key=lambda name: (name.startswith(("torch.", "_", "builtins.", "collections.")), name))
     except Exception:  # a damaged file
         return ""
     return f" ({_few(names)})" if names else ""

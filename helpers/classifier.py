@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from helpers.architectures import image_size, new_model
 from helpers.backbones import Backbone, load_backbone
 from helpers.decoding import read_image
 from helpers.heads import swap_head
@@ -80,6 +81,8 @@ class Classifier:
             "mean": json.dumps(list(self.backbone.mean)),
             "std": json.dumps(list(self.backbone.std)),
         }
+        if self.backbone.files:
+            about["files"] = json.dumps(self.backbone.files)
         tensors = {
             name: tensor.detach().cpu().clone().contiguous()
             for name, tensor in self.model.state_dict().items()
@@ -96,6 +99,19 @@ def architecture(source: str) -> str:
     return {"GardenNet": "garden", "GardenViT": "garden-vit"}.get(name, name)
 
 
+def _architecture_of(about: dict[str, str], tensors: dict[str, torch.Tensor]) -> Backbone:
+    """A random model of the saved one's architecture; without a network, also where it came from one."""
+    source, settings = about["source"], image_size(about["source"], tensors)
+    if "files" in about:
+        from helpers.hubs import load_from_hub
+
+        return load_from_hub(source, None, files=json.loads(about["files"]))
+    backbone = load_backbone(source, weights=None)
+    if settings:  # a ViT for images of its own size
+        backbone.model = new_model(source, **settings)
+    return backbone
+
+
 def load_classifier(path: str | Path) -> Classifier:
     """Read back what `Classifier.save` wrote; no code in the file is run.
 
@@ -109,7 +125,7 @@ def load_classifier(path: str | Path) -> Classifier:
     try:
         classes, size = json.loads(about["classes"]), int(about["size"])
         mean, std = (tuple(json.loads(about[name])) for name in ("mean", "std"))
-        backbone = load_backbone(about["source"], weights=None)
+        backbone = _architecture_of(about, tensors)
         with warnings.catch_warnings(action="ignore"):  # what swap_head has to say was said in training
             swap_head(backbone.model, len(classes))
         backbone.model.load_state_dict(tensors)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -25,7 +26,12 @@ def hub_folder(repo: str, revision: str, plain: list[str], weights: bool, offlin
     weights in another form, and for wrong bytes, which are not kept.
     """
     from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
 
+    try:
+        validate_repo_id(repo)
+    except HFValidationError as error:
+        raise ValueError(f"{repo!r} names no model of the Hugging Face hub: they are like 'hf:microsoft/resnet-18'") from error
     found = (try_to_load_from_cache(repo, name, revision=revision) for name in [*plain, WEIGHTS, INDEX])
     folder = next((Path(file).parent for file in found if isinstance(file, str)), None)
     if folder and not _missing(folder, plain, weights):
@@ -84,8 +90,9 @@ def _asked(repo: str, revision: str, what: str):
     from huggingface_hub import HfApi
 
     try:
-        api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
-        return api.model_info(repo, revision=revision, files_metadata=True, timeout=20)
+        with _without_telemetry():
+            api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
+            return api.model_info(repo, revision=revision, files_metadata=True, timeout=20)
     except Exception as error:
         raise _explained(error, repo, revision, what) from error
 
@@ -97,8 +104,9 @@ def _fetched(repo: str, revision: str, file, line: Progress, what: str) -> Path:
         shown = line
 
     try:
-        path = Path(hf_hub_download(repo, file.rfilename, revision=revision, tqdm_class=Bar,
-                                    endpoint=os.environ.get("HF_ENDPOINT")))  # fmt: skip
+        with _without_telemetry():
+            path = Path(hf_hub_download(repo, file.rfilename, revision=revision, tqdm_class=Bar,
+                                        endpoint=os.environ.get("HF_ENDPOINT")))  # fmt: skip
     except Exception as error:
         raise _explained(error, repo, revision, what) from error
     if file.lfs:
@@ -112,6 +120,18 @@ def _fetched(repo: str, revision: str, file, line: Progress, what: str) -> Path:
         path.unlink(missing_ok=True)
         raise ValueError(f"{what} came with wrong bytes in {file.rfilename}: {wrong}. They were not kept: try again.")
     return path
+
+
+@contextmanager
+def _without_telemetry():
+    """The client tells the hub which libraries and programs it runs in; not from here."""
+    from huggingface_hub import constants
+
+    before, constants.HF_HUB_DISABLE_TELEMETRY = constants.HF_HUB_DISABLE_TELEMETRY, True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_DISABLE_TELEMETRY = before
 
 
 class _Bar:
@@ -156,8 +176,6 @@ def _explained(error: Exception, repo: str, revision: str, what: str) -> Excepti
     """The client's error in the words of `downloads`."""
     from huggingface_hub import errors
 
-    if isinstance(error, errors.HFValidationError):
-        return ValueError(f"'hf:{repo}' names no model of the Hugging Face hub: they are like 'hf:microsoft/resnet-18'")
     if isinstance(error, errors.GatedRepoError):
         return Refused(f"{repo} is not open to everybody: accept its terms at {_host()}/{repo}, and log in with `hf auth login`")
     if isinstance(error, errors.RevisionNotFoundError):

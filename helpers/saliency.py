@@ -10,6 +10,7 @@ from helpers.plots import _axes, _in_style
 from helpers.stages import split, stage_names
 
 POOLINGS = (nn.AdaptiveAvgPool2d,)
+RESHAPINGS = (nn.Flatten, nn.Identity)
 
 
 @torch.no_grad()
@@ -24,8 +25,10 @@ def class_map(model: nn.Module, images: torch.Tensor, label: int | torch.Tensor)
     Raises ValueError for a model of another kind, and for a label that is no class.
     """
     names, head = stage_names(model), model.get_submodule(find_head(model))
+    while len(names) > 2 and isinstance(model.get_submodule(names[-2]), RESHAPINGS):
+        del names[-2]
     pooling = model.get_submodule(names[-2]) if len(names) > 1 else None
-    if not isinstance(head, nn.Linear) or not isinstance(pooling, POOLINGS) or pooling.output_size not in (1, (1, 1)):
+    if not isinstance(head, nn.Linear) or not _averages(pooling):
         raise ValueError(
             f"{type(model).__name__} ends in {' and '.join(names[-2:])}: a class-activation map needs an average over all "
             "places (AdaptiveAvgPool2d(1)), and then one linear layer"
@@ -42,6 +45,13 @@ def class_map(model: nn.Module, images: torch.Tensor, label: int | torch.Tensor)
     if labels.unique().numel() == 1:
         return torch.einsum("k,nkhw->nhw", head.weight[labels[0]], features)
     return torch.einsum("nk,nkhw->nhw", head.weight[labels], features)
+
+
+def _averages(module: nn.Module | None) -> bool:
+    """Whether it is an average over all places, perhaps wrapped up with a Flatten, as in timm."""
+    inner = [part for part in module.modules() if not any(part.children())] if module else []
+    steps = [part for part in inner if not isinstance(part, RESHAPINGS)]
+    return len(steps) == 1 and isinstance(steps[0], POOLINGS) and steps[0].output_size in (1, (1, 1))
 
 
 def enlarge(maps: torch.Tensor, size: int) -> torch.Tensor:

@@ -4,13 +4,17 @@ The hub is a stand-in on this machine; its client, the libraries and the files a
 """
 
 import json
-import warnings
+import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from fits import short, small_task
 from hub_origin import COMMIT, files_of, publish_model
 from origin import Origin
 from PIL import Image
+from safetensors.torch import load_file, save
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -19,15 +23,17 @@ transformers = pytest.importorskip("transformers", reason="the extra 'hubs' is n
 
 from test_invariants import Witness, assert_equal, freezing_of, tensors_of_stages  # noqa: E402
 
-from helpers import hubs  # noqa: E402
 from helpers.backbones import load_backbone  # noqa: E402
 from helpers.chains import FAMILIES, Chain  # noqa: E402
+from helpers.classifier import load_classifier  # noqa: E402
 from helpers.downloads import Gone, Offline, Refused  # noqa: E402
 from helpers.freezing import freeze, parameter_groups  # noqa: E402
 from helpers.heads import find_head, swap_head  # noqa: E402
 from helpers.ledger import summary  # noqa: E402
+from helpers.recipes import FEATURE_EXTRACTION, FINE_TUNE_LAST  # noqa: E402
 from helpers.saliency import class_map  # noqa: E402
 from helpers.stages import part, split, stage_names, stages  # noqa: E402
+from helpers.training import fit  # noqa: E402
 
 SMALL_VIT = {"img_size": 32, "embed_dim": 24, "depth": 3, "num_heads": 3}
 TIMM = {  # family: a small one of it, and what makes it smaller
@@ -150,3 +156,279 @@ def test_I1_to_I4_hold_for_the_family(hub, family):
 
 def test_every_family_of_hugging_face_that_is_accepted_is_tested():
     assert FAMILIES.keys() == HUGGING_FACE.keys()
+
+
+# --- the hub ---
+
+TINY = "hf:course/tiny"
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """(a random ResNet of transformers, the files that save_pretrained makes of it and its image processor)."""
+    transformers.utils.logging.disable_progress_bar()
+    torch.manual_seed(3)
+    model, folder = original("resnet"), tmp_path_factory.mktemp("pretrained")
+    model.config.id2label = {0: "ash", 1: "birch", 2: "cedar"}
+    model.save_pretrained(folder)
+    processor = transformers.ConvNextImageProcessor(
+        size={"shortest_edge": 32}, crop_pct=0.5, image_mean=[0.5, 0.4, 0.3], image_std=[0.2, 0.25, 0.3]
+    )
+    processor.save_pretrained(folder)
+    return model, files_of(folder)
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path, written):
+    """A hub with course/tiny, and an empty cache: (what is asked, what is served from elsewhere)."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    with Origin() as origin, Origin() as store:
+        monkeypatch.setenv("HF_ENDPOINT", origin.address)
+        publish_model(origin, store, "course/tiny", written[1])
+        yield origin, store
+
+
+def same(model, state):
+    own = model.state_dict()
+    return own.keys() == state.keys() and all(torch.equal(tensor, own[name]) for name, tensor in state.items())
+
+
+def blobs():
+    from huggingface_hub import constants
+
+    return [file for file in Path(constants.HF_HUB_CACHE).rglob("*") if file.is_file() and "blobs" in file.parts]
+
+
+def test_a_model_of_hugging_face_comes_announced_with_its_classes_and_preprocessing(hub, written, capsys):
+    origin, store = hub
+    backbone = load_backbone(TINY)
+    said = capsys.readouterr().out
+    total = sum(map(len, written[1].values()))
+    assert said.startswith("Fetching course/tiny (licence: apache-2.0) from 127.0.0.1") and f"{total:,} bytes, to " in said
+    assert "model.safetensors" in said.splitlines()[0] and "hashes are right" in said
+    assert same(backbone.model, written[0].state_dict()) and backbone.model.training
+    assert (backbone.name, backbone.classes, backbone.size) == (TINY, ["ash", "birch", "cedar"], 32)
+    assert (backbone.mean, backbone.std) == ((0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
+    assert backbone.weights == f"course/tiny@{COMMIT}"
+    pixels = torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8)
+    assert torch.allclose(backbone.normalise(pixels[None])[0].mean((1, 2)), backbone.transforms(pixels).mean((1, 2)), atol=0.5)
+    picture = Image.effect_mandelbrot((90, 70), (-2, -1.5, 1, 1.5), 50).convert("RGB")
+    processor = transformers.ConvNextImageProcessor(**json.loads(written[1]["preprocessor_config.json"]))
+    assert torch.equal(backbone.transforms(picture), processor(picture, return_tensors="pt")["pixel_values"][0])
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(backbone.model.eval()(images), written[0].eval()(pixel_values=images).logits)
+    assert all(asked.path.startswith(("/api/models/course/tiny", "/course/tiny/resolve/")) for asked in origin.requests)
+    assert not any("torch/" in asked.headers["User-Agent"] for asked in origin.requests + store.requests)  # no telemetry
+    asked = len(origin.requests) + len(store.requests)
+    again = load_backbone(f"{TINY}@{COMMIT}", offline=True)
+    assert same(again.model, written[0].state_dict()) and capsys.readouterr().out == ""
+    assert len(origin.requests) + len(store.requests) == asked
+
+
+def test_a_random_one_needs_the_description_and_no_weights(hub, written):
+    origin, store = hub
+    backbone = load_backbone(TINY, weights=None)
+    assert not store.requests and not any("safetensors" in asked.path for asked in origin.requests)
+    assert (backbone.classes, backbone.weights, backbone.size) == ([], None, 32)
+    assert not same(backbone.model, written[0].state_dict())
+    with pytest.raises(Offline, match="must not be fetched"):
+        load_backbone(TINY, offline=True)
+
+
+def test_offline_nothing_is_asked(hub, monkeypatch):
+    monkeypatch.setenv("COURSE_OFFLINE", "1")
+    for name in (TINY, "timm:test_resnet.r160_in1k"):
+        with pytest.raises(Offline, match="must not be fetched.*hf download.*load_backbone.'garden'"):
+            load_backbone(name)
+    assert not hub[0].requests
+
+
+@pytest.mark.parametrize("where", ["page", "file"])
+@pytest.mark.parametrize("how", [500, 403])
+def test_a_hub_that_is_down_or_forbids_is_said(hub, monkeypatch, where, how):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    origin, store = hub
+    if where == "page":
+        origin.behave("/api/models/course/tiny/revision/main", always=how)
+    else:
+        (path,) = store.files
+        store.behave(path, always=how)
+    with pytest.raises(Offline if how == 500 else Refused, match="course/tiny"):
+        load_backbone(TINY)
+    assert not any(file.name.endswith("safetensors") for file in blobs())
+
+
+def test_no_network_at_all_is_said(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(Offline, match="course/tiny, .* cannot be fetched now .*load_backbone.'garden'"):
+        load_backbone(TINY)
+
+
+def test_a_download_that_is_cut_goes_on_where_it_stopped(hub, written, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 4096)  # of 10 MB: what it writes at once
+    (path,) = hub[1].files
+    hub[1].behave(path, "cut")
+    assert same(load_backbone(TINY).model, written[0].state_dict())
+    assert [bool(asked.headers.get("Range")) for asked in hub[1].requests] == [False, True]
+
+
+@pytest.mark.parametrize("which", ["weights", "config"])
+def test_wrong_bytes_are_refused_and_not_kept(hub, written, which):
+    origin, store = hub
+    if which == "weights":
+        (path,) = store.files
+        store.behave(path, "wrong")
+    else:
+        content = written[1]["config.json"].replace(b"ash", b"oak")
+        headers = {"X-Repo-Commit": COMMIT, "ETag": '"any"', "Content-Length": str(len(content))}
+        origin.behave("/course/tiny/resolve/main/config.json", always=lambda _: (200, headers, content))
+    with pytest.raises(ValueError, match="course/tiny.* wrong bytes in .*expected was .*not kept"):
+        load_backbone(TINY)
+    if which == "weights":
+        assert same(load_backbone(TINY).model, written[0].state_dict())
+
+
+def test_what_the_hub_does_not_have_is_said(hub, written):
+    origin, store = hub
+    with pytest.raises(Gone, match="404.*course/absent.*Is its name right"):
+        load_backbone("hf:course/absent")
+    with pytest.raises(ValueError, match="names no model of the Hugging Face hub: they are like"):
+        load_backbone("hf:a/b/c")
+    files = dict(written[1])
+    processor = files.pop("preprocessor_config.json")
+    publish_model(origin, store, "course/bare", files)
+    with pytest.raises(Gone, match="has no preprocessor_config.json, which is needed"):
+        load_backbone("hf:course/bare")
+    pickled = {"config.json": files["config.json"], "preprocessor_config.json": processor, "pytorch_model.bin": b"code"}
+    publish_model(origin, store, "course/pickled", pickled)
+    with pytest.raises(ValueError, match="has no model.safetensors, only pytorch_model.bin.*may hold code"):
+        load_backbone("hf:course/pickled")
+    assert not any("pytorch_model" in asked.path for asked in origin.requests)
+
+
+def altered(written, config=None, tensors=None, preprocessor=None):
+    """The files of the tiny model with something else in them."""
+    model, files = written
+    files = dict(files)
+    for name, changes in (("config.json", config), ("preprocessor_config.json", preprocessor)):
+        files[name] = json.dumps(json.loads(files[name]) | (changes or {})).encode()
+    if tensors:
+        files["model.safetensors"] = save(tensors(dict(model.state_dict())), {"format": "pt"})
+    return files
+
+
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"config": {"model_type": "mobilevit", "architectures": ["MobileViTForImageClassification"]}}, "families resnet, "),
+        ({"config": {"architectures": ["ResNetModel"]}}, "it is a ResNetModel"),
+        ({"config": {"model_type": "own", "auto_map": {"AutoConfig": "code.OwnConfig"}}}, "without running code"),
+        ({"tensors": lambda state: {n: t for n, t in state.items() if "classifier" not in n}}, "2 missing: classifier.1.bias"),
+        ({"tensors": lambda state: state | {"more": torch.ones(1)}}, "1 left over: more"),
+        ({"tensors": lambda state: state | {"classifier.1.bias": torch.ones(5)}}, "1 of another shape: .*classifier.1.bias"),
+        ({"tensors": lambda state: state | {"classifier.1.bias": torch.full((3,), float("nan"))}}, "no number"),
+        ({"preprocessor": {"image_mean": [0, 0, 0], "rescale_factor": 0.01}}, "does more to the pixels"),
+    ],
+    ids=["family", "no classifier", "code", "missing", "left over", "shape", "nan", "preprocessing"],
+)  # fmt: skip
+def test_models_of_hugging_face_that_do_not_fit_are_refused(hub, written, changes, said):
+    publish_model(*hub, "course/odd", altered(written, **changes))
+    with pytest.raises(ValueError, match=f"(?s)course.odd.*({said})"):
+        load_backbone("hf:course/odd")
+
+
+def test_half_precision_is_loaded_as_float32(hub, written):
+    half = lambda state: {name: t.half() if t.is_floating_point() else t for name, t in state.items()}
+    publish_model(*hub, "course/half", altered(written, tensors=half, config={"dtype": "float16"}))
+    model = load_backbone("hf:course/half").model
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert torch.equal(model.classifier[1].weight, written[0].classifier[1].weight.half().float())
+
+
+# --- timm ---
+
+
+@pytest.fixture(scope="module")
+def tiny_timm():
+    torch.manual_seed(4)
+    model = timm.create_model("test_resnet.r160_in1k")
+    return model, {"config.json": b"{}", "model.safetensors": save(model.state_dict(), {"format": "pt"})}
+
+
+def test_a_model_of_timm_comes_from_the_hub_with_its_classes_and_preprocessing(hub, tiny_timm, capsys):
+    publish_model(*hub, "timm/test_resnet.r160_in1k", tiny_timm[1])
+    backbone = load_backbone("timm:test_resnet.r160_in1k")
+    assert "Fetching timm/test_resnet.r160_in1k (licence: apache-2.0) from 127.0.0.1" in capsys.readouterr().out
+    assert same(backbone.model, tiny_timm[0].state_dict()) and backbone.model.training
+    assert backbone.weights == "test_resnet.r160_in1k" and backbone.size == 160
+    assert len(backbone.classes) == 1000 and backbone.classes[11] == "goldfinch, Carduelis carduelis"
+    config = timm.data.resolve_data_config(model=tiny_timm[0])
+    assert (backbone.mean, backbone.std) == (config["mean"], config["std"])
+    picture = Image.effect_mandelbrot((300, 260), (-2, -1.5, 1, 1.5), 50).convert("RGB")
+    assert torch.equal(backbone.transforms(picture), timm.data.create_transform(**config)(picture))
+    grey = torch.full((3, 200, 200), 99, dtype=torch.uint8)
+    assert torch.allclose(backbone.transforms(grey), backbone.normalise(grey[None, :, :160, :160])[0], atol=1e-6)
+    assert same(load_backbone("timm:test_resnet.r160_in1k", offline=True).model, tiny_timm[0].state_dict())
+
+
+def test_weights_that_do_not_fit_the_model_of_timm_are_refused(hub, tiny_timm):
+    state = {name: tensor for name, tensor in tiny_timm[0].state_dict().items() if name != "fc.bias"}
+    publish_model(*hub, "timm/test_resnet.r160_in1k", {"model.safetensors": save(state)})
+    with pytest.raises(ValueError, match="(?s)does not hold timm's test_resnet.r160_in1k: .*fc.bias"):
+        load_backbone("timm:test_resnet.r160_in1k")
+
+
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        ("timm:resnet19", "has no model 'resnet19'. Did you mean .*'resnet18'"),
+        ("timm:resnet18.a1_in", "Did you mean 'resnet18.a1_in1k'"),
+        ("timm:deit_tiny_distilled_patch16_224", "cannot be used here: cannot cut VisionTransformerDistilled before its head"),
+        ("timm:ghostnet_050", "takes other steps in training than in evaluation"),
+    ],
+)
+def test_models_of_timm_that_are_unknown_or_cannot_be_cut_are_refused(name, said):
+    with pytest.raises(ValueError, match=said):
+        load_backbone(name, weights=None)
+
+
+def test_a_random_model_of_timm_needs_no_network_and_one_without_classes_gets_a_head(monkeypatch):
+    monkeypatch.setenv("COURSE_OFFLINE", "1")
+    backbone = load_backbone("timm:test_convnext", weights=None)
+    assert (backbone.classes, backbone.weights, backbone.size) == ([], None, 160)
+    from helpers import timmodels
+
+    model = timm.create_model("vit_tiny_patch16_224", **SMALL_VIT, num_classes=0)
+    timmodels._without_classes(model, "timm:vit_tiny_patch16_224")
+    assert find_head(model) == "head" and model.head.out_features == 1 and not model.head.weight.any()
+
+
+def test_a_missing_library_is_said_with_what_to_install(monkeypatch):
+    for name, library in (("timm:resnet18", "timm"), (TINY, "transformers")):
+        monkeypatch.setitem(sys.modules, library, None)
+        with pytest.raises(ModuleNotFoundError, match=f"not installed here: run `pip install {library}`"):
+            load_backbone(name)
+
+
+# --- what the course does with source models ---
+
+
+@pytest.mark.parametrize("name", [TINY, "timm:test_resnet.r160_in1k"])
+def test_a_source_by_name_is_summed_up_fitted_mapped_saved_and_read_back_without_a_network(name, hub, tiny_timm, tmp_path):
+    publish_model(*hub, "timm/test_resnet.r160_in1k", tiny_timm[1])
+    recipe = short(replace(FINE_TUNE_LAST, source=name, upto=-2) if name == TINY else replace(FEATURE_EXTRACTION, source=name))
+    run = fit(replace(recipe, steps=3), small_task())
+    assert len(summary(run.model, 32).rows) == len(stage_names(run.model))
+    images = small_task().test.pixels
+    maps = class_map(run.model, run.classifier.backbone.normalise(images), 1)
+    assert torch.allclose(maps.mean((1, 2)) + run.model.get_submodule(find_head(run.model)).bias[1], run.logits[:, 1], atol=1e-4)
+    path = run.classifier.save(tmp_path / "mine.safetensors")
+    hub[0].behave("/api/models/course/tiny/revision/main", always=500)
+    for file in blobs():
+        file.unlink()
+    again = load_classifier(path)
+    assert torch.equal(again.logits(images), run.logits) and again.classes == small_task().classes
+    assert load_file(path).keys() == run.model.state_dict().keys()
