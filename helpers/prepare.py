@@ -6,7 +6,8 @@
 
 A name is a task of `describe()` or a source model of `load_backbone`. Photographs go to the cache folder (COURSE_CACHE),
 weights to PyTorch's own (TORCH_HOME) or to Hugging Face's (HF_HOME): set these first to fill a folder that many share.
-Ends with 0 if everything is here then, with 1 if something is missing, with 2 for a name that nobody knows.
+Ends with 0 if everything is here then, with 1 if something is missing, with 2 for a name that nobody knows, with
+130 if it was interrupted.
 """
 
 import argparse
@@ -31,6 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     for name in dict.fromkeys(given.names):
         try:
             print(_bring(name, given.size), flush=True)
+        except KeyboardInterrupt:
+            print(f"\n{name}: stopped. What was fetched is kept; the same command goes on from there.")
+            return 130
         except (OSError, ValueError, ImportError) as error:
             failed.append(name)
             print(f"{name}: FAILED. {error}", flush=True)

@@ -45,9 +45,20 @@ def test_what_was_prepared_opens_offline_and_is_not_fetched_again(origin, monkey
     assert prepare.main(["hotdog", "squeezenet1_1"]) == 0
     assert "hotdog: here already\nsqueezenet1_1: here already\n" in capsys.readouterr().out
     monkeypatch.setenv("COURSE_OFFLINE", "1")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    monkeypatch.setattr("os.replace", lambda *_: pytest.fail("a folder that is read-only would not do"))
     assert open_task("hotdog", 2, size=8).classes and load_backbone("squeezenet1_1").weights
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
     assert len(origin.requests) == asked
-    assert "decod" not in capsys.readouterr().out  # that was done before, too
+
+
+def test_interrupted_it_says_that_it_can_go_on(monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("helpers.published.load", interrupt)
+    assert prepare.main(["hotdog", "flowers102"]) == 130
+    assert capsys.readouterr().out == "\nhotdog: stopped. What was fetched is kept; the same command goes on from there.\n"
 
 
 def test_what_fails_is_named_and_the_rest_is_fetched(origin, capsys):
