@@ -5,7 +5,8 @@
                   freeze, parameter_groups, Thaw     what trains, how fast, and from when on
                   summary                  what each stage holds and costs
                   save_trained, load_trained         keep only what was trained
-                  load_backbone, Backbone  source models by name, with their preprocessing
+                  load_backbone, Backbone  source models by name, with their preprocessing: the course's own, torchvision's,
+                                           timm's, Hugging Face's, a file
     the images    render, render_split, class_names, field_marks     the embedded images, drawn from code
                   describe, Card           the tasks that have a name: source, licence, size, splits; fetches nothing
                   open_task, Task, read_image, augment               a task by name or folder

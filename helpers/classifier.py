@@ -107,8 +107,8 @@ def _architecture_of(about: dict[str, str], tensors: dict[str, torch.Tensor]) ->
 
         return load_from_hub(source, None, files=json.loads(about["files"]))
     backbone = load_backbone(source, weights=None)
-    if settings:  # a ViT for images of its own size
-        backbone.model = new_model(source, **settings)
+    if settings:  # a ViT, perhaps for images of another size than usual
+        backbone.model, backbone.size = new_model(source, **settings), settings["image_size"]
     return backbone
 
 

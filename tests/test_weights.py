@@ -13,7 +13,7 @@ from origin import Origin, publish
 from torch import nn
 from torchvision.models import WeightsEnum, get_model, get_model_weights
 
-from helpers import backbones, downloads
+from helpers import backbones, classifier, downloads
 from helpers.architectures import TORCHVISION, _Shapes, fitting, image_size
 from helpers.backbones import load_backbone
 from helpers.checkpoints import fill
@@ -221,6 +221,15 @@ def test_an_architecture_is_recognised_by_its_tensors():
     with _Shapes():
         large = get_model("vit_l_16", weights=None, image_size=512).state_dict()
     assert fitting(large, near="vit_b_16") == "vit_l_16" and image_size("vit_l_16", large) == {"image_size": 512}
+
+
+def test_a_saved_vit_for_larger_images_is_read_back_as_one():
+    """As with the weights from SWAG: 384 pixels, where the architecture alone says 224."""
+    with _Shapes():
+        tensors = get_model("vit_b_16", weights=None, image_size=384).state_dict()
+        backbone = classifier._architecture_of({"source": "vit_b_16"}, tensors)
+    assert backbone.size == backbone.model.image_size == 384
+    assert backbone.model.encoder.pos_embedding.shape == tensors["encoder.pos_embedding"].shape
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
