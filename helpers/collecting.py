@@ -111,8 +111,7 @@ def _photographs(species, count, logins, client, session, folder, service, progr
 def _entries(species: str, count: int, client, service: Service, folder: Path) -> Iterator[dict]:
     """What a manifest says of photographs, but for what only the file can tell, in the order of their observations."""
     from pyinaturalist.paginator import JsonIDRangePaginator
-    from pyinaturalist.session import get
-    from pyrate_limiter import BucketFullException
+    from pyinaturalist.session import BucketFullException, get
 
     def ask(url, **query):  # the client waits and tries again by itself, but for a 429 that does not say how long
         for wait in (*service.waits, None):
