@@ -6,13 +6,14 @@ from pathlib import Path
 import pandas
 
 FILE = Path(__file__).parent / "data" / "literature.toml"
-COLUMNS = ["network", "recipe", "percent", "metric", "trained_on", "tested_on", "source", "address", "setting"]
+COLUMNS = ["network", "recipe", "percent", "metric", "trained_on", "tested_on", "cite", "source", "address", "setting"]
 
 
 def reported(task: str = "flowers102") -> pandas.DataFrame:
     """What others report of a task: a row a number, with where it was read and how its setting differs from the course's.
 
     percent: accuracy, %. metric: of all test images alike, or the mean over the classes. trained_on, tested_on: images.
+    cite: the source in two words.
     Raises ValueError for a task of which the file holds nothing.
     """
     rows = [row for row in _read()["published"] if row["task"] == task]
