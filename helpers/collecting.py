@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlparse
 
 import numpy as np
 import requests
@@ -138,7 +139,7 @@ def _entries(species: str, count: int, client, service: Service, folder: Path) -
             if again >= 2 * per_page or number >= _MOST_PAGES * per_page:
                 return
     except (requests.RequestException, BucketFullException) as error:  # the latter: as many today as iNaturalist likes
-        raise cannot("a list of observations", f"iNaturalist does not answer as it should ({error})", folder) from error
+        raise cannot("a list of observations", _why(error, service), folder) from error
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"iNaturalist answered with something that is no list of observations ({error!r})") from error
 
@@ -218,3 +219,14 @@ def _client(folder: Path, service: Service):
     client.settings.disabled = True  # no answer is kept: a new set is chosen from the archive as it is
     client.mount("http://", client.get_adapter("https://"))
     return client
+
+
+def _why(error: Exception, service) -> str:
+    """What went wrong with a question to iNaturalist, without the innards of a connection."""
+    if isinstance(error, requests.HTTPError):
+        return f"iNaturalist answered {error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.exceptions.RetryError):
+        return "iNaturalist answers with errors, however often it is asked"
+    if isinstance(error, (requests.ConnectionError, requests.Timeout)):
+        return f"there is no connection to {urlparse(service.api).hostname}, or it breaks off"
+    return f"iNaturalist does not answer as it should ({error})"

@@ -99,7 +99,7 @@ def _flowers102(card: Card, folder: Path, offline) -> dict[str, dict[str, list[s
         return _fetch(card, Flowers102._download_url_prefix + name, folder / name, offline, **about)
 
     if not place.is_dir():
-        unpack(fetch("image", "its photographs"), place, max_bytes=MAX_BYTES, max_files=MAX_FILES)
+        unpack(fetch("image", "the archive of its photographs"), place, max_bytes=MAX_BYTES, max_files=MAX_FILES)
     for part, what in (("label", "its labels"), ("setid", "which photograph is in which split")):
         file = fetch(part, what)
         shutil.copyfile(file, place / file.name)
@@ -118,7 +118,7 @@ def _flowers102(card: Card, folder: Path, offline) -> dict[str, dict[str, list[s
 def _hotdog(card: Card, folder: Path, offline) -> dict[str, dict[str, list[str]]]:
     place, name = folder / "unpacked", HOTDOG_ADDRESS.rsplit("/", 1)[1]
     if not place.is_dir():
-        about = {"what": f"{card.name}: its photographs", "digest": HOTDOG_DIGEST}
+        about = {"what": f"{card.name}: the archive of its photographs", "digest": HOTDOG_DIGEST}
         archive = _fetch(card, HOTDOG_ADDRESS, folder / name, offline, **about)
         unpack(archive, place, max_bytes=MAX_BYTES, max_files=MAX_FILES)
     parts = {}
