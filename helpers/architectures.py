@@ -33,16 +33,16 @@ def new_model(arch: str, **settings) -> nn.Module:
 
 def image_size(arch: str, state: dict[str, Tensor]) -> dict[str, int]:
     """{"image_size": S} if these are the tensors of a ViT of torchvision (it has as many positions as patches), else {}."""
-    positions = state.get("encoder.pos_embedding")
-    if not arch.startswith("vit_") or positions is None or positions.ndim != 3:
+    positions = tuple(getattr(state.get("encoder.pos_embedding"), "shape", ()))
+    if not arch.startswith("vit_") or len(positions) != 3:
         return {}
-    across = round((positions.shape[1] - 1) ** 0.5)  # one position is the class token's
-    return {"image_size": across * int(arch.rpartition("_")[2])} if across**2 == positions.shape[1] - 1 else {}
+    across = round((positions[1] - 1) ** 0.5)  # one position is the class token's
+    return {"image_size": across * int(arch.rpartition("_")[2])} if across**2 == positions[1] - 1 else {}
 
 
 def fitting(state: dict[str, Tensor], near: str = "resnet18") -> str | None:
-    """The classifier of torchvision whose tensors these are, for whatever number of classes; those like `near` are
-    tried first. None if there is none."""
+    """The classifier of torchvision whose tensors these are, for whatever number of classes or without its head; those
+    like `near` are tried first. None if there is none."""
     given = {name: tuple(tensor.shape) for name, tensor in state.items() if not name.startswith(AUXILIARY)}
     family = {name: re.match("[a-z]+", name).group() for name in TORCHVISION}
     hopeless = set()
@@ -52,11 +52,17 @@ def fitting(state: dict[str, Tensor], near: str = "resnet18") -> str | None:
         own = _shapes(arch, **image_size(arch, state))
         if next(iter(own)) not in given:  # in a family all begin alike
             hopeless.add(family[arch])
-        elif own.keys() - given.keys() <= counters(own) and given.keys() <= own.keys():
+        elif own.keys() - given.keys() <= counters(own) | lacking_head(arch, state).keys() and given.keys() <= own.keys():
             differing = [name for name in given if own[name] != given[name]]
             if all(own[name][:1] == (1000,) and own[name][1:] == given[name][1:] for name in differing):
                 return arch
     return None
+
+
+def lacking_head(arch: str, state) -> dict[str, tuple]:
+    """{name: shape} of what `state` lacks of such a model's output layer; torchvision's have 1,000 classes."""
+    own = _shapes(arch, **image_size(arch, state))
+    return {name: shape for name, shape in own.items() if name not in state and shape[0:1] == (1000,)}
 
 
 @cache
@@ -78,8 +84,9 @@ class _Shapes(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if function in (torch.empty, torch.zeros, torch.ones):
             kwargs["device"] = "meta"
+        written = args[0] if args else kwargs.get("tensor")  # as torch.nn.init calls it
         name = getattr(function, "__name__", "")
-        in_place = name.endswith("_") and not name.endswith("__")
-        if in_place and args and isinstance(args[0], Tensor) and args[0].is_meta and name != "requires_grad_":
-            return args[0]
+        in_place = name.endswith("_") and not name.endswith("__") and name != "requires_grad_"
+        if in_place and isinstance(written, Tensor) and written.is_meta:
+            return written
         return function(*args, **kwargs)

@@ -25,14 +25,15 @@ SHIPPED = Path(__file__).parent / "data"  # garden.safetensors, garden-small.saf
 class Backbone:
     """A source model and what belongs to it.
 
-    name        "garden" or another source that comes with the course, "resnet18", or the path of a checkpoint
+    name        "garden" or another source that comes with the course, "resnet18", "timm:...", "hf:...", or the path of a
+                checkpoint
     model       the network with the head that it had on the source; without auxiliary heads
     classes     the names of the source classes, in the order of the logits; [] if unknown or none (a source that
                 was trained without labels, or to regress)
     transforms  PIL image or uint8 (3, H, W) -> float32 (3, S, S), as the source model was evaluated
     mean, std   of the three channels, for pixels from 0 to 1
     size        S, the native width and height in pixels
-    weights     "IMAGENET1K_V1", "garden", the path of a checkpoint, or None for random ones
+    weights     "IMAGENET1K_V1", "garden", "microsoft/resnet-18@COMMIT", the path of a checkpoint, or None for random ones
     files       what describes the architecture where no library knows it by name: {"config.json": its text, ...}
     """
 
@@ -80,7 +81,7 @@ def load_backbone(
 
         _check(weights, ["DEFAULT", None], f"weights of {name}")
         return load_from_hub(str(name), weights, offline)
-    if Path(name).suffix in SUFFIXES:
+    if Path(name).suffix in SUFFIXES or (name not in [*shipped_sources(), *TORCHVISION] and Path(name).is_file()):
         _check(weights, ["DEFAULT", None], f"weights of {name}")
         return _from_file(Path(name), weights, arch)
     if name in shipped_sources():

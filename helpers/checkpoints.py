@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from helpers.architectures import AUXILIARY, OWN, counters, fitting
+from helpers.architectures import AUXILIARY, OWN, counters, fitting, lacking_head
 from helpers.partfiles import is_page
 from helpers.saving import read_safetensors
 
@@ -148,17 +148,18 @@ def _advice(path: str | Path, state: dict[str, Tensor], arch: str | None, key: s
     """
     if arch in OWN:  # they come with the course, and are made by it
         return ""
-    if fits := fitting(state, arch or "resnet18"):
-        if key is None:
-            return f"Its tensors are those of a {fits}: say arch={fits!r}"
-        return f"Its tensors are under {key!r}, and are those of a {fits}. To take them out:\n{_code(path, key, '', fits)}"
-    for prefix in _prefixes(state):
+    for prefix in ("", *_prefixes(state)):
         inner = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
-        if fits := fitting(inner, arch or "resnet18"):
-            where = f"under {key!r}, " if key else ""
-            by = next((f" (of {by})" for start, by in _WRITTEN_BY.items() if start in prefix), "")
-            begin = f"Its tensors are {where}those of a {fits}, if {prefix!r}{by} is taken off their names"
-            return f"{begin}:\n{_code(path, key, prefix, fits)}"
+        if not (fits := fitting(inner, arch or "resnet18")):
+            continue
+        head = lacking_head(fits, inner)
+        if not (prefix or key or head):
+            return f"Its tensors are those of a {fits}: say arch={fits!r}"
+        by = next((f" (of {by})" for start, by in _WRITTEN_BY.items() if start in prefix), "")
+        begin = f"Its tensors are {f'under {key!r}, ' if key else ''}those of a {fits}"
+        begin += f", if {prefix!r}{by} is taken off their names" if prefix else ""
+        begin += ", without its head: here it gets one of zeros, to be swapped" if head else ""
+        return f"{begin}:\n{_code(path, key, prefix, fits, head)}"
     return f"Its tensors are under {key!r}" if key else ""
 
 
@@ -175,17 +176,19 @@ def _prefixes(state: dict[str, Tensor]) -> list[str]:
     return found[:4]
 
 
-def _code(path: str | Path, key: str | None, prefix: str, arch: str) -> str:
+def _code(path: str | Path, key: str | None, prefix: str, arch: str, head: dict[str, tuple]) -> str:
     path = Path(path)
     safe = path.suffix == ".safetensors"
     read = (f"safetensors.torch.load_file({str(path)!r})" if safe
             else f"torch.load({str(path)!r}, map_location='cpu', weights_only=True)")  # fmt: skip
     taken = (f"{{name.removeprefix({prefix!r}): tensor for name, tensor in state.items() if name.startswith({prefix!r})}}"
              if prefix else "state")  # fmt: skip
+    added = "".join(f"    state[{prefix + name!r}] = torch.zeros{shape}\n" for name, shape in head.items())
     plain = str(path.with_name(f"{path.stem}-plain.pt"))
     return (
         f"    import torch{', safetensors.torch' if safe else ''}\n"
         f"    state = {read}{f'[{key!r}]' if key else ''}\n"
+        f"{added}"
         f"    torch.save({taken}, {plain!r})\n"
         f"    load_backbone({plain!r}, arch={arch!r})"
     )

@@ -43,7 +43,7 @@ TIMM = {  # family: a small one of it, and what makes it smaller
     "mobilenetv3": ("mobilenetv3_small_050", {}),
     "regnet": ("regnetx_002", {}),
     "densenet": ("densenet121", {"growth_rate": 8, "block_config": (1, 1, 1, 1)}),
-    "mixer": ("mixer_s32_224", {"img_size": 64}),
+    "mixer": (timm.models.mlp_mixer.MlpMixer, {"img_size": 32, "patch_size": 16, "num_blocks": 2, "embed_dim": 16}),
     "vit": ("vit_tiny_patch16_224", SMALL_VIT),
     "deit": ("deit_tiny_patch16_224", SMALL_VIT),
     "deit3": ("deit3_small_patch16_224", SMALL_VIT),
@@ -89,7 +89,7 @@ def build(hub: str, family: str) -> tuple[nn.Module, int]:
     if hub == "hf":
         return Chain(original(family), family), 32
     name, small = TIMM[family]
-    return timm.create_model(name, **small), small.get("img_size", 32)
+    return (timm.create_model(name, **small) if isinstance(name, str) else name(**small)), small.get("img_size", 32)
 
 
 ALL = [("timm", family) for family in TIMM] + [("hf", family) for family in HUGGING_FACE]
@@ -338,6 +338,20 @@ def test_models_of_hugging_face_that_do_not_fit_are_refused(hub, written, change
     publish_model(*hub, "course/odd", altered(written, **changes))
     with pytest.raises(ValueError, match=f"(?s)course.odd.*({said})"):
         load_backbone("hf:course/odd")
+
+
+def test_weights_in_several_parts_are_fetched_whole(hub, written, tmp_path):
+    written[0].save_pretrained(tmp_path / "parts", max_shard_size="20KB")
+    files = files_of(tmp_path / "parts") | {"preprocessor_config.json": written[1]["preprocessor_config.json"]}
+    parts = [name for name in files if "-of-" in name]
+    publish_model(*hub, "course/parts", files)
+    assert len(parts) > 1 and same(load_backbone("hf:course/parts").model, written[0].state_dict())
+    assert same(load_backbone("hf:course/parts", offline=True).model, written[0].state_dict())
+    assert len(hub[1].requests) == len(parts)
+    lost = next(file for file in blobs() if file.read_bytes() == files[parts[0]])
+    lost.unlink()
+    with pytest.raises(Offline, match="course/parts"):
+        load_backbone("hf:course/parts", offline=True)
 
 
 def test_half_precision_is_loaded_as_float32(hub, written):

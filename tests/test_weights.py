@@ -13,7 +13,7 @@ from origin import Origin, publish
 from torch import nn
 from torchvision.models import WeightsEnum, get_model, get_model_weights
 
-from helpers import backbones, classifier, downloads
+from helpers import backbones, classifier, downloads, weightfiles
 from helpers.architectures import TORCHVISION, _Shapes, fitting, image_size
 from helpers.backbones import load_backbone
 from helpers.checkpoints import fill
@@ -39,8 +39,20 @@ def wanted(monkeypatch, tmp_path):
     monkeypatch.setattr(WeightsEnum, "get_state_dict", lambda *args, **kwargs: {})
     monkeypatch.setattr(nn.Module, "load_state_dict", lambda *args, **kwargs: None)
     monkeypatch.setattr(backbones, "_begin_anew", lambda *args: None)  # it looks at values
-    with _Shapes():
-        yield calls
+    monkeypatch.setattr(weightfiles, "get_model", built)
+    return calls
+
+
+_BUILT = {}
+
+
+def built(name, weights):
+    """As torchvision builds it for its weights; of each kind once (a ViT depends on them, all others have 1,000 classes)."""
+    kind = weights if name.startswith("vit") else None
+    if (name, kind) not in _BUILT:
+        with _Shapes():
+            _BUILT[name, kind] = get_model(name, weights=weights)
+    return _BUILT[name, kind]
 
 
 @pytest.mark.parametrize("name", TORCHVISION)
@@ -191,6 +203,7 @@ def prefixed(prefix):
         (prefixed("module."), "'module.' .of DataParallel"),
         (prefixed("_orig_mod."), "'_orig_mod.' .of torch.compile"),
         (prefixed("module.encoder."), "'module.encoder.' .of DataParallel"),
+        (lambda state: prefixed("net.")({n: t for n, t in state.items() if n[:3] != "fc."}), "'net.' .* without its head"),
         (lambda state: {"epoch": 3, "state_dict": state}, "holds a dict with epoch, state_dict.* under 'state_dict'"),
         (lambda state: {"model": prefixed("module.")(state), "optimizer": {}}, "under 'model', .*'module.'"),
         (lambda state: {"epoch": 1, "pytorch-lightning_version": "2.6.0", "state_dict": prefixed("model.")(state)},
@@ -203,7 +216,11 @@ def test_the_cure_that_a_refusal_prints_works(content, said, write, trained):
     *lines, last = [line.strip() for line in message.splitlines() if line.startswith("    ")]
     scope = {"load_backbone": load_backbone}
     exec("\n".join(lines), scope)
-    assert same(eval(last, scope).model, trained)
+    model = eval(last, scope).model
+    if "without its head" in said:
+        assert not model.fc.weight.any() and not model.fc.bias.any() and len(model.fc.bias) == 1000
+        model.fc = trained.fc
+    assert same(model, trained)
 
 
 def test_a_checkpoint_of_another_width_says_which_architecture_it_is_of(write):
