@@ -112,7 +112,7 @@ def _something_else(path: Path) -> str:
     safetensors = start[8:9] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
     if not start:
         return "empty: download it again"
-    if start.startswith(b"version https://git-lfs"):
+    if start.startswith(b"version https://git-lfs.github.com/"):
         return "a pointer of Git LFS, not the weights themselves: fetch them with `git lfs pull`, or download the file alone"
     if is_page(start):
         return "a web page (a login, or an error message), saved in place of the weights: download it again"
