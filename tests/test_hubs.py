@@ -307,6 +307,12 @@ def test_what_the_hub_does_not_have_is_said(hub, written):
     with pytest.raises(ValueError, match="has no model.safetensors, only pytorch_model.bin.*may hold code"):
         load_backbone("hf:course/pickled")
     assert not any("pytorch_model" in asked.path for asked in origin.requests)
+    with pytest.raises(Gone, match="revision 'v9'"):
+        load_backbone(f"{TINY}@v9")
+    gated = lambda _: (403, {"X-Error-Code": "GatedRepo"}, b"")
+    origin.behave("/course/tiny/resolve/main/model.safetensors", always=gated)
+    with pytest.raises(Refused, match="course/tiny is not open to everybody: accept its terms at .*, and log in"):
+        load_backbone(TINY)
 
 
 def altered(written, config=None, tensors=None, preprocessor=None):
