@@ -102,6 +102,12 @@ def tuned(name: str, rates: dict[str, float]) -> Recipe:
     return replace(RECIPES[name], lr=rates[name])
 
 
+def recipes(source: str) -> list[Recipe]:
+    """The four recipes from another source, as long and with the rates that were best here."""
+    rates = best_rates(load_study("imagenet-rates"))
+    return [replace(tuned(name, rates), source=source) for name in RECIPES]
+
+
 def figure():
     """Test accuracy against labels a class, a line a recipe. A matplotlib Figure."""
     from helpers.charts import plot_lines
