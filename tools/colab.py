@@ -25,7 +25,7 @@ COPY = ROOT / "build/colab-course"  # the checkout as a repository that pip can 
 NOTEBOOKS = ROOT / "build/colab-notebooks"  # what a person on Colab has: notebooks alone
 PYTHON = PLACE / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 # To test with: what Colab lacks. onnx... are for lab 3, which says how to add them there.
-TOOLS = ["nbval", "pytest-xdist", "pytorch-metric-learning", "imagehash"]
+TOOLS = ["nbval", "pytest-xdist", "pytorch-metric-learning", "imagehash", "pillow-heif", "pyinaturalist"]
 ONNX = ["onnx", "onnxruntime", "onnxscript"]
 # Every Python of the environment takes itself for Colab's where COURSE_COLAB is set.
 PRETEND = """import os, sys, types, importlib.machinery as m; os.environ.get("COURSE_COLAB") and sys.modules.setdefault( \
