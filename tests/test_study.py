@@ -149,4 +149,7 @@ def test_shipped_study_says_how_where_and_when_it_was_measured(path):
     assert study.about["command"].startswith("python -m helpers.measure ")
     runs = study.runs.groupby(study.conditions, dropna=False)
     few = runs.seed.nunique() < 3  # allowed where nothing trains, so that every seed gives the same
+    if path.stem.endswith("-rates"):  # settings that validation images chose: nothing is concluded from one
+        assert all("val_accuracy" in rows[-1] for rows in study.runs.history)
+        return
     assert not few.any() or (runs["trained"].max()[few] == 0).all(), "three seeds at least"
