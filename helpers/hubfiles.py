@@ -97,18 +97,24 @@ def _asked(repo: str, revision: str, what: str):
         raise _explained(error, repo, revision, what) from error
 
 
+_CUT = ("RemoteProtocolError", "ReadError", "ChunkedEncodingError")  # of httpx and requests
+
+
 def _fetched(repo: str, revision: str, file, line: Progress, what: str) -> Path:
     from huggingface_hub import hf_hub_download
 
     class Bar(_Bar):
         shown = line
 
-    try:
-        with _without_telemetry():
-            path = Path(hf_hub_download(repo, file.rfilename, revision=revision, tqdm_class=Bar,
-                                        endpoint=os.environ.get("HF_ENDPOINT")))  # fmt: skip
-    except Exception as error:
-        raise _explained(error, repo, revision, what) from error
+    for tries_left in (2, 1, 0):
+        try:
+            with _without_telemetry():
+                path = Path(hf_hub_download(repo, file.rfilename, revision=revision, tqdm_class=Bar,
+                                            endpoint=os.environ.get("HF_ENDPOINT")))  # fmt: skip
+            break
+        except Exception as error:
+            if not (tries_left and type(error).__name__ in _CUT):  # older clients do not go on by themselves
+                raise _explained(error, repo, revision, what) from error
     if file.lfs:
         wrong = what_is_wrong(path, file.size, f"sha256:{file.lfs.sha256}")
     else:

@@ -131,7 +131,7 @@ def test_an_interrupt_leaves_a_part_and_says_so_and_the_next_call_goes_on(get, o
         patch.setattr(downloads.Progress, "step", interrupted)
         with pytest.raises(KeyboardInterrupt):
             get()
-    assert left(tmp_path) == ["a.zip.part", "a.zip.part.json", "a.zip.part.lock"]
+    assert [name for name in left(tmp_path) if not name.endswith(".lock")] == ["a.zip.part", "a.zip.part.json"]
     assert "stopped; 0.2" in capsys.readouterr().out
     assert get().read_bytes() == DATA and left(tmp_path) == ["a.zip"]
     assert "MB, of which 0.2" in capsys.readouterr().out and ranges(origin)[1] is not None
