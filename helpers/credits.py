@@ -5,14 +5,14 @@ lighter, smaller or compressed once more by its fingerprint (`twins.py`); a rand
 because `augment` and `views` pass the credit on. Where no such photograph was opened, nothing is looked for.
 """
 
-import hashlib
 import json
-import os
 from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 import torch
+
+from helpers.wholefiles import content_hash, write_whole
 
 FILE = ".photo-credits.json"  # in a folder of photographs: {the beginning of a file's sha256: its credit}
 SIDES = (0.1, 0.9)  # a fingerprint with fewer or more set bits is that of an even ground, which is like any other
@@ -32,9 +32,7 @@ def keep_credits(folder: Path, photographs: dict[str, str]) -> None:
     wanted = known | {digest[:32]: credit for digest, credit in photographs.items()}
     if wanted != known:
         folder.mkdir(parents=True, exist_ok=True)
-        unfinished = folder / f"{FILE}.part"
-        unfinished.write_text(json.dumps(wanted, ensure_ascii=False, indent=0), encoding="utf-8")
-        os.replace(unfinished, folder / FILE)
+        write_whole(folder / FILE, json.dumps(wanted, ensure_ascii=False, indent=0))
 
 
 def recognise(pictures, *folders: Path) -> None:
@@ -51,7 +49,7 @@ def recognise(pictures, *folders: Path) -> None:
         credits = [lists[pictures.content[row]] for row in rows]
         hashes = [pictures.pixels[row] for row in rows]
         _known.update(zip(hashes, credits, strict=True))
-        key = hashlib.sha256("".join(hashes).encode()).hexdigest()
+        key = content_hash("".join(hashes).encode())
         if key not in _sheets:
             _sheets[key] = pictures.images, rows, credits
             _prints.clear()
@@ -83,7 +81,7 @@ def follow(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
 
 def follow_file(file: Path, after: torch.Tensor) -> torch.Tensor:
     """Give a picture (3, H, W) the credit of the file it was made from; returns the picture."""
-    credit = _files.get(hashlib.sha256(Path(file).read_bytes()).hexdigest()[:32]) if _files else None
+    credit = _files.get(content_hash(Path(file).read_bytes())) if _files else None
     if credit:
         _views.update(dict.fromkeys(_keys(after), credit))
     return after
@@ -109,7 +107,7 @@ def credit_of_file(content: bytes, picture) -> str:
     side = min(picture.size)
     left, top = (picture.width - side) // 2, (picture.height - side) // 2
     square = picture.convert("RGB").crop((left, top, left + side, top + side)).resize((64, 64))
-    return _files.get(hashlib.sha256(content).hexdigest()[:32]) or credit_of(np.asarray(square))
+    return _files.get(content_hash(content)) or credit_of(np.asarray(square))
 
 
 def credits_of(pictures) -> list[str]:
@@ -124,7 +122,7 @@ def _keys(picture: torch.Tensor) -> list[str]:
         forms = [picture.clamp(0, 255).round().byte(), picture.clamp(0, 255).byte()]
     else:
         forms = [picture]
-    return [hashlib.sha256(form.contiguous().numpy().tobytes()).hexdigest()[:32] for form in forms]
+    return [content_hash(form.contiguous().numpy().tobytes()) for form in forms]
 
 
 def _as_pixels(picture) -> torch.Tensor | None:

@@ -21,6 +21,16 @@ class Finding(Exception):
         self.name, self.seen, self.expected, self.hints, self.kind = name, seen, expected, hints, kind or name
 
 
+def found_in(findings: dict[str, tuple]):
+    """found(name, seen, expected=None) -> the Finding of that name, from {name: (what is expected, hint, hint)} of a lab."""
+
+    def found(name: str, seen: str, expected: str | None = None) -> Finding:
+        usual, *hints = findings[name]
+        return Finding(name, seen=seen, expected=expected or usual, hints=tuple(hints))
+
+    return found
+
+
 def answer_of(function, *args, **kwargs):
     """What a student's function returns. Raises Finding if it is no function, or returns None."""
     if not callable(function):

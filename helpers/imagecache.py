@@ -7,7 +7,6 @@ written elsewhere and renamed: an interrupted run leaves nothing that looks whol
 later replaces equal by equal. Deleting the cache folder is always safe.
 """
 
-import hashlib
 import io
 import json
 import os
@@ -27,6 +26,7 @@ import torch
 from helpers import credits
 from helpers.decoding import picture_header, quietly, read_image, readers
 from helpers.progress import Progress
+from helpers.wholefiles import content_hash
 
 _UNFINISHED = "unfinished-"
 _VERSION = 1  # of what the cache holds: raise it when the same file would give other pixels
@@ -66,8 +66,8 @@ def decode_once(folder: Path, files: list[str], size: int, max_pixels: int, cach
     """
     place = folder.resolve()
     about = [[file, *_length_and_time(place / file)] for file in files]
-    key = _hash(json.dumps([_VERSION, readers(), max_pixels, about]).encode())
-    prefix = f"{_hash(os.fsencode(place))[:12]}-{size}px-"
+    key = content_hash(json.dumps([_VERSION, readers(), max_pixels, about]).encode())
+    prefix = f"{content_hash(os.fsencode(place))[:12]}-{size}px-"
     cache = cache_folder(cache_dir)
     target = cache / f"{prefix}{key}"
     pictures = _load(target)
@@ -98,7 +98,7 @@ def _decode_all(place: Path, files: list[str], size: int, max_pixels: int, targe
             data = io.BytesIO((place / file).read_bytes())
         except OSError as error:
             raise ValueError(f"{place / file} can't be read: {error}") from error
-        data.name, content, header = file, _hash(data.getbuffer()), picture_header(data) | {"bytes": len(data.getbuffer())}
+        data.name, content, header = file, content_hash(data.getbuffer()), picture_header(data) | {"bytes": len(data.getbuffer())}
         data.seek(0)
         try:
             pixels, why = read_image(data, size, max_pixels=max_pixels).numpy().tobytes(), None
@@ -120,13 +120,13 @@ def _decode_all(place: Path, files: list[str], size: int, max_pixels: int, targe
                     about["checksum"] = zlib.crc32(pixels, about["checksum"])
                     about["content"].append(content)
                     about["headers"].append(header)
-                    about["pixels"].append(_hash(pixels))
+                    about["pixels"].append(content_hash(pixels))
                     if why:
                         about["bad"][file] = why
                     progress.step()
         finally:
             threads.shutdown(cancel_futures=True)
-        description.write_text(json.dumps(about | {"seal": _hash(json.dumps(about).encode())}))
+        description.write_text(json.dumps(about | {"seal": content_hash(json.dumps(about).encode())}))
         os.replace(images, f"{target}.npy")
         os.replace(description, f"{target}.json")
     progress.done(f"decoded {len(files):,} images of {place.name} at {size} x {size} pixels, and kept them")
@@ -144,7 +144,7 @@ def _load(target: Path) -> Pictures | None:
     """What the cache has, or None if it is missing, cut short or altered."""
     try:
         about = json.loads(Path(f"{target}.json").read_text())
-        if about.pop("seal") != _hash(json.dumps(about).encode()):
+        if about.pop("seal") != content_hash(json.dumps(about).encode()):
             return None
         images = np.load(f"{target}.npy", mmap_mode="c")  # copy on write: the file itself stays as it is
         if zlib.crc32(images) != about["checksum"] or len(images) != len(about["files"]):
@@ -158,7 +158,3 @@ def _load(target: Path) -> Pictures | None:
 def _length_and_time(path: Path) -> tuple[int, int]:
     about = path.stat()
     return about.st_size, about.st_mtime_ns
-
-
-def _hash(data) -> str:
-    return hashlib.sha256(data).hexdigest()[:32]

@@ -1,6 +1,5 @@
 """Photographs of goldfinches from iNaturalist, on this disk: byte for byte those of a manifest, or which of them are gone."""
 
-import hashlib
 import json
 import shutil
 import time
@@ -15,6 +14,7 @@ from helpers.downloads import Gone, Offline, Refused, fetch, megabytes
 from helpers.downloads import offline as is_offline
 from helpers.imagecache import cache_folder
 from helpers.manifests import LICENCES, PHOTOS, SPECIES, Manifest, Photograph, read_manifest
+from helpers.partfiles import what_is_wrong
 from helpers.progress import Progress
 
 NAME = "goldfinch-photos"
@@ -126,7 +126,7 @@ def restore(
 
 def is_whole(file: Path, one: Photograph) -> bool:
     """Whether a file is that photograph, to the last byte."""
-    return file.is_file() and file.stat().st_size == one.bytes and hashlib.sha256(file.read_bytes()).hexdigest() == one.sha256
+    return file.is_file() and not what_is_wrong(file, one.bytes, f"sha256:{one.sha256}")
 
 
 def announced(what: str, count: int, folder: Path) -> Progress:

@@ -6,7 +6,6 @@ it is kept follow from its number, and a file that says otherwise is refused.
 
 import hashlib
 import json
-import os
 import re
 import unicodedata
 from dataclasses import asdict, dataclass, field, fields
@@ -14,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+
+from helpers.wholefiles import write_whole
 
 FORMAT = "goldfinch photographs 1"
 PHOTOS = "https://inaturalist-open-data.s3.amazonaws.com"  # openly licensed photographs, and no others
@@ -135,9 +136,7 @@ class Manifest:
         about = {"format": FORMAT, "source": PAGES, "collected": self.collected, "per_species": self.per_species}
         head = [f"{json.dumps(key)}: {json.dumps(value)},\n" for key, value in (about | {"query": self.query}).items()]
         lines = ",\n".join(json.dumps(asdict(one), ensure_ascii=False) for one in self.photographs)
-        unfinished = file.with_name(f".{file.name}.part")
-        unfinished.write_text("{\n" + "".join(head) + f'"photographs": [\n{lines}\n]\n}}\n', encoding="utf-8")
-        os.replace(unfinished, file)
+        write_whole(file, "{\n" + "".join(head) + f'"photographs": [\n{lines}\n]\n}}\n')
         return file
 
     def __repr__(self) -> str:

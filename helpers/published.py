@@ -6,7 +6,6 @@ else states, stand here.
 
 import hashlib
 import json
-import os
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from helpers.folders import divide, find_images
 from helpers.imagecache import Pictures, cache_folder
 from helpers.twins import near_groups
 from helpers.unpacking import unpack
+from helpers.wholefiles import write_whole
 
 # bytes, as TensorFlow Datasets lists them (tensorflow_datasets/url_checksums/oxford_flowers102.txt)
 FLOWERS_SIZES = {"102flowers.tgz": 344_862_509, "imagelabels.mat": 502, "setid.mat": 14_989}
@@ -58,9 +58,7 @@ def load(card: Card, cache_dir=None, offline: bool | None = None, manifest=None)
     if parts is not None:
         return Published(folder, parts)
     parts = {"flowers102": _flowers102, "hotdog": _hotdog}[card.name](card, folder, offline)
-    unfinished = listed.with_suffix(".part")
-    unfinished.write_text(json.dumps(parts), encoding="utf-8")
-    os.replace(unfinished, listed)
+    write_whole(listed, json.dumps(parts))
     for archive in (*folder.glob("*.tgz"), *folder.glob("*.zip")):  # unpacked by now
         with suppress(OSError):  # another program is reading it
             archive.unlink()

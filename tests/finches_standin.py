@@ -13,17 +13,28 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
+import pytest
 import torch
 from origin import Origin
 from PIL import Image
 
 import helpers as h
+from helpers import credits, downloads
 from helpers.collecting import collect
 from helpers.inaturalist import NAME, Service
 from helpers.manifests import PHOTOS, SPECIES
 
 LETTERS = "Åsa Öberg", "Jo 'Finch' O'Neil & Co <b>", "José $x_1$ Núñez", "王小明", "أحمد", "Ann\u202e evil", "", None
 GENTLE = {"per_second": 1000, "per_minute": 9000, "burst": 0.01, "backoff": 0.001, "waits": (0.001, 0.001), "pause": 0}
+
+
+@pytest.fixture(autouse=True)
+def without_waiting(monkeypatch):
+    """In a module that imports it: no test waits, is forbidden the network, or meets the photographs of another."""
+    monkeypatch.setattr(downloads, "WAITS", (0, 0, 0))
+    monkeypatch.delenv("COURSE_OFFLINE", raising=False)
+    yield
+    credits.forget()
 
 
 def fill_cache(cache: str | Path, per_species: int = 32) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 import torch
+from hostile import Malicious
 from PIL import Image
 from safetensors.torch import save_file
 from torchvision.models import ResNet18_Weights, get_model
@@ -193,16 +194,6 @@ def test_a_checkpoint_of_a_googlenet_is_loaded_with_or_without_auxiliary_heads(t
         model = get_model("googlenet", weights=None, aux_logits=aux_logits, init_weights=False)
         torch.save(model.state_dict(), tmp_path / "mine.pt")
         assert load_backbone(tmp_path / "mine.pt", arch="googlenet").model.aux1 is None
-
-
-class Malicious:
-    """Unpickled, it would write a file."""
-
-    def __init__(self, target):
-        self.target = target
-
-    def __reduce__(self):
-        return Path.touch, (self.target,)
 
 
 @pytest.mark.parametrize("how", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))])

@@ -5,23 +5,15 @@ import sys
 from dataclasses import replace
 
 import pytest
-from finches_standin import Archive, fill_cache
+from finches_standin import Archive, fill_cache, without_waiting  # noqa: F401
 from pyinaturalist import constants
 
 import helpers as h
-from helpers import collecting, credits, downloads
+from helpers import collecting, downloads
 from helpers.inaturalist import Service, goldfinch_photos, restore
 from helpers.manifests import LICENCES, PHOTOS, SPECIES, clean
 
 LAWRENCE = "Spinus lawrencei"
-
-
-@pytest.fixture(autouse=True)
-def without_waiting(monkeypatch):
-    monkeypatch.setattr(downloads, "WAITS", (0, 0, 0))
-    monkeypatch.delenv("COURSE_OFFLINE", raising=False)
-    yield
-    credits.forget()
 
 
 @pytest.fixture

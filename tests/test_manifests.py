@@ -6,22 +6,14 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from finches_standin import Archive
+from finches_standin import Archive, without_waiting  # noqa: F401
 
 import helpers as h
-from helpers import credits, downloads
+from helpers import downloads
 from helpers.inaturalist import goldfinch_photos, restore
 from helpers.manifests import SPECIES, Manifest
 
 SIDES = ("pool", "val", "test")
-
-
-@pytest.fixture(autouse=True)
-def without_waiting(monkeypatch):
-    monkeypatch.setattr(downloads, "WAITS", (0, 0, 0))
-    monkeypatch.delenv("COURSE_OFFLINE", raising=False)
-    yield
-    credits.forget()
 
 
 @pytest.fixture(scope="module")

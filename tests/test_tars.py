@@ -7,6 +7,7 @@ import stat
 import tarfile
 
 import pytest
+from hostile import refused
 from photos import open_small, parts, photos
 
 from helpers import partfiles
@@ -29,14 +30,6 @@ def entry(name, **about):
     for field, value in about.items():
         setattr(info, field, value)
     return info
-
-
-def refused(path, words, **settings):
-    before = sorted(path.parent.rglob("*"))
-    with pytest.raises(ValueError, match=words) as caught:
-        unpack(path, path.parent / "out", **settings)
-    assert str(path) in str(caught.value)
-    assert sorted(path.parent.rglob("*")) == before, "something was left behind"
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])

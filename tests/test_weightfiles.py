@@ -1,11 +1,11 @@
 """Torchvision's weights are fetched like all else, into the folder where torchvision itself looks for them."""
 
 import pickle
-from pathlib import Path
 
 import pytest
 import requests
 import torch
+from hostile import Malicious
 from origin import Origin, keep, publish
 from torchvision.models import SqueezeNet1_1_Weights, get_model
 
@@ -90,16 +90,6 @@ def test_a_file_in_the_cache_that_is_cut_short_is_named_and_left_as_it_is(origin
     with pytest.raises(ValueError, match=f"{file.name} cannot be read .*delete it, to download it anew"):
         load_backbone("squeezenet1_1")
     assert file.read_bytes() == damaged and not origin.requests
-
-
-class Malicious:
-    """Unpickled, it would write a file."""
-
-    def __init__(self, target):
-        self.target = target
-
-    def __reduce__(self):
-        return Path.touch, (self.target,)
 
 
 @pytest.mark.parametrize("save", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))])

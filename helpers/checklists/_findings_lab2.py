@@ -1,7 +1,7 @@
 """What answers of lab 2 do wrong: what was expected in its place, and two hints for each. Sections 1 to 3 of the lab."""
 
 from helpers.checklists._findings_lab2_strangers import STRANGER_FINDINGS
-from helpers.findings import Finding, answer_of
+from helpers.findings import Finding, answer_of, found_in
 from helpers.trouble import explain
 
 # name: (what was expected, first hint, second hint)
@@ -156,11 +156,7 @@ FINDINGS = {
     ),
 }
 
-
-def found(name: str, seen: str) -> Finding:
-    """The finding of that name, with what was seen in this answer."""
-    expected, *hints = (FINDINGS | STRANGER_FINDINGS)[name]
-    return Finding(name, seen=seen, expected=expected, hints=tuple(hints))
+found = found_in(FINDINGS | STRANGER_FINDINGS)
 
 
 def tried(words: dict[str, str], function, *args):
