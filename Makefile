@@ -35,18 +35,18 @@ test-colab: environment ## the tests of helpers and all notebooks with the versi
 	@$(BIN)/python tools/colab.py
 
 demo: environment ## the headline comparison in the terminal, with a figure, in about a minute
-	@$(BIN)/python -m helpers.demo
+	@$(BIN)/python tools/demo.py
 
 fetch: environment ## fetch photographs and weights for use offline (NAMES="flowers102 resnet18"; without: list them)
-	@$(BIN)/python -m helpers.prepare $(NAMES)
+	@$(BIN)/python tools/fetch.py $(NAMES)
 
 weights: environment ## train the shipped source models again, from code alone
-	@$(BIN)/python -m helpers.source all
-	@$(BIN)/python -m helpers.pretext all
-	@$(BIN)/python -m helpers.gardenvit
+	@$(BIN)/python tools/train_sources.py all
+	@$(BIN)/python tools/train_sources.py all
+	@$(BIN)/python tools/train_vit.py
 
 results: environment ## measure the numbers that the course quotes again
-	@$(BIN)/python -m helpers.measure
+	@$(BIN)/python tools/measure.py
 
 labs: environment ## make the labs from their solutions again
 	@$(BIN)/python tools/labs.py

@@ -22,7 +22,7 @@ if not GUARD.is_dir():
 os.environ["COURSE_GUARD"] = str(GUARD)
 
 # The tests are about this checkout, also where another copy of the course is installed.
-sys.path[:0] = [str(ROOT), str(GUARD)]
+sys.path[:0] = [str(ROOT), str(GUARD), str(ROOT / "tools")]
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(GUARD), str(ROOT), os.environ.get("PYTHONPATH")]))
 
 # One thread a process: test processes then share the cores well, and sums come out in one order everywhere.

@@ -6,8 +6,7 @@ from operator import attrgetter
 from torch import fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from helpers.heads import find_head
-from helpers.tracing import trace
+from helpers.heads import find_head, trace
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 

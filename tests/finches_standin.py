@@ -19,10 +19,11 @@ from origin import Origin
 from PIL import Image
 
 import helpers as h
-from helpers import credits, downloads
-from helpers.collecting import collect
-from helpers.inaturalist import NAME, Service
-from helpers.manifests import PHOTOS, SPECIES
+from helpers.images import credits, downloads
+from helpers.images.collecting import collect
+from helpers.images.drawn.garden import class_names
+from helpers.images.inaturalist import NAME, Service
+from helpers.images.manifests import PHOTOS, SPECIES
 
 LETTERS = "Åsa Öberg", "Jo 'Finch' O'Neil & Co <b>", "José $x_1$ Núñez", "王小明", "أحمد", "Ann\u202e evil", "", None
 GENTLE = {"per_second": 1000, "per_minute": 9000, "burst": 0.01, "backoff": 0.001, "waits": (0.001, 0.001), "pause": 0}
@@ -107,7 +108,7 @@ def observations(per_species: int) -> list[dict]:
 @lru_cache
 def photographs(per_species: int, side: int = 72) -> dict[str, bytes]:
     """{path: a JPEG with a goldfinch}, of the photographs in `observations`."""
-    found, classes = {}, h.class_names("goldfinches")
+    found, classes = {}, class_names("goldfinches")
     for kind, name in enumerate(SPECIES.values()):
         numbers = torch.arange(per_species)
         labels = torch.full_like(numbers, classes.index(name))

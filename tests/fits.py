@@ -7,9 +7,9 @@ import torch
 from safetensors.torch import save_file
 from torchvision.models import get_model
 
-from helpers.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, FINE_TUNE_LAST, PROBE_THEN_FINE_TUNE, SCRATCH, Recipe
-from helpers.tasks import open_task
-from helpers.training import Fit, fit
+from helpers.images.tasks import open_task
+from helpers.training.fitting import Fit, fit
+from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, FINE_TUNE_LAST, PROBE_THEN_FINE_TUNE, SCRATCH, Recipe
 
 ARCHITECTURE = "squeezenet1_1"  # with dropout right before its head, and a ReLU behind it
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.unpacking import unpack
+from helpers.images.unpacking import unpack
 
 
 class Malicious:

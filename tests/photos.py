@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.tasks import open_task
+from helpers.images.tasks import open_task
 
 
 def write_pictures(folder, rng, count, prefix="", side=9):

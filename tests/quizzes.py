@@ -2,7 +2,7 @@
 
 from html.parser import HTMLParser
 
-from helpers.questions import Question, find
+from helpers.notebook.questions import Question, find
 
 EXAMPLES = """
 [[question]]

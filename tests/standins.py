@@ -20,8 +20,8 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
-from helpers import published
-from helpers.catalog import CARDS
+from helpers.images import published
+from helpers.images.catalog import CARDS
 
 SIZES = {"flowers102": {"train": 2, "val": 1, "test": 2}, "hotdog": {"train": 16, "test": 6}}  # images a class
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from helpers.augmentation import augment, recolour, resample
+from helpers.images.augmentation import augment, recolour, resample
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 

@@ -15,10 +15,11 @@ from safetensors.torch import save_file
 from torchvision.models import ResNet18_Weights, get_model
 from torchvision.models import SqueezeNet1_0_Weights as SqueezeNetWeights
 
-from helpers import backbones, downloads
-from helpers.backbones import load_backbone
-from helpers.gardennet import GardenNet
 from helpers.heads import swap_head
+from helpers.images import downloads
+from helpers.sources import backbones
+from helpers.sources.backbones import load_backbone
+from helpers.sources.gardennet import GardenNet
 
 HAS_SQUEEZENET = any(Path(torch.hub.get_dir(), "checkpoints").glob("squeezenet1_0-*.pth"))
 needs_squeezenet = pytest.mark.skipif(

@@ -9,11 +9,11 @@ from fits import fitted, short
 from torch import nn
 from torchvision.models import resnet18, vgg11
 
-from helpers.batchnorm import BATCHNORM, reestimate, release_batchnorm, set_batchnorm
 from helpers.freezing import freeze
-from helpers.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, FINE_TUNE_LAST, Recipe
 from helpers.stages import cut
-from helpers.transplanting import transplant
+from helpers.training.batchnorm import BATCHNORM, reestimate, release_batchnorm, set_batchnorm
+from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, FINE_TUNE_LAST, Recipe
+from helpers.training.transplanting import transplant
 
 ALL, HEAD = short(FINE_TUNE_ALL), short(FEATURE_EXTRACTION, views=0)
 

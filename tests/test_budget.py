@@ -12,9 +12,9 @@ import torch
 from standins import fill_cache
 from torchvision.models import get_model_weights
 
-from helpers import budget as module
-from helpers.budget import choose_budget
-from helpers.guesses import beside
+from helpers.lessons import budget as module
+from helpers.lessons.budget import choose_budget
+from helpers.notebook.guesses import beside
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,9 @@ import pytest
 from photos import photos
 
 import helpers as h
-from helpers import garden
-from helpers.catalog import CARDS, NOT_STATED, Card
-from helpers.tasks import EMBEDDED, open_task
+from helpers.images.catalog import CARDS, NOT_STATED, Card
+from helpers.images.drawn import garden
+from helpers.images.tasks import EMBEDDED, open_task
 
 PUBLISHED = [name for name in CARDS if name not in EMBEDDED]
 

@@ -6,7 +6,6 @@ The answers stand in tests/answers/, a module a lab.
 import copy
 import inspect
 import itertools
-import pkgutil
 import re
 import signal
 import time
@@ -14,14 +13,15 @@ from importlib import import_module
 
 import pytest
 import torch
+from project import ROOT
 from torch import nn
 
-from helpers import check, checklists
-from helpers.checks import _CHECKS, Check, Checks, Finding, answer_of, checked, number, tensor
-from helpers.probes import head_trains, logits_of, stands_still
-from helpers.timelimit import TimeIsUp, time_limit
+from helpers import check
+from helpers.lessons.probes import head_trains, logits_of, stands_still
+from helpers.notebook.checking import _CHECKS, Check, Checks, Finding, answer_of, checked, number, tensor
+from helpers.notebook.timelimit import TimeIsUp, time_limit
 
-LABS = sorted(module.name for module in pkgutil.iter_modules(checklists.__path__) if module.name.startswith("lab"))
+LABS = sorted(path.stem for path in (ROOT / "solutions").glob("lab*.ipynb"))
 ANSWERS = {lab: import_module(f"answers.{lab}") for lab in LABS}
 dir(check)  # loads the checklists
 ALL = {name: one for name, one in _CHECKS.items() if one.lab in LABS}
@@ -153,7 +153,7 @@ def test_whatever_goes_wrong_in_an_answer_gives_a_hint_and_no_traceback(name):
 # The frame around the checks.
 
 
-@checked(seconds=1)
+@checked("nowhere", seconds=1)
 def adds_up(function):
     """The function adds."""
     if answer_of(function, 1, 2) != 3:
@@ -269,7 +269,7 @@ def test_a_wrong_call_of_a_check_says_what_is_missing(one):
 
 def test_an_unknown_check_is_named_with_the_nearest_that_there_is():
     with pytest.raises(AttributeError, match="adds_up"):
-        Checks().adds_upp  # noqa: B018
+        Checks({"nowhere": __name__}).adds_upp  # noqa: B018
 
 
 def test_under_nbgrader_a_wrong_answer_raises_and_a_right_one_does_not(one, monkeypatch):
@@ -280,7 +280,7 @@ def test_under_nbgrader_a_wrong_answer_raises_and_a_right_one_does_not(one, monk
 
 
 def test_the_tally_counts_what_passed_and_names_what_is_open(capsys):
-    lab = adds_up.lab
+    lab, check = adds_up.lab, Checks({adds_up.lab: __name__})
     adds_up.passed = None
     check.tally(lab)
     assert f"{lab}: 0 of 1 checks passed; open: adds_up (not tried)" in capsys.readouterr().out

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from helpers import load_study, open_task
-from helpers.recipes import FEATURE_EXTRACTION, SCRATCH
-from helpers.studies import choosing, overlap
-from helpers.study import Study, run_study
+from helpers.lessons.choosing import overlap
+from helpers.lessons.choosing import studies as choosing
+from helpers.training.recipes import FEATURE_EXTRACTION, SCRATCH
+from helpers.training.study import Study, run_study
 
 NEAR, FAR = "flowers", "tissue"
 

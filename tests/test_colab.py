@@ -15,7 +15,7 @@ import pytest
 from project import ADDRESS, ROOT
 from test_storing import tool
 
-from helpers.exporting import missing_for_onnx
+from helpers.training.exporting import missing_for_onnx
 
 SETUP = next(cell.source for cell in nbformat.read(ROOT / "notebooks/00_start_here.ipynb", as_version=4).cells
              if "setup" in cell.metadata.get("tags", []))  # fmt: skip
@@ -77,7 +77,7 @@ def test_setup_cell_without_a_network_says_what_was_not_fetched_what_pip_said_an
 def test_what_lab3_adds_on_colab_for_onnx_replaces_nothing_there_either(colab, monkeypatch):
     """Without the list of versions, pip would bring a newer protobuf than Colab's other packages bear."""
     (_, install), _ = colab()
-    monkeypatch.setattr("helpers.exporting.find_spec", lambda name: None)
+    monkeypatch.setattr("helpers.training.exporting.find_spec", lambda name: None)
     assert f"pip install {' '.join(install[5:7])} onnx onnxscript onnxruntime" in missing_for_onnx()
 
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from helpers.confusions import hardest
-from helpers.plots import plot_confusion
+from helpers.lessons.goldfinches.confusions import hardest
+from helpers.notebook.figures import plot_confusion
 
 
 def test_few_classes_are_shown_as_they_are():

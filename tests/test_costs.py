@@ -6,11 +6,11 @@ import torch
 from fits import short, small_task
 from torch import nn
 
-from helpers.costs import count_flops, kept_for_backward, step_costs
 from helpers.freezing import freeze
-from helpers.gardennet import GardenNet
-from helpers.ledger import summary
-from helpers.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, FINE_TUNE_LAST
+from helpers.sources.gardennet import GardenNet
+from helpers.training.costs import count_flops, kept_for_backward, step_costs
+from helpers.training.ledger import summary
+from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, FINE_TUNE_LAST
 
 IMAGES = torch.rand(2, 3, 64, 64)
 FORWARD = {row["stage"]: 2 * row["flops"] for row in summary(GardenNet(10), size=64).rows}  # of two images

@@ -19,10 +19,18 @@ from project import ROOT
 from test_plots import a_fit
 
 import helpers as h
-from helpers import attribution, credits, legibility, sliders, uploading
-from helpers.attribution import figure_credits
-from helpers.diagrams import plot_dataset_view
-from helpers.manifests import SPECIES
+from helpers.images import attribution, credits
+from helpers.images.attribution import figure_credits
+from helpers.images.augmentation import augment
+from helpers.images.decoding import open_image
+from helpers.images.drawn.garden import render_split
+from helpers.images.manifests import SPECIES
+from helpers.lessons.goldfinches.saliency import plot_class_maps
+from helpers.lessons.pretext.tasks import rotate, views
+from helpers.lessons.variants import depths as sliders
+from helpers.lessons.variants.diagrams import plot_dataset_view
+from helpers.lessons.your_own_images import uploading
+from helpers.notebook import legibility
 
 NAMES = {1000: "王小明 (wang_xm)", 1001: "José $x_1$ Núñez & <b>Co</b>", 1002: "أحمد (ahmad)"}
 ALT = "Goldfinches of four species, a row each."
@@ -73,7 +81,7 @@ SHOWS_PICTURES = {  # name -> (the figure, how many photographs are in it)
     "plot_images": lambda task, folder: (h.plot_images(task.train.pixels[:5]), 5),
     "plot_split": lambda task, folder: (h.plot_split(task.train, task.classes, 2), 8),
     "plot_mistakes": lambda task, folder: (h.plot_mistakes(a_mistake(task), 3), 3),
-    "plot_class_maps": lambda task, folder: (h.plot_class_maps(task.val.pixels[:2], {"it": torch.randn(2, 4, 4)}), 2),
+    "plot_class_maps": lambda task, folder: (plot_class_maps(task.val.pixels[:2], {"it": torch.randn(2, 4, 4)}), 2),
     "plot_dataset_view": lambda task, folder: (plot_dataset_view(siskins(4), 9, 900, task), 16),
     "sheet": lambda task, folder: (report(folder).sheet(3), 12),
     "twins": lambda task, folder: (report(folder, near=256).twins(1), 4),
@@ -84,7 +92,7 @@ NO_PICTURES = {"plot_map", "plot_confusion"}  # their cells are numbers
 
 
 def siskins(count):
-    return h.render_split("flowers", "train", count, 0, 64)[0]
+    return render_split("flowers", "train", count, 0, 64)[0]
 
 
 def report(folder, **settings):
@@ -141,10 +149,10 @@ WAYS = {
     "as they are": lambda x: x,
     "one by one, rows last": lambda x: x.permute(0, 2, 3, 1),
     "in 0..1": lambda x: x.float() / 255,
-    "augmented": h.augment,
-    "augmented in 0..1": lambda x: h.augment(x.float() / 255),
-    "views for contrast": lambda x: (255 * h.views(x)).byte(),
-    "turned": lambda x: h.rotate(x)[0][6:12],
+    "augmented": augment,
+    "augmented in 0..1": lambda x: augment(x.float() / 255),
+    "views for contrast": lambda x: (255 * views(x)).byte(),
+    "turned": lambda x: rotate(x)[0][6:12],
     "mirrored": lambda x: x.flip(3),
     "darker": lambda x: (x * 0.6).byte(),
     "grey": lambda x: x.float().mean(1),
@@ -175,7 +183,7 @@ def test_a_copy_elsewhere_under_another_name_is_known(task, folder, tmp_path):
 
 
 def test_other_pictures_get_no_credit(task):
-    others = torch.cat([h.render_split(name, "train", 12, 0, 64)[0] for name in ("goldfinches", "flowers", "tissue")])
+    others = torch.cat([render_split(name, "train", 12, 0, 64)[0] for name in ("goldfinches", "flowers", "tissue")])
     blank = torch.stack([torch.full((3, 64, 64), value, dtype=torch.uint8) for value in (0, 128, 255)])
     ramp = torch.arange(64).mul(4).byte().expand(1, 3, 64, 64)
     assert credits.credits_of([*others, *blank, *ramp, *torch.rand(4, 3, 7, 7), np.zeros(3)]) == []
@@ -198,7 +206,7 @@ def test_a_figure_of_embedded_pictures_is_the_same_whether_photographs_are_open_
 def test_random_views_are_remembered_up_to_a_bound(task, monkeypatch):
     monkeypatch.setattr(credits, "_VIEWS", 20)
     for _ in range(4):
-        latest = h.augment(task.train.pixels)
+        latest = augment(task.train.pixels)
     assert len(credits._views) == 20 and credits.credit_of(latest[-1]) == line(numbers_of(task.train)[-1])
 
 
@@ -267,7 +275,7 @@ def test_the_answer_to_an_uploaded_photograph_says_whose_it_is(task, folder):
     file = next(folder.rglob("1005.jpg"))
     assert "inaturalist.org/photos/1005" in uploading.reply(lambda content: "a bird", "mine.jpg", file.read_bytes())
     again = io.BytesIO()
-    h.open_image(file).resize((300, 218)).save(again, "JPEG", quality=60)
+    open_image(file).resize((300, 218)).save(again, "JPEG", quality=60)
     assert "inaturalist.org/photos/1005" in uploading.reply(lambda content: "a bird", "mine.jpg", again.getvalue())
     other = io.BytesIO()
     Image.fromarray(siskins(1)[0].permute(1, 2, 0).numpy()).save(other, "PNG")

@@ -4,8 +4,8 @@ import pandas
 import pytest
 import torch
 
-from helpers.curves import learning_curves, overfitting, paired_values, plot_curves
-from helpers.study import Study
+from helpers.training.curves import learning_curves, overfitting, paired_values, plot_curves
+from helpers.training.study import Study
 
 UP, DOWN = [1.0, 0.5, 0.9], [1.0, 0.5, 0.3]
 

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from helpers.deciding import DISTANCES, decision_table, first_try
+from helpers.lessons.choosing.deciding import DISTANCES, decision_table, first_try
 
 
 @pytest.mark.parametrize("per_class, distance, gpu", [*itertools.product((1, 19, 20, 199, 200, 5000), DISTANCES, (True, False))])

@@ -10,7 +10,7 @@ import torch
 from PIL import Image, features
 from torchvision.transforms import v2
 
-from helpers.decoding import image_extensions, open_image, read_image
+from helpers.images.decoding import image_extensions, open_image, read_image
 
 # Four quadrants; a picture that is mirrored, rotated, or has its channels swapped shows it.
 RED, GREEN, BLUE, GREY = (200, 20, 20), (20, 180, 20), (20, 20, 220), (120, 120, 120)

@@ -4,9 +4,9 @@ import pytest
 import torch
 from fits import short, small_task
 
-from helpers.costs import step_costs
-from helpers.diagrams import plot_costs, plot_dataset_view, plot_model_view, variant_table
-from helpers.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, FINE_TUNE_LAST, SCRATCH
+from helpers.lessons.variants.diagrams import plot_costs, plot_dataset_view, plot_model_view, variant_table
+from helpers.training.costs import step_costs
+from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, FINE_TUNE_LAST, SCRATCH
 
 VARIANTS = [SCRATCH, FEATURE_EXTRACTION, FINE_TUNE_LAST, FINE_TUNE_ALL]
 

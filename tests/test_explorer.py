@@ -11,10 +11,10 @@ from dataclasses import replace
 import pytest
 from test_widgets7 import made, unknown  # noqa: F401
 
-from helpers import explorer
-from helpers.bench import Bench, Job
-from helpers.comparing import MOST
-from helpers.trials import Setting, Step, places, try_setting
+from helpers.lessons.explorer import panel as explorer
+from helpers.lessons.explorer.bench import Bench, Job
+from helpers.lessons.explorer.comparing import MOST
+from helpers.lessons.explorer.trials import Setting, Step, places, try_setting
 
 HEAD = Setting(task="goldfinches", upto="fc", per_class=5, steps=40, lr=1e-2)
 DEEP = replace(HEAD, upto="layer4", lr=1e-3, steps=10)
@@ -145,7 +145,7 @@ def test_an_error_in_a_step_is_shown_and_the_next_run_can_begin(board, monkeypat
         yield Step("training, step", 1, 2)
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr("helpers.bench.steps_of", fails)
+    monkeypatch.setattr("helpers.lessons.explorer.bench.steps_of", fails)
     board["train"].click()
     assert "Problem. The training stopped: RuntimeError: out of memory" in board["say"]()
     assert not board["bench"].training and board["bench"].now is None

@@ -6,14 +6,14 @@ import pytest
 import torch
 from fits import fitted, short, small_task, write_source
 
-from helpers import features
-from helpers.backbones import load_backbone
-from helpers.features import extract, fixed_views, worth_caching
 from helpers.freezing import freeze
-from helpers.recipes import FEATURE_EXTRACTION, FINE_TUNE_LAST, PROBE_THEN_FINE_TUNE
+from helpers.images.tasks import Split
+from helpers.sources.backbones import load_backbone
 from helpers.stages import split
-from helpers.tasks import Split
-from helpers.training import fit
+from helpers.training import features
+from helpers.training.features import extract, fixed_views, worth_caching
+from helpers.training.fitting import fit
+from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_LAST, PROBE_THEN_FINE_TUNE
 
 CACHED = {
     "feature extraction, fixed views": short(FEATURE_EXTRACTION),

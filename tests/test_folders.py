@@ -7,7 +7,7 @@ import pytest
 from photos import contents, open_small, parts, photos, refused, write_pictures
 from PIL import Image
 
-from helpers.tasks import EMBEDDED
+from helpers.images.tasks import EMBEDDED
 
 
 def test_duplicates_are_used_once_and_said(tmp_path):

@@ -9,8 +9,8 @@ from torch.nn.functional import cross_entropy
 from zoo import build
 
 from helpers.freezing import freeze, held_modules, parameter_groups
-from helpers.gardennet import GardenNet
 from helpers.heads import swap_head
+from helpers.sources.gardennet import GardenNet
 
 
 def small_batch(n=4, size=32):

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from helpers import class_names, field_marks, render, render_split
-from helpers.finches import GOLDFINCHES
-from helpers.flowers import FLOWERS
-from helpers.garden import COLLECTIONS, SPLITS, _keys
-from helpers.tissue import TISSUES
-from helpers.world import CLASSES, FAMILIES, family
+from helpers import render
+from helpers.images.drawn.finches import GOLDFINCHES
+from helpers.images.drawn.flowers import FLOWERS
+from helpers.images.drawn.garden import COLLECTIONS, SPLITS, _keys, class_names, field_marks, render_split
+from helpers.images.drawn.tissue import TISSUES
+from helpers.images.drawn.world import CLASSES, FAMILIES, family
 
 SIZES = {"source": len(CLASSES), "goldfinches": 4, "flowers": 10, "tissue": 6}
 each_collection = pytest.mark.parametrize("collection", COLLECTIONS)

@@ -6,11 +6,12 @@ import pytest
 import torch
 from test_garden import sample
 
-from helpers import class_names, render
-from helpers.brush import Canvas, Dice, Frame, mix
-from helpers.finches import GOLDFINCHES, paint_finch
-from helpers.flowers import FLOWERS, paint_flower
-from helpers.tissue import LARGEST, SMALLEST
+from helpers import render
+from helpers.images.drawn.brush import Canvas, Dice, Frame, mix
+from helpers.images.drawn.finches import GOLDFINCHES, paint_finch
+from helpers.images.drawn.flowers import FLOWERS, paint_flower
+from helpers.images.drawn.garden import class_names
+from helpers.images.drawn.tissue import LARGEST, SMALLEST
 
 RANGES = {
     "source": {"pose": (-36, 396), "size": (0.27, 1.06)},

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from zoo import build
 
-from helpers.gardennet import GardenNet
 from helpers.heads import find_head, swap_head
+from helpers.sources.gardennet import GardenNet
 
 
 class HeadFirst(nn.Module):

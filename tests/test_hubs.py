@@ -23,17 +23,17 @@ transformers = pytest.importorskip("transformers", reason="the extra 'hubs' is n
 
 from test_invariants import Witness, assert_equal, freezing_of, tensors_of_stages  # noqa: E402
 
-from helpers.backbones import load_backbone  # noqa: E402
-from helpers.chains import FAMILIES, Chain  # noqa: E402
-from helpers.classifier import load_classifier  # noqa: E402
-from helpers.downloads import Gone, Offline, Refused  # noqa: E402
 from helpers.freezing import freeze, parameter_groups  # noqa: E402
 from helpers.heads import find_head, swap_head  # noqa: E402
-from helpers.ledger import summary  # noqa: E402
-from helpers.recipes import FEATURE_EXTRACTION, FINE_TUNE_LAST  # noqa: E402
-from helpers.saliency import class_map  # noqa: E402
+from helpers.images.downloads import Gone, Offline, Refused  # noqa: E402
+from helpers.lessons.goldfinches.saliency import class_map  # noqa: E402
+from helpers.sources.backbones import load_backbone  # noqa: E402
+from helpers.sources.chains import FAMILIES, Chain  # noqa: E402
 from helpers.stages import part, split, stage_names, stages  # noqa: E402
-from helpers.training import fit  # noqa: E402
+from helpers.training.classifier import load_classifier  # noqa: E402
+from helpers.training.fitting import fit  # noqa: E402
+from helpers.training.ledger import summary  # noqa: E402
+from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_LAST  # noqa: E402
 
 SMALL_VIT = {"img_size": 32, "embed_dim": 24, "depth": 3, "num_heads": 3}
 TIMM = {  # family: a small one of it, and what makes it smaller
@@ -421,7 +421,7 @@ def test_a_random_model_of_timm_needs_no_network_and_one_without_classes_gets_a_
     monkeypatch.setenv("COURSE_OFFLINE", "1")
     backbone = load_backbone("timm:test_convnext", weights=None)
     assert (backbone.classes, backbone.weights, backbone.size) == ([], None, 160)
-    from helpers import timmodels
+    from helpers.sources import timmodels
 
     model = timm.create_model("vit_tiny_patch16_224", **SMALL_VIT, num_classes=0)
     timmodels._without_classes(model, "timm:vit_tiny_patch16_224")

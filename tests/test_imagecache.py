@@ -13,9 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers import imagecache
-from helpers.decoding import MAX_PIXELS, read_image
-from helpers.imagecache import cache_folder, decode_once
+from helpers.images import imagecache
+from helpers.images.decoding import MAX_PIXELS, read_image
+from helpers.images.imagecache import cache_folder, decode_once
 
 
 @pytest.fixture

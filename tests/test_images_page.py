@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from project import ROOT
 
-from helpers import class_names, field_marks
-from helpers.world import FAMILIES
+from helpers.images.drawn.garden import class_names, field_marks
+from helpers.images.drawn.world import FAMILIES
 
 PAGE = (ROOT / "docs/images.md").read_text(encoding="utf-8")
 TOOL = runpy.run_path(str(ROOT / "tools/contact_sheets.py"))

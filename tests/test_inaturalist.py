@@ -9,9 +9,11 @@ from finches_standin import Archive, fill_cache, without_waiting  # noqa: F401
 from pyinaturalist import constants
 
 import helpers as h
-from helpers import collecting, downloads
-from helpers.inaturalist import Service, goldfinch_photos, restore
-from helpers.manifests import LICENCES, PHOTOS, SPECIES, clean
+from helpers.images import collecting, downloads
+from helpers.images.collecting import collect
+from helpers.images.drawn.garden import class_names
+from helpers.images.inaturalist import Service, goldfinch_photos, restore
+from helpers.images.manifests import LICENCES, PHOTOS, SPECIES, clean, read_manifest
 
 LAWRENCE = "Spinus lawrencei"
 
@@ -27,7 +29,7 @@ def frozen(tmp_path_factory):
     """A collected set of 4 photographs a species, which no test changes."""
     folder = tmp_path_factory.mktemp("frozen")
     with Archive(5) as archive:
-        return h.collect(folder, 4, service=archive.service)
+        return collect(folder, 4, service=archive.service)
 
 
 def of(archive, species):
@@ -50,7 +52,7 @@ def fetched(archive):
 
 
 def test_each_species_has_its_oldest_photographs_in_order_and_the_same_again_next_time(archive, frozen, tmp_path):
-    again = h.collect(tmp_path, 4, service=archive.service)
+    again = collect(tmp_path, 4, service=archive.service)
     assert again.photographs == frozen.photographs and len(again) == 16
     assert (tmp_path / "manifest.json").read_bytes() == frozen.file.read_bytes()
     for species in SPECIES:
@@ -65,7 +67,7 @@ def test_each_species_has_its_oldest_photographs_in_order_and_the_same_again_nex
 def test_iNaturalist_is_asked_for_little_by_a_client_that_says_who_it_is(archive, tmp_path, monkeypatch):
     for name in ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
-    h.collect(tmp_path / "set", 4, service=archive.service)
+    collect(tmp_path / "set", 4, service=archive.service)
     assert [asked["taxon_name"] for asked in archive.queries] == [LAWRENCE, *(name for name in SPECIES if name != LAWRENCE)]
     for asked in archive.queries:
         assert asked["quality_grade"] == "research" and asked["photo_license"].lower() == "cc0,cc-by"
@@ -113,7 +115,7 @@ def test_what_may_not_be_used_is_left_out_and_the_next_taken(archive, tmp_path):
             archive.files[f"/photos/{photo}/medium.jpeg"] = drawn + bytes(9)
         archive.observations += extra
     good = {species: of(Archive(5), species) for species in SPECIES}
-    manifest = h.collect(tmp_path, 4, service=archive.service)
+    manifest = collect(tmp_path, 4, service=archive.service)
     for number, species in enumerate(SPECIES):
         changed = len([*CHANGES][3 * number : 3 * number + 3])
         kept = [one["photos"][0]["id"] for one in good[species]][changed:]
@@ -125,7 +127,7 @@ def test_a_subspecies_counts_and_of_several_photographs_the_first_free_one(archi
     first["taxon"].update(name="Spinus lawrencei lawrencei", rank="subspecies")
     locked = {"id": 1, "license_code": "cc-by-nc-nd", "url": f"{PHOTOS}/photos/1/square.jpg", "attribution": ""}
     first["photos"].insert(0, locked)
-    manifest = h.collect(tmp_path, 4, service=archive.service)
+    manifest = collect(tmp_path, 4, service=archive.service)
     assert photos_of(manifest, LAWRENCE)[0] == first["photos"][1]["id"]
     assert not [path for path in fetched(archive) if "/1/" in path]
 
@@ -134,7 +136,7 @@ def test_an_observer_of_many_birds_has_one_photograph_in_the_set(archive, tmp_pa
     everywhere = [of(archive, species)[0] for species in SPECIES]
     for one in everywhere:
         one["user"]["login"] = "Busy_Bird" if one["taxon"]["name"] == LAWRENCE else "busy_bird"
-    manifest = h.collect(tmp_path, 4, service=archive.service)
+    manifest = collect(tmp_path, 4, service=archive.service)
     assert [one.species for one in manifest.photographs if one.login.lower() == "busy_bird"] == [LAWRENCE]
 
 
@@ -142,14 +144,14 @@ def test_a_page_that_comes_again_and_again_ends(archive, tmp_path):
     archive.strict_order = False
     for species in SPECIES:
         archive.observations += 40 * of(archive, species)[:1]
-    manifest = h.collect(tmp_path, 4, service=archive.service)
+    manifest = collect(tmp_path, 4, service=archive.service)
     assert len(manifest) == 16 and len(archive.queries) < 20
 
 
 def test_too_few_photographs_are_an_error(archive, tmp_path):
     archive.observations = [one for one in archive.observations if one not in of(archive, LAWRENCE)[:2]]
     with pytest.raises(ValueError, match="too few photographs: 3 of Lawrence's"):
-        h.collect(tmp_path, 4, service=archive.service)
+        collect(tmp_path, 4, service=archive.service)
     assert not (tmp_path / "manifest.json").exists()
 
 
@@ -160,7 +162,7 @@ def test_a_busy_or_failing_service_is_asked_again(archive, tmp_path):
     archive.behave("/v1/observations", 429, (429, "0"), 500, 503)
     photo = f"/photos/{usual(archive, LAWRENCE)[0]}/medium.jpg"
     archive.behave(photo, "cut", 429, 500)
-    manifest = h.collect(tmp_path, 4, service=archive.service)
+    manifest = collect(tmp_path, 4, service=archive.service)
     assert len(manifest) == 16 and fetched(archive).count(photo) == 4
 
 
@@ -168,7 +170,7 @@ def test_a_busy_or_failing_service_is_asked_again(archive, tmp_path):
 def test_a_service_that_goes_on_failing_is_named_with_what_else_there_is(answer, said, archive, tmp_path):
     archive.behave("/v1/observations", always=answer)
     with pytest.raises(downloads.Offline, match=rf'iNaturalist {said}.*open_task\("goldfinches"\)') as caught:
-        h.collect(tmp_path, 4, service=archive.service)
+        collect(tmp_path, 4, service=archive.service)
     assert "HTTPConnectionPool" not in str(caught.value)
 
 
@@ -176,14 +178,14 @@ def test_a_service_that_goes_on_failing_is_named_with_what_else_there_is(answer,
 def test_an_answer_of_another_kind_is_an_error(body, archive, tmp_path):
     archive.behave("/v1/observations", always=lambda handler: (200, {"Content-Type": "application/json"}, body))
     with pytest.raises(ValueError, match="no list of observations|too few photographs"):
-        h.collect(tmp_path, 4, service=archive.service)
+        collect(tmp_path, 4, service=archive.service)
 
 
 def test_a_photograph_that_is_gone_or_none_is_left_out_and_the_next_taken(archive, tmp_path):
     gone, broken = usual(archive, LAWRENCE)[:1] + usual(archive, "Spinus tristis")[1:2]
     archive.behave(f"/photos/{gone}/medium.jpg", always=404)
     archive.files[f"/photos/{broken}/medium.jpg"] = b"\xff\xd8 no picture at all"
-    manifest = h.collect(tmp_path, 4, service=archive.service)
+    manifest = collect(tmp_path, 4, service=archive.service)
     assert len(manifest) == 16 and not {gone, broken} & {one.photo for one in manifest.photographs}
 
 
@@ -199,10 +201,10 @@ def test_an_interrupted_collection_goes_on_where_it_was(archive, tmp_path, monke
     real = collecting._take
     monkeypatch.setattr(collecting, "_take", take)
     with pytest.raises(KeyboardInterrupt):
-        h.collect(tmp_path, 4, service=archive.service)
+        collect(tmp_path, 4, service=archive.service)
     assert "stopped after 6 photographs" in capsys.readouterr().out
     monkeypatch.setattr(collecting, "_take", real)
-    assert len(h.collect(tmp_path, 4, service=archive.service)) == 16
+    assert len(collect(tmp_path, 4, service=archive.service)) == 16
     assert len(fetched(archive)) == len(set(fetched(archive))) == 16
     assert not (tmp_path / "unfinished").exists()
 
@@ -212,9 +214,9 @@ def test_nothing_is_asked_when_that_is_forbidden_or_impossible(archive, tmp_path
         h.open_task("goldfinch-photos", cache_dir=tmp_path, offline=True)
     monkeypatch.setitem(sys.modules, "pyinaturalist", None)
     with pytest.raises(ModuleNotFoundError, match="pip install pyinaturalist"):
-        h.collect(tmp_path / "set", 4, service=archive.service)
+        collect(tmp_path / "set", 4, service=archive.service)
     with pytest.raises(ValueError, match="per_species=3"):
-        h.collect(tmp_path / "set", 3, service=archive.service)
+        collect(tmp_path / "set", 3, service=archive.service)
     assert archive.requests == []
 
 
@@ -244,10 +246,10 @@ def test_names_are_one_plain_line(frozen):
 def test_a_filled_cache_opens_offline_with_credits_on_every_image(tmp_path):
     fill_cache(tmp_path, 8)
     task = h.open_task("goldfinch-photos", 4, cache_dir=tmp_path, offline=True)
-    assert task.classes == h.class_names("goldfinches") and task.card.name == "goldfinch-photos"
+    assert task.classes == class_names("goldfinches") and task.card.name == "goldfinch-photos"
     for split in (task.train, task.val, task.test, task.pool):
         assert len(split.credits) == len(split) and all(line.startswith("photo ") for line in split.credits)
     assert goldfinch_photos(cache_dir=tmp_path, offline=True)[3] == []
     assert (
-        restore(h.read_manifest(tmp_path / "goldfinch-photos/manifest.json"), tmp_path / "goldfinch-photos", offline=True) == {}
+        restore(read_manifest(tmp_path / "goldfinch-photos/manifest.json"), tmp_path / "goldfinch-photos", offline=True) == {}
     )

@@ -15,14 +15,15 @@ from photos import open_small, parts, photos
 from PIL import Image
 
 import helpers as h
-from helpers.folders import divide
-from helpers.hotdogs import FOODS
-from helpers.twins import SIDE, fingerprints, groups_of, near_pairs
+from helpers.images.drawn.hotdogs import FOODS, draw_food
+from helpers.images.folders import divide
+from helpers.images.twins import SIDE, fingerprints, groups_of, near_pairs
+from helpers.lessons.your_own_images.snapshots import write_hot_dogs
 
 
 @pytest.fixture(scope="module")
 def hot_dogs(tmp_path_factory):
-    return h.write_hot_dogs(tmp_path_factory.mktemp("own") / "hot_dogs")
+    return write_hot_dogs(tmp_path_factory.mktemp("own") / "hot_dogs")
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +36,12 @@ def report(hot_dogs):
 
 def test_hot_dogs_are_the_same_picture_at_any_size_and_in_any_company():
     for kind in FOODS:
-        alone, together = h.draw_food(kind, [5]), h.draw_food(kind, range(6))[5]
+        alone, together = draw_food(kind, [5]), draw_food(kind, range(6))[5]
         assert torch.equal(alone[0], together)
-        large = torch.nn.functional.avg_pool2d(h.draw_food(kind, [5], size=128).float(), 2)
+        large = torch.nn.functional.avg_pool2d(draw_food(kind, [5], size=128).float(), 2)
         assert (large[0] - together).abs().mean() < 6
     with pytest.raises(ValueError, match="unknown kind 'pizza'"):
-        h.draw_food("pizza", [0])
+        draw_food("pizza", [0])
 
 
 def test_example_holds_the_trouble_that_the_student_is_to_find(hot_dogs, report):
@@ -64,11 +65,11 @@ def test_near_duplicates_of_the_example_are_its_scenes(report):
 
 def test_example_is_written_once_and_over_nothing(hot_dogs, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in hot_dogs.rglob("*")}
-    assert h.write_hot_dogs(hot_dogs) == hot_dogs
+    assert write_hot_dogs(hot_dogs) == hot_dogs
     assert {path: path.stat().st_mtime_ns for path in hot_dogs.rglob("*")} == before
     (tmp_path / "thesis.txt").write_text("x")
     with pytest.raises(ValueError, match="holds something else"):
-        h.write_hot_dogs(tmp_path)
+        write_hot_dogs(tmp_path)
 
 
 # The report
@@ -94,7 +95,7 @@ def test_a_near_duplicate_in_two_classes_is_said_first_after_broken_files(tmp_pa
     for name in ("cat", "dog"):
         (tmp_path / "p" / name).mkdir(parents=True)
     for number in range(4):
-        picture = Image.fromarray(h.draw_food("carrot", [number], size=96)[0].permute(1, 2, 0).numpy())
+        picture = Image.fromarray(draw_food("carrot", [number], size=96)[0].permute(1, 2, 0).numpy())
         picture.save(tmp_path / "p" / ("cat" if number % 2 else "dog") / f"{number}.png")
         if number == 0:
             picture.resize((70, 70)).save(tmp_path / "p/cat/again.jpg")

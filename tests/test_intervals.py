@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 from scipy.special import expit
 
-from helpers.results import interval
+from helpers.training.intervals import interval
 
 IMAGES, RUNS, BOTH = 2.0, 0.3, 1.0  # standard deviations of what images, runs and their meeting add, in logits
 CASES = 150

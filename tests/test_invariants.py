@@ -18,9 +18,9 @@ from zoo import GIANTS, NAMES, Learner, batch, build, quiet_trainer, smallest_si
 
 from helpers.freezing import freeze, parameter_groups
 from helpers.heads import find_head, swap_head
-from helpers.saving import _trained, load_trained, save_trained
 from helpers.stages import part, split, stage_names, stages
-from helpers.thawing import Thaw
+from helpers.training.saving import _trained, load_trained, save_trained
+from helpers.training.thawing import Thaw
 
 
 @dataclass

@@ -14,11 +14,14 @@ from PIL import Image
 from project import ROOT
 from scipy import stats
 
-from helpers import contest, for_practice, garden, last_score, open_task, render
-from helpers.checklists.lab1_flowers import accuracy_counted
-from helpers.checklists.lab1_flowers import contest as check_contest
-from helpers.checks import Check
-from helpers.study import load_study
+from helpers import open_task, render
+from helpers.images.drawn import garden
+from helpers.lessons.flowers import contest
+from helpers.lessons.flowers.checks import accuracy_counted
+from helpers.lessons.flowers.checks import contest as check_contest
+from helpers.lessons.flowers.contest import for_practice, last_score
+from helpers.notebook.checking import Check
+from helpers.training.study import load_study
 
 LAB = ROOT / "solutions/lab1_flowers.ipynb"
 

@@ -9,11 +9,22 @@ from torch.nn import functional as F
 from torchvision.models import get_model
 
 import helpers as h
-from helpers.checklists._examples_lab2 import overconfident, small_network
-from helpers.finches import GOLDFINCHES, SISKINS
-from helpers.garden import COLLECTIONS, SPLITS, STRANGERS, _keys
-from helpers.probes import images
-from helpers.tasks import EMBEDDED
+from helpers.images.drawn.finches import GOLDFINCHES, SISKINS
+from helpers.images.drawn.garden import COLLECTIONS, SPLITS, STRANGERS, _keys, class_names, field_marks
+from helpers.images.tasks import EMBEDDED
+from helpers.lessons.goldfinches.certainty import (
+    calibration_error,
+    confidence,
+    fit_temperature,
+    known_from_unknown,
+    plot_confidence,
+    plot_reliability,
+    sure,
+)
+from helpers.lessons.goldfinches.examples import overconfident, small_network
+from helpers.lessons.goldfinches.fieldmarks import bird_parts, marks_between, repaint
+from helpers.lessons.goldfinches.saliency import class_map, enlarge, plot_class_maps
+from helpers.lessons.probes import images
 
 # Mean red, green and blue of pictures number 7 with seed 3 at 32 px, before there were siskins; of the first, a middle and
 # the last class.
@@ -42,7 +53,7 @@ def test_the_siskin_left_all_other_pictures_as_they_were(collection, split):
 
 def test_the_siskin_is_in_no_task_and_shares_no_dice_with_one():
     assert STRANGERS == ("siskins",) and not set(STRANGERS) & {*COLLECTIONS, *EMBEDDED}
-    assert not set(SISKINS) & set(h.class_names("goldfinches")) and h.class_names("siskins") == ["Eurasian siskin"]
+    assert not set(SISKINS) & set(class_names("goldfinches")) and class_names("siskins") == ["Eurasian siskin"]
     with pytest.raises(FileNotFoundError, match="no task 'siskins'"):
         h.open_task("siskins")
     numbers = torch.arange(100)
@@ -55,7 +66,7 @@ def test_siskins_are_drawn_as_the_others_are():
     assert torch.equal(one, h.render("siskins", [0, 0, 0], [9, 4, 5])[0][1:]) and set(targets) == {"pose", "size"}
     assert not torch.equal(one, h.render("siskins", [0, 0], [4, 5], split="test")[0])
     assert not torch.equal(one, h.render("siskins", [0, 0], [4, 5], scene="studio")[0])
-    assert "Spinus spinus" in h.field_marks("siskins")["Eurasian siskin"]
+    assert "Spinus spinus" in field_marks("siskins")["Eurasian siskin"]
     with pytest.raises(ValueError, match="labels of 'siskins' run from 0 to 0"):
         h.render("siskins", [1], [0])
 
@@ -66,20 +77,20 @@ def test_siskins_are_drawn_as_the_others_are():
 @pytest.mark.parametrize("species", sorted(GOLDFINCHES))
 def test_a_repainted_bird_differs_on_the_bird_alone(species):
     same = h.render("goldfinches", [sorted(GOLDFINCHES).index(species)] * 3, range(3), split="test")[0]
-    assert torch.equal(h.repaint(species, range(3)), same)
-    where = h.bird_parts(species, range(3))
+    assert torch.equal(repaint(species, range(3)), same)
+    where = bird_parts(species, range(3))
     assert torch.equal(sum(part.int() for part in where.values()), torch.ones(3, 64, 64, dtype=torch.int32))
     assert all((part.flatten(1).sum(1) > 10).all() for part in where.values())
     for other in set(GOLDFINCHES) - {species}:
-        for mark in h.marks_between(species, other):
-            changed = (h.repaint(species, range(3), {mark: other}).int() - same.int()).abs().amax(1) > 25
+        for mark in marks_between(species, other):
+            changed = (repaint(species, range(3), {mark: other}).int() - same.int()).abs().amax(1) > 25
             assert not (changed & where["elsewhere"]).float().mean() > 0.003, (other, mark)
 
 
 def test_marks_lie_where_their_names_say():
-    birds, where = h.repaint("Lesser", range(6)), h.bird_parts("Lesser", range(6))
+    birds, where = repaint("Lesser", range(6)), bird_parts("Lesser", range(6))
     for mark, part in (("back", "body"), ("head", "head"), ("bill", "head")):
-        changed = (h.repaint("Lesser", range(6), {mark: "American"}).int() - birds.int()).abs().amax(1) > 25
+        changed = (repaint("Lesser", range(6), {mark: "American"}).int() - birds.int()).abs().amax(1) > 25
         assert (changed & where[part]).sum() > 0.6 * changed.sum(), mark
 
 
@@ -95,7 +106,7 @@ def test_marks_lie_where_their_names_say():
 )
 def test_marks_that_cannot_be_exchanged_are_refused(species, marks, message):
     with pytest.raises(ValueError, match=message):
-        h.repaint(species, [0], marks)
+        repaint(species, [0], marks)
 
 
 def test_only_birds_take_another_plumage():
@@ -110,30 +121,30 @@ def test_the_mean_of_a_map_and_the_bias_are_the_logit_on_a_network_frozen_to_the
     model, pictures = small_network().train(), images(3, 128)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     modes = [module.training for module in model.modules()]
-    maps = h.class_map(model, pictures, torch.tensor([0, 1, 4]))
+    maps = class_map(model, pictures, torch.tensor([0, 1, 4]))
     assert maps.shape == (3, 4, 4) and not maps.requires_grad
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert modes == [module.training for module in model.modules()]
     logits = model.eval()(pictures)[torch.arange(3), torch.tensor([0, 1, 4])]
     assert torch.allclose(maps.mean((1, 2)) + model.fc.bias[[0, 1, 4]], logits, atol=1e-5)
-    assert torch.allclose(maps[1], h.class_map(model, pictures, 1)[1])
+    assert torch.allclose(maps[1], class_map(model, pictures, 1)[1])
 
 
 def test_maps_of_a_resnet_of_torchvision_and_a_clear_refusal_of_other_networks():
-    assert h.class_map(get_model("resnet18", weights=None), images(1, 64), 3).shape == (1, 2, 2)
+    assert class_map(get_model("resnet18", weights=None), images(1, 64), 3).shape == (1, 2, 2)
     with pytest.raises(ValueError, match="SqueezeNet ends in .* an average over all places"):
-        h.class_map(get_model("squeezenet1_1", weights=None), images(1, 64), 3)
+        class_map(get_model("squeezenet1_1", weights=None), images(1, 64), 3)
     for label in (5, -1, 0.5):
         with pytest.raises(ValueError, match="is none of the classes 0 to 4"):
-            h.class_map(small_network(), images(1), label)
+            class_map(small_network(), images(1), label)
 
 
 def test_maps_are_shown_over_their_pictures_and_each_picture_needs_one():
     pictures, maps = torch.zeros(2, 3, 32, 32, dtype=torch.uint8), torch.randn(2, 2, 2)
-    figure = h.plot_class_maps(pictures, {"evidence": maps}, ["a", "b"])
-    assert len(figure.axes) == 4 and h.enlarge(maps, 32).shape == (2, 32, 32)
+    figure = plot_class_maps(pictures, {"evidence": maps}, ["a", "b"])
+    assert len(figure.axes) == 4 and enlarge(maps, 32).shape == (2, 32, 32)
     with pytest.raises(ValueError, match="2 images need as many maps; see evidence"):
-        h.plot_class_maps(pictures, {"evidence": maps[:1]})
+        plot_class_maps(pictures, {"evidence": maps[:1]})
 
 
 # Certainty
@@ -141,37 +152,37 @@ def test_maps_are_shown_over_their_pictures_and_each_picture_needs_one():
 
 def test_the_temperature_of_logits_that_are_three_times_too_large_is_near_three():
     logits, labels = overconfident(4_000, 3.0)
-    temperature = h.fit_temperature(logits, labels)
+    temperature = fit_temperature(logits, labels)
     assert temperature == pytest.approx(3, rel=0.1)
     losses = [F.cross_entropy(logits / (temperature * factor), labels) for factor in (0.98, 1, 1.02)]
     assert losses[1] < losses[0] and losses[1] < losses[2]
-    assert h.calibration_error(logits / temperature, labels) < 0.04 < 0.1 < h.calibration_error(logits, labels)
+    assert calibration_error(logits / temperature, labels) < 0.04 < 0.1 < calibration_error(logits, labels)
 
 
 def test_a_temperature_changes_no_answer_and_may_change_the_order_of_images():
     logits, labels = overconfident(300, 3.0)
     assert torch.equal((logits / 3).argsort(1), logits.argsort(1))
-    orders = [h.confidence(logits / temperature).argsort() for temperature in (1, 3)]
+    orders = [confidence(logits / temperature).argsort() for temperature in (1, 3)]
     assert not torch.equal(*orders), "with more than two classes the order of images by confidence is not kept"
 
 
 def test_the_area_counts_pairs_and_the_share_has_the_interval_of_wilson():
     known, unknown = torch.tensor([0.9, 0.8, 0.6]), torch.tensor([0.8, 0.3])
-    assert h.known_from_unknown(known, unknown) == pytest.approx((2 + 1.5 + 1) / 6)
+    assert known_from_unknown(known, unknown) == pytest.approx((2 + 1.5 + 1) / 6)
     logits = torch.tensor([[9.0, 0.0], [0.0, 9.0], [0.0, 0.1], [0.0, 0.0]])
-    share, low, high = h.sure(logits)
+    share, low, high = sure(logits)
     assert share == 0.5 and low == pytest.approx(0.15, abs=0.005) and high == pytest.approx(0.85, abs=0.005)
 
 
 @pytest.mark.parametrize(
     "wrong, message",
     [
-        (lambda: h.sure(torch.zeros(3)), r"expected logits \(N, classes\), got torch.float32 \(3,\)"),
-        (lambda: h.sure(torch.zeros(3, 2), 90), "level=90 must be a probability"),
-        (lambda: h.known_from_unknown(torch.tensor([2.0]), torch.tensor([0.5])), "scores from 0 to 1"),
-        (lambda: h.known_from_unknown(torch.tensor([0.2]), torch.tensor([])), "scores from 0 to 1"),
-        (lambda: h.fit_temperature(torch.zeros(3, 2), torch.zeros(2)), "need as many labels"),
-        (lambda: h.fit_temperature(torch.eye(3), torch.arange(3)), "every answer is right"),
+        (lambda: sure(torch.zeros(3)), r"expected logits \(N, classes\), got torch.float32 \(3,\)"),
+        (lambda: sure(torch.zeros(3, 2), 90), "level=90 must be a probability"),
+        (lambda: known_from_unknown(torch.tensor([2.0]), torch.tensor([0.5])), "scores from 0 to 1"),
+        (lambda: known_from_unknown(torch.tensor([0.2]), torch.tensor([])), "scores from 0 to 1"),
+        (lambda: fit_temperature(torch.zeros(3, 2), torch.zeros(2)), "need as many labels"),
+        (lambda: fit_temperature(torch.eye(3), torch.arange(3)), "every answer is right"),
     ],
 )
 def test_bad_input_never_yields_a_number(wrong, message):
@@ -181,8 +192,8 @@ def test_bad_input_never_yields_a_number(wrong, message):
 
 def test_figures_of_confidence_and_reliability_are_drawn_also_where_all_answers_are_right():
     logits, labels = overconfident(60)
-    assert h.plot_confidence({"known": h.confidence(logits), "unknown": h.confidence(logits[:9])}, 0.7).axes
-    assert h.plot_reliability({"as drawn": (logits, labels), "perfect": (logits, logits.argmax(1))}).axes
+    assert plot_confidence({"known": confidence(logits), "unknown": confidence(logits[:9])}, 0.7).axes
+    assert plot_reliability({"as drawn": (logits, labels), "perfect": (logits, logits.argmax(1))}).axes
 
 
 # What the lab's texts say of the shipped study

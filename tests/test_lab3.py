@@ -19,8 +19,11 @@ from standins import fill_cache
 from test_widgets7 import KNOWN, made  # noqa: F401
 
 import helpers as h
-from helpers import exporting, uploading
-from helpers.classifier import architecture
+from helpers.images.drawn.hotdogs import draw_food
+from helpers.lessons.your_own_images import uploading
+from helpers.training import exporting
+from helpers.training.classifier import Classifier, architecture
+from helpers.training.exporting import OnnxClassifier, compare_logits, export_onnx, missing_for_onnx
 
 LAB = ROOT / "solutions/lab3_your_own_images.ipynb"
 
@@ -75,14 +78,14 @@ def test_widget_answers_a_file_and_announces_it(made):  # noqa: F811
 def test_onnx_gives_the_same_answers_with_its_preprocessing_inside(tmp_path):
     """With attention and class token; the convolutional network is exported in the lab, which is run below."""
     source = "garden-vit"
-    if missing := h.missing_for_onnx():
+    if missing := missing_for_onnx():
         pytest.skip(missing)
     backbone = h.load_backbone(source)
     h.swap_head(backbone.model, 3)
-    classifier = h.Classifier(backbone, ["wren", "robin", "dunnock"], 64, source)
+    classifier = Classifier(backbone, ["wren", "robin", "dunnock"], 64, source)
     images = h.render("goldfinches", [0, 1, 2], [0, 0, 0])[0]
-    exported = h.OnnxClassifier(h.export_onnx(classifier, tmp_path / "net.onnx"))
-    assert h.compare_logits(classifier.logits(images), exported.logits(images)).agree
+    exported = OnnxClassifier(export_onnx(classifier, tmp_path / "net.onnx"))
+    assert compare_logits(classifier.logits(images), exported.logits(images)).agree
     assert exported.logits(images[:1]).shape == (1, 3), "any number of pictures"
     assert (exported.classes, exported.size) == (["wren", "robin", "dunnock"], 64)
     assert json.loads(exported.about["preprocessing in the graph"])["mean"] == list(backbone.mean)
@@ -91,31 +94,31 @@ def test_onnx_gives_the_same_answers_with_its_preprocessing_inside(tmp_path):
 
 def test_what_is_missing_for_onnx_is_said_with_the_remedy(monkeypatch, tmp_path):
     monkeypatch.setattr(exporting, "find_spec", lambda name: None if name == "onnxruntime" else importlib.util.find_spec(name))
-    assert h.missing_for_onnx() == "ONNX needs the packages onnxruntime: pip install onnxruntime"
+    assert missing_for_onnx() == "ONNX needs the packages onnxruntime: pip install onnxruntime"
     with pytest.raises(ImportError, match="pip install onnxruntime"):
-        h.export_onnx(None, tmp_path / "x.onnx")
+        export_onnx(None, tmp_path / "x.onnx")
     with pytest.raises(ImportError, match="pip install onnxruntime"):
-        h.OnnxClassifier(tmp_path / "x.onnx")
+        OnnxClassifier(tmp_path / "x.onnx")
 
 
 def test_a_file_of_another_kind_is_no_onnx_classifier(tmp_path):
-    if missing := h.missing_for_onnx():
+    if missing := missing_for_onnx():
         pytest.skip(missing)
     (tmp_path / "x.onnx").write_bytes(b"hello")
     with pytest.raises(ValueError, match=r"x\.onnx is no ONNX file of a classifier"):
-        h.OnnxClassifier(tmp_path / "x.onnx")
+        OnnxClassifier(tmp_path / "x.onnx")
     with pytest.raises(FileNotFoundError, match="there is no file"):
-        h.OnnxClassifier(tmp_path / "y.onnx")
+        OnnxClassifier(tmp_path / "y.onnx")
 
 
 def test_logits_that_differ_do_not_agree_and_say_by_how_much():
     one = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
-    assert h.compare_logits(one, one + 5e-5).agree
-    near = h.compare_logits(one, one + 0.01)
+    assert compare_logits(one, one + 5e-5).agree
+    near = compare_logits(one, one + 0.01)
     assert not near.agree and "2 of 2 images get the same class" in repr(near) and "0.01" in repr(near)
-    assert "NOT AGREE: 1 of 2" in repr(h.compare_logits(one, torch.tensor([[2.0, 0.0], [1.0, 0.0]])))
+    assert "NOT AGREE: 1 of 2" in repr(compare_logits(one, torch.tensor([[2.0, 0.0], [1.0, 0.0]])))
     with pytest.raises(ValueError, match=r"\(2, 2\) with \(2, 3\)"):
-        h.compare_logits(one, torch.zeros(2, 3))
+        compare_logits(one, torch.zeros(2, 3))
 
 
 def test_a_vision_transformer_of_the_course_is_known_by_its_file_too(tmp_path):
@@ -123,10 +126,10 @@ def test_a_vision_transformer_of_the_course_is_known_by_its_file_too(tmp_path):
     assert architecture(str(path)) == "garden-vit" and architecture("garden-vit") == "garden-vit"
     backbone = h.load_backbone(str(path))
     h.swap_head(backbone.model, 2)
-    classifier = h.Classifier(backbone, ["a", "b"], 64, architecture(str(path)))
+    classifier = Classifier(backbone, ["a", "b"], 64, architecture(str(path)))
     again = h.load_classifier(classifier.save(tmp_path / "saved.safetensors"))
     images = h.render("flowers", [0, 1], [0, 1])[0]
-    assert h.compare_logits(again.logits(images), classifier.logits(images)).agree
+    assert compare_logits(again.logits(images), classifier.logits(images)).agree
 
 
 # The lab, on a zip
@@ -143,7 +146,7 @@ def zipped_pictures(path) -> Path:
                 put(zipped, place.name, pictures)
         else:
             for kind in ("banana", "carrot"):
-                drawn = [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in h.draw_food(kind, range(40), size=80)]
+                drawn = [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in draw_food(kind, range(40), size=80)]
                 put(zipped, kind, [(picture, content_of(picture, "JPEG")) for picture in drawn])
     return path
 
@@ -190,7 +193,7 @@ def test_lab3_runs_on_a_zip_of_ones_own_by_one_line_at_its_top(tmp_path, monkeyp
     said = capsys.readouterr().out
     assert "the same bits: True" in said and "the same answers: True" in said
     assert "0 of " in said and "test pictures have a twin in training" in said
-    assert h.missing_for_onnx() or "they agree" in said
+    assert missing_for_onnx() or "they agree" in said
     assert names["task"].name == "mine" and not (tmp_path / "hot_dogs").exists()
     assert list(names["counts"].values()) == [40, 40] and (names["report"].files.problem == "").all()
     assert "movies" in " ".join(names["report"].findings), "what a phone puts beside the pictures is passed over, and said"
@@ -212,7 +215,7 @@ def test_ten_minute_version_at_the_end_of_the_lab_works_as_printed(tmp_path, mon
     monkeypatch.chdir(tmp_path)
     zipped_pictures(tmp_path / "birds.zip")
     (code,) = re.findall(r"```python\n(.*?)```", nbformat.read(LAB, as_version=4).cells[-1].source, re.DOTALL)
-    if h.missing_for_onnx():
+    if missing_for_onnx():
         code = "".join(line for line in code.splitlines(True) if "onnx" not in line)
     exec(compile(code, "the ten minutes", "exec"), {})
     assert h.load_classifier(tmp_path / "birds.safetensors").size == 64

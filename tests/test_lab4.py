@@ -19,8 +19,9 @@ from torch.nn import functional as F
 
 import helpers as h
 from helpers import check
-from helpers.checks import _CHECKS, Check
-from helpers.studies.museum import bills
+from helpers.lessons.museum.rooms import batches, bill, features_at, points_lost, predict, what_changed
+from helpers.lessons.museum.studies import bills
+from helpers.notebook.checking import _CHECKS, Check
 
 dir(check)  # loads the checklists
 NOTEBOOK = nbformat.read(ROOT / "solutions/lab4_bug_museum.ipynb", as_version=4)
@@ -91,14 +92,14 @@ def test_the_number_of_the_fifth_room_is_that_of_its_batches():
 
 
 def test_batches_show_every_image_once_a_round_and_another_order_in_the_next():
-    rows = h.batches(10, 4, steps=6, seed=3)
+    rows = batches(10, 4, steps=6, seed=3)
     assert [len(one) for one in rows] == [4, 4, 2, 4, 4, 2]
     rounds = torch.cat(rows[:3]), torch.cat(rows[3:])
     assert all(one.sort().values.tolist() == list(range(10)) for one in rounds)
     assert not torch.equal(*rounds)
-    assert all(torch.equal(a, b) for a, b in zip(rows, h.batches(10, 4, steps=6, seed=3), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(rows, batches(10, 4, steps=6, seed=3), strict=True))
     with pytest.raises(ValueError, match="1 or more"):
-        h.batches(0, 4, steps=1)
+        batches(0, 4, steps=1)
 
 
 def test_features_and_answers_are_those_at_rest_and_leave_modes_and_tensors_as_they_were():
@@ -106,8 +107,8 @@ def test_features_and_answers_are_those_at_rest_and_leave_modes_and_tensors_as_t
     model.layer1.eval()
     pictures, modes = torch.randn(7, 3, 32, 32), [module.training for module in model.modules()]
     answers = []
-    looks = lambda: answers.extend([h.features_at(model, pictures), h.predict(model, pictures)])
-    assert h.what_changed(model, looks) == []
+    looks = lambda: answers.extend([features_at(model, pictures), predict(model, pictures)])
+    assert what_changed(model, looks) == []
     assert [module.training for module in model.modules()] == modes
     rest = copy.deepcopy(model).eval()
     assert torch.allclose(rest.fc(answers[0]), rest(pictures), atol=1e-6)
@@ -127,8 +128,8 @@ def test_a_bill_compares_on_the_same_images_and_loses_what_the_exhibit_lacks():
 
         return run
 
-    study = h.bill(task, 3, mended=version(0), exhibit=version(8))
-    points, low, high = h.points_lost(study)
+    study = bill(task, 3, mended=version(0), exhibit=version(8))
+    points, low, high = points_lost(study)
     assert points == pytest.approx(20) and low <= points <= high
     assert seen[0] == seen[1] and seen[2] == seen[3] and seen[0][1] != seen[2][1]
 
@@ -146,12 +147,12 @@ def test_the_bills_on_the_instructors_page_are_those_of_the_study():
 
 def test_the_bills_say_of_rooms_3_and_8_what_the_lab_says_of_them():
     study = h.load_study("museum")
-    _, low, high = h.points_lost(study.select(task="flowers", room="8 one rate for all"))
+    _, low, high = points_lost(study.select(task="flowers", room="8 one rate for all"))
     assert low > 0, "on the flowers the bug costs"
-    _, low, high = h.points_lost(study.select(task="goldfinches", room="8 one rate for all"))
+    _, low, high = points_lost(study.select(task="goldfinches", room="8 one rate for all"))
     assert high < 0, "on the goldfinches it gains"
     for task in ("flowers", "goldfinches"):
-        points, low, high = h.points_lost(study.select(task=task, room="3 the label on the layer"))
+        points, low, high = points_lost(study.select(task=task, room="3 the label on the layer"))
         assert low <= 0.05 and points < 2
 
 

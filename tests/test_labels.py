@@ -6,10 +6,10 @@ import pytest
 import torch
 from project import ROOT
 
-from helpers.recipes import FEATURE_EXTRACTION, diff
-from helpers.studies import labels
-from helpers.study import load_study
-from helpers.training import fit
+from helpers.lessons.pretext import studies as labels
+from helpers.training.fitting import fit
+from helpers.training.recipes import FEATURE_EXTRACTION, diff
+from helpers.training.study import load_study
 
 NOTEBOOK = (ROOT / "notebooks/01_transfer_vs_self_supervised.ipynb").read_text(encoding="utf-8")
 
@@ -32,7 +32,9 @@ def test_the_two_sources_are_compared_with_the_same_recipe_and_the_same_number_o
     for one, two in (("supervised, head", "self-supervised, head"), ("supervised, fine-tuned", "self-supervised, fine-tuned")):
         recipes = {case.conditions["way"]: case.recipe for case in labels.cases(labels.HEADS | labels.WHOLE, [1], ["flowers"])}
         assert diff(recipes[one], recipes[two]).keys() == {"name", "source"}
-    from helpers import pretext, source
+    import train_sources as source
+
+    from helpers.lessons.pretext import tasks as pretext
 
     per_class, epochs, _ = pretext.PLANS["garden-simclr"]
     plan = source.PLANS["garden"]

@@ -11,7 +11,7 @@ from project import ROOT, name, notebooks
 sys.path.insert(0, str(ROOT / "tools"))
 import labs  # noqa: E402
 from helpers import check  # noqa: E402
-from helpers.checks import _CHECKS  # noqa: E402
+from helpers.notebook.checking import _CHECKS  # noqa: E402
 
 dir(check)  # loads the checklists
 SOLUTIONS = [path for path in notebooks("solutions") if path.name.startswith("lab")]

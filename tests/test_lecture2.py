@@ -13,9 +13,9 @@ from torchvision.models import get_model
 from torchvision.models.feature_extraction import create_feature_extractor
 
 import helpers as h
-from helpers.anatomy import receptive_fields
-from helpers.questions import FOLDER, load
-from helpers.studies.anatomy import stamps
+from helpers.lessons.anatomy.studies import stamps
+from helpers.lessons.anatomy.surgery import batchnorm_drift, explained, fit_head, receptive_fields, study_of, take_apart
+from helpers.notebook.questions import FOLDER, load
 
 NOTEBOOK = ROOT / "notebooks/02_anatomy_of_a_transfer.ipynb"
 
@@ -48,7 +48,7 @@ def table_after(code):
 ])  # fmt: skip
 def test_receptive_fields_are_those_that_kernels_and_strides_give(name, known):
     """By the usual recursion: field += (kernel - 1) * jump, jump *= stride; at most the picture's 224 pixels."""
-    table = h.take_apart(on_meta(name))
+    table = take_apart(on_meta(name))
     assert table.loc[list(known), "sees"].to_dict() == known
 
 
@@ -66,53 +66,53 @@ def test_receptive_fields_of_the_source_model_agree_with_a_hole_in_a_picture():
 @pytest.mark.parametrize("name", ["resnet18", "vgg16", "vit_b_16", "mobilenet_v3_small", "squeezenet1_0", "densenet121"])
 def test_taking_apart_loses_no_parameter(name):
     model = on_meta(name)
-    table = h.take_apart(model)
+    table = take_apart(model)
     assert table["parameters"].sum() == sum(p.numel() for p in model.parameters())
     assert table["share %"].sum() == pytest.approx(100, abs=1)
     assert table["sees"].is_monotonic_increasing
 
 
 def test_the_two_wide_layers_of_vgg16_hold_most_of_it():
-    table = h.take_apart(on_meta("vgg16"))
+    table = take_apart(on_meta("vgg16"))
     assert table["parameters"]["classifier.0"] == 512 * 7 * 7 * 4096 + 4096
     assert table.loc[["classifier.0", "classifier.3"], "share %"].sum() == pytest.approx(86.4, abs=0.05)
 
 
 def test_a_picture_of_the_wrong_size_is_refused_by_name():
     with pytest.raises(ValueError, match="VisionTransformer does not take images of 64 x 64 px"):
-        h.take_apart(on_meta("vit_b_16"), size=64)
+        take_apart(on_meta("vit_b_16"), size=64)
 
 
 def test_a_fitted_head_separates_what_is_separable_and_leaves_the_random_numbers_alone():
     features = torch.cat([torch.randn(30, 5) + shift for shift in (-4, 4)])
     labels = torch.arange(2).repeat_interleave(30)
     state = torch.get_rng_state()
-    head = h.fit_head(features, labels, 2, seed=1)
+    head = fit_head(features, labels, 2, seed=1)
     assert torch.equal(torch.get_rng_state(), state)
     assert (head(features).argmax(1) == labels).all()
-    assert torch.equal(head.weight, h.fit_head(features, labels, 2, seed=1).weight)
+    assert torch.equal(head.weight, fit_head(features, labels, 2, seed=1).weight)
 
 
 def test_r2_is_1_for_a_linear_relation_and_not_above_0_for_noise():
     features, weights = torch.randn(400, 6), torch.arange(1.0, 7)
     values = features @ weights
-    assert h.explained(features[:300], values[:300], features[300:], values[300:], penalty=1e-3) > 0.999
-    assert h.explained(features[:300], torch.randn(300), features[300:], torch.randn(100)) < 0.05
+    assert explained(features[:300], values[:300], features[300:], values[300:], penalty=1e-3) > 0.999
+    assert explained(features[:300], torch.randn(300), features[300:], torch.randn(100)) < 0.05
 
 
 def test_answers_become_a_study_with_intervals_and_none_are_refused():
     answers = [{"way": way, "seed": seed, "correct": torch.rand(50) < share}
                for way, share in (("a", 0.9), ("b", 0.2)) for seed in range(3)]  # fmt: skip
-    table = h.study_of("two ways", answers).table()
+    table = study_of("two ways", answers).table()
     assert (table["low"] < table["accuracy %"]).all() and (table["n"] == 50).all() and (table["seeds"] == 3).all()
     with pytest.raises(ValueError, match="at least one row"):
-        h.study_of("nothing", [])
+        study_of("nothing", [])
 
 
 @cache
 def small_drift(frozen):
     task = h.open_task("goldfinches", 10, size=32, val=2, test=10)
-    return h.batchnorm_drift(task, task, steps=(0, 4), seeds=1, frozen=frozen)
+    return batchnorm_drift(task, task, steps=(0, 4), seeds=1, frozen=frozen)
 
 
 def test_a_backbone_without_gradients_drifts_in_training_mode():
@@ -197,7 +197,7 @@ def test_early_features_of_the_regression_beat_random_ones():
 def test_every_number_of_the_prose_has_its_place():
     words = "\n".join(cell.source for cell in cells() if cell.cell_type == "markdown")
     for name, text in stamps().items():
-        assert f"<!-- {name} -->{text}<!-- /{name} -->" in words, f"{name}: run python -m helpers.measure texts"
+        assert f"<!-- {name} -->{text}<!-- /{name} -->" in words, f"{name}: run python tools/measure.py texts"
 
 
 def test_the_questions_cover_what_the_lecture_promises():

@@ -7,9 +7,9 @@ from torchvision.models import get_model_weights
 from zoo import build
 
 from helpers.freezing import freeze
-from helpers.gardennet import GardenNet
-from helpers.ledger import summary
+from helpers.sources.gardennet import GardenNet
 from helpers.stages import split
+from helpers.training.ledger import summary
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "convnext_tiny", "squeezenet1_0", "densenet121"])

@@ -10,10 +10,12 @@ from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 from test_charts import grid
 
-from helpers import load_study, plot_differences, plot_map, plot_models, plots, pretrained_models
-from helpers.anatomy import plot_parameters
-from helpers.charts import PALE
-from helpers.legibility import SMALLEST, contrast, ink, make_legible, on_white, slide_pixels, texts_of
+from helpers import load_study, plot_differences, plot_map
+from helpers.lessons.anatomy.surgery import plot_parameters
+from helpers.lessons.choosing.zoo import plot_models, pretrained_models
+from helpers.notebook import figures as plots
+from helpers.notebook.legibility import SMALLEST, contrast, ink, make_legible, on_white, slide_pixels, texts_of
+from helpers.training.charts import PALE
 
 # Red, green and blue (linear) as they look to people without the cones for long or for medium wavelengths: Machado,
 # Oliveira and Fernandes, A physiologically-based model for simulation of color vision deficiency, IEEE TVCG 15(6), 2009,

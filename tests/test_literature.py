@@ -9,9 +9,9 @@ import pytest
 import torch
 from project import ROOT
 
-from helpers.literature import as_markdown, not_found, reported
-from helpers.studies import flowers102
-from helpers.study import Study
+from helpers.lessons.fine_tuning import flowers102
+from helpers.lessons.fine_tuning.literature import as_markdown, not_found, reported
+from helpers.training.study import Study
 
 
 @pytest.fixture(scope="module")

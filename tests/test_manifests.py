@@ -9,9 +9,10 @@ import pytest
 from finches_standin import Archive, without_waiting  # noqa: F401
 
 import helpers as h
-from helpers import downloads
-from helpers.inaturalist import goldfinch_photos, restore
-from helpers.manifests import SPECIES, Manifest
+from helpers.images import downloads
+from helpers.images.collecting import collect
+from helpers.images.inaturalist import goldfinch_photos, restore
+from helpers.images.manifests import SPECIES, Manifest, read_manifest
 
 SIDES = ("pool", "val", "test")
 
@@ -19,7 +20,7 @@ SIDES = ("pool", "val", "test")
 @pytest.fixture(scope="module")
 def frozen(tmp_path_factory):
     with Archive(8) as archive:
-        return h.collect(tmp_path_factory.mktemp("frozen"), 8, service=archive.service)
+        return collect(tmp_path_factory.mktemp("frozen"), 8, service=archive.service)
 
 
 @pytest.fixture
@@ -192,7 +193,7 @@ def test_a_number_or_observer_that_comes_twice_is_refused(what, frozen, tmp_path
     second.update({name: first[name] for name in again})
     (tmp_path / "twice.json").write_text(json.dumps(about), encoding="utf-8")
     with pytest.raises(ValueError, match=f"its photographs 1 and 6 have the same {what}"):
-        h.read_manifest(tmp_path / "twice.json")
+        read_manifest(tmp_path / "twice.json")
 
 
 @pytest.mark.parametrize(
@@ -201,16 +202,16 @@ def test_a_number_or_observer_that_comes_twice_is_refused(what, frozen, tmp_path
 def test_a_damaged_manifest_is_refused(text, tmp_path):
     (tmp_path / "damaged.json").write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(ValueError, match="damaged.json is no intact manifest"):
-        h.read_manifest(tmp_path / "damaged.json")
+        read_manifest(tmp_path / "damaged.json")
 
 
 def test_a_manifest_is_json_with_a_line_a_photograph_and_says_what_is_in_it(frozen, tmp_path):
     lines = frozen.file.read_text(encoding="utf-8").splitlines()
     assert sum(line.startswith('{"species"') for line in lines) == len(frozen) == 32
-    again = h.read_manifest(frozen.save(tmp_path / "again.json"))
+    again = read_manifest(frozen.save(tmp_path / "again.json"))
     assert again.photographs == frozen.photographs and (tmp_path / "again.json").read_bytes() == frozen.file.read_bytes()
     assert "32 photographs of 4 species (8 American, 8 European" in repr(frozen) and set(frozen.query["taxon_name"]) == set(
         SPECIES
     )
     with pytest.raises(FileNotFoundError, match="there is no manifest"):
-        h.read_manifest(tmp_path / "none.json")
+        read_manifest(tmp_path / "none.json")

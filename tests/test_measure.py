@@ -2,10 +2,11 @@
 
 import json
 
+import measure
 import pytest
 from project import ROOT
 
-from helpers import load_comparison, measure
+from helpers.training.results import load_comparison
 
 FILES = sorted(path for path in measure.DATA.glob("*.json") if not path.name.startswith(("scratch-budget", "study-")))
 

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from helpers.freezing import freeze
-from helpers.gardennet import GardenNet
-from helpers.movement import features_moved, first_steps, gradient_norms, plot_first_steps, weights_moved
-from helpers.rates import plot_range_test, range_test
-from helpers.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL
-from helpers.tasks import open_task
+from helpers.images.tasks import open_task
+from helpers.lessons.fine_tuning.movement import features_moved, first_steps, gradient_norms, plot_first_steps, weights_moved
+from helpers.lessons.fine_tuning.rates import plot_range_test, range_test
+from helpers.sources.gardennet import GardenNet
+from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL
 
 STAGES = ["conv1", "bn1", "layer1", "layer2", "layer3", "layer4"]
 

@@ -12,10 +12,18 @@ from project import ROOT
 from standins import fill_cache
 
 import helpers
-from helpers import downloads
-from helpers.catalog import CARDS
-from helpers.recipes import FEATURE_EXTRACTION, Recipe
-from helpers.trials import Setting
+from helpers.images import downloads
+from helpers.images.catalog import CARDS
+from helpers.images.collecting import collect
+from helpers.images.unpacking import image_folder
+from helpers.lessons.explorer import depth_table, draw_explorer, explore, try_setting
+from helpers.lessons.explorer.prospects import prospect
+from helpers.lessons.explorer.trials import Setting
+from helpers.lessons.fine_tuning import range_test
+from helpers.lessons.variants import plot_model_view, step_costs
+from helpers.lessons.variants.diagrams import variant_table
+from helpers.lessons.your_own_images import leak_study
+from helpers.training.recipes import FEATURE_EXTRACTION, Recipe
 
 NETWORK = {"requests", "urllib.request", "http", "socket", "ssl", "httpx", "aiohttp", "ftplib", "webbrowser", "subprocess",
            "pyinaturalist", "timm", "transformers", "huggingface_hub", "torch.hub"}  # fmt: skip
@@ -36,7 +44,7 @@ def task():
 def classifier_of_hugging_face(tmp_path):
     from safetensors.torch import save_file
 
-    from helpers.classifier import _FORMAT
+    from helpers.training.classifier import _FORMAT
 
     about = {"format": _FORMAT, "classes": "[]", "size": "8", "mean": "[0]", "std": "[1]", "source": "hf:microsoft/resnet-18"}
     save_file({}, tmp_path / "mine.safetensors", about)
@@ -47,24 +55,24 @@ def classifier_of_hugging_face(tmp_path):
 CALLS = {
     "open_task": lambda _: helpers.open_task("flowers102"),
     "load_backbone": lambda _: helpers.load_backbone("resnet18"),
-    "collect": lambda folder: helpers.collect(folder),
+    "collect": lambda folder: collect(folder),
     "load_classifier": classifier_of_hugging_face,
-    "image_folder": lambda _: helpers.image_folder("hotdog"),
+    "image_folder": lambda _: image_folder("hotdog"),
     "inspect_images": lambda _: helpers.inspect_images("hotdog"),
-    "leak_study": lambda _: helpers.leak_study("hotdog", FEATURE_EXTRACTION, 1),
+    "leak_study": lambda _: leak_study("hotdog", FEATURE_EXTRACTION, 1),
     "fit": lambda _: helpers.fit(FOREIGN, task()),
     "compare": lambda _: helpers.compare([FOREIGN], task(), seeds=1),
     "run_study": lambda _: helpers.run_study("?", [helpers.Case({"from": "foreign"}, FOREIGN, task())], seeds=1),
-    "range_test": lambda _: helpers.range_test(FOREIGN, task(), steps=10),
-    "step_costs": lambda _: helpers.step_costs([FOREIGN], task(), batch_size=4, rounds=1),
-    "variant_table": lambda _: helpers.variant_table([FOREIGN], 3),
-    "plot_model_view": lambda _: helpers.plot_model_view([FOREIGN], task(), 1000),
+    "range_test": lambda _: range_test(FOREIGN, task(), steps=10),
+    "step_costs": lambda _: step_costs([FOREIGN], task(), batch_size=4, rounds=1),
+    "variant_table": lambda _: variant_table([FOREIGN], 3),
+    "plot_model_view": lambda _: plot_model_view([FOREIGN], task(), 1000),
     "Setting": lambda _: Setting(task="flowers102").open(),
-    "try_setting": lambda _: helpers.try_setting(SETTING),
-    "prospect": lambda _: helpers.prospect(SETTING),
-    "depth_table": lambda _: helpers.depth_table(SETTING),
-    "draw_explorer": lambda _: helpers.draw_explorer(SETTING),
-    "explore": lambda _: helpers.explore(SETTING),
+    "try_setting": lambda _: try_setting(SETTING),
+    "prospect": lambda _: prospect(SETTING),
+    "depth_table": lambda _: depth_table(SETTING),
+    "draw_explorer": lambda _: draw_explorer(SETTING),
+    "explore": lambda _: explore(SETTING),
 }
 # More ways into the same functions.
 MORE = {

@@ -21,11 +21,12 @@ from standins import fill_cache
 from test_decoding import BLUE, GREEN, RED, assert_quadrants, quadrants
 
 import helpers as h
-from helpers import decoding, imagecache
-from helpers.decoding import open_image, picture_header, read_image
-from helpers.downloads import Offline
-from helpers.folders import find_images
-from helpers.kinds import known_by_its_bytes, shown
+from helpers.images import decoding, imagecache
+from helpers.images.decoding import open_image, picture_header, read_image
+from helpers.images.downloads import Offline
+from helpers.images.folders import find_images
+from helpers.images.kinds import known_by_its_bytes, shown
+from helpers.images.unpacking import image_folder
 
 heif = pytest.importorskip("pillow_heif", reason="HEIC needs the extra heic")
 
@@ -351,7 +352,7 @@ def test_names_in_zips_of_macos_and_ios_are_read_as_they_were_written(tmp_path):
                 zipped.writestr(Unsaid(f"{name}/{number}.png"), (tmp_path / "p" / name / f"{number}.png").read_bytes())
     with zipfile.ZipFile(tmp_path / "mac.zip") as zipped:
         assert "Zaunkönig/0.png" not in zipped.namelist(), "Python alone reads them wrong"
-    classes, _ = find_images(h.image_folder(tmp_path / "mac.zip", tmp_path / "cache"))
+    classes, _ = find_images(image_folder(tmp_path / "mac.zip", tmp_path / "cache"))
     assert {unicodedata.normalize("NFC", name) for name in classes} == {"Häher", "Zaunkönig"}
 
 
@@ -365,10 +366,10 @@ def test_the_name_of_a_task_wins_over_a_folder_of_that_name(tmp_path, monkeypatc
     for mine in ("./hotdog", Path("hotdog")):
         assert h.inspect_images(mine, 8, cache_dir=tmp_path / "cache").table.index.tolist() == ["a", "b"]
     with pytest.raises(ValueError, match=r"'flowers' is the name of a task.*write '\./flowers'"):
-        h.image_folder("flowers", tmp_path / "cache")
+        image_folder("flowers", tmp_path / "cache")
     shutil.rmtree(tmp_path / "cache")
     with pytest.raises(Offline, match="hotdog"):
-        h.image_folder("hotdog", tmp_path / "cache")
+        image_folder("hotdog", tmp_path / "cache")
 
 
 # Odd files, shown

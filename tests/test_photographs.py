@@ -10,7 +10,7 @@ from PIL import Image
 from project import ROOT
 
 from helpers import diff, load_study, render
-from helpers.studies import imagenet
+from helpers.lessons.variants import imagenet
 
 WEIGHTS = Path(torch.hub.get_dir(), "checkpoints", "squeezenet1_0-b66bff10.pth")
 

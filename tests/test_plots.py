@@ -14,9 +14,9 @@ from fits import fitted, short, small_task
 from matplotlib.figure import Figure
 from test_results import made
 
-from helpers import plots
-from helpers.recipes import FEATURE_EXTRACTION, SCRATCH
-from helpers.tasks import Split
+from helpers.images.tasks import Split
+from helpers.notebook import figures as plots
+from helpers.training.recipes import FEATURE_EXTRACTION, SCRATCH
 
 
 @pytest.fixture(autouse=True)

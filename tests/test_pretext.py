@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+import train_sources as source
 from pytorch_metric_learning.losses import NTXentLoss
 
-from helpers import garden, pretext, source
-from helpers.backbones import load_backbone
+from helpers.images.drawn import garden
+from helpers.lessons.pretext import tasks as pretext
+from helpers.sources.backbones import load_backbone
 
 PICTURES = garden.render("source", torch.arange(8) * 100, torch.zeros(8, dtype=torch.long))[0]
 

@@ -7,8 +7,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from helpers import progress
-from helpers.progress import Progress
+from helpers.notebook import progress
+from helpers.notebook.progress import Progress
 
 
 class Output(io.StringIO):
@@ -102,7 +102,7 @@ def test_where_nobody_knows_the_total_only_what_is_done_is_shown(output):
 def test_in_a_notebook_the_display_is_updated_in_place_and_keeps_the_last_text_alone():
     cell = (
         "import time\n"
-        "from helpers.progress import Progress\n"
+        "from helpers.notebook.progress import Progress\n"
         "line = Progress(3, 'training <all>')\n"
         "for _ in range(3):\n"
         "    time.sleep(0.25)\n"

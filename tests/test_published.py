@@ -15,11 +15,11 @@ from scipy.io import loadmat
 from standins import SIZES, archives, fill_cache, picture, standing_in
 from torchvision.datasets import Flowers102
 
-from helpers import augmentation, published
-from helpers.classifier import Classifier
-from helpers.downloads import Offline
-from helpers.splits import Split
-from helpers.tasks import Task, open_task
+from helpers.images import augmentation, published
+from helpers.images.downloads import Offline
+from helpers.images.splits import Split
+from helpers.images.tasks import Task, open_task
+from helpers.training.classifier import Classifier
 
 
 @pytest.fixture(scope="module")
@@ -288,7 +288,7 @@ def test_credits_follow_their_images_and_are_empty_where_none_are_asked_for(cach
 
 
 def test_logits_of_a_split_are_bitwise_those_of_its_pixels_without_a_copy_of_all(cache, monkeypatch):
-    from helpers.backbones import load_backbone
+    from helpers.sources.backbones import load_backbone
 
     task = opened("flowers102", cache, size=32)
     classifier = Classifier(load_backbone("garden"), task.classes, 32, "garden")
@@ -299,8 +299,8 @@ def test_logits_of_a_split_are_bitwise_those_of_its_pixels_without_a_copy_of_all
 
 
 def test_fit_tests_without_a_copy_of_all_test_images(cache, monkeypatch):
-    from helpers.recipes import FEATURE_EXTRACTION
-    from helpers.training import fit
+    from helpers.training.fitting import fit
+    from helpers.training.recipes import FEATURE_EXTRACTION
 
     task, copied = opened("hotdog", cache, 4, size=32), []
     pixels = Split.pixels

@@ -8,9 +8,9 @@ import pytest
 from project import ROOT, name, notebooks
 from quizzes import EXAMPLES, WellFormed, example, right_answer
 
-from helpers import questions
-from helpers.asking import make_widget, to_html
-from helpers.questions import FOLDER, find, load, parse_number
+from helpers.notebook import questions
+from helpers.notebook.asking import make_widget, to_html
+from helpers.notebook.questions import FOLDER, find, load, parse_number
 
 FILES = sorted(FOLDER.glob("*.toml"))
 LECTURES = [path for path in notebooks("notebooks") if re.match(r"\d\d_", path.name)]

@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import pytest
 from quizzes import EXAMPLES, WellFormed, example, right_answer
 
-from helpers import asking, questions
-from helpers.asking import make_widget, quiz, to_html, to_text
-from helpers.live import VIEW, show_widget
-from helpers.questions import find
+from helpers.notebook import asking, questions
+from helpers.notebook.asking import make_widget, quiz, to_html, to_text
+from helpers.notebook.questions import find
+from helpers.notebook.widgets import VIEW, show_widget
 
 
 @pytest.fixture

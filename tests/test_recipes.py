@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
 
-from helpers.recipes import (
+from helpers.training.recipes import (
     FEATURE_EXTRACTION,
     FINE_TUNE_ALL,
     FINE_TUNE_LAST,

@@ -10,10 +10,11 @@ import torch
 from fits import fitted, short, small_task
 from matplotlib.figure import Figure
 
-from helpers import results
-from helpers.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, SCRATCH
-from helpers.results import Comparison, compare, interval, load_comparison
-from helpers.training import fit
+from helpers.training import results
+from helpers.training.fitting import fit
+from helpers.training.intervals import interval
+from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, SCRATCH
+from helpers.training.results import Comparison, compare, load_comparison
 
 PROBE = short(FEATURE_EXTRACTION)
 BAD_PROBE = replace(PROBE, name="a head that hardly moves", lr=1e-6)

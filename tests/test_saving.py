@@ -9,9 +9,9 @@ from safetensors.torch import save_file
 from zoo import build
 
 from helpers.freezing import freeze
-from helpers.gardennet import GardenNet
 from helpers.heads import swap_head
-from helpers.saving import load_trained, save_trained
+from helpers.sources.gardennet import GardenNet
+from helpers.training.saving import load_trained, save_trained
 
 
 def fine_tuned(source, upto=-1, classes=3, size=32):

@@ -5,8 +5,9 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from helpers import live, sliders
-from helpers.study import Study
+from helpers.lessons.variants import depths as sliders
+from helpers.notebook import widgets as live
+from helpers.training.study import Study
 
 DEPTHS = ("head", "layer4", "all", "scratch")
 SHARES = {"head": 0.60, "layer4": 0.90, "all": 0.91, "scratch": 0.30}

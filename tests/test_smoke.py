@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from helpers.budget import choose_budget
-from helpers.pretext import train_rotation
-from helpers.recipes import FEATURE_EXTRACTION, PROBE_THEN_FINE_TUNE
-from helpers.smoke import STEPS, few, shortened
-from helpers.tasks import open_task
-from helpers.training import fit
+from helpers.images.tasks import open_task
+from helpers.lessons.budget import choose_budget
+from helpers.lessons.pretext.tasks import train_rotation
+from helpers.training.fitting import fit
+from helpers.training.recipes import FEATURE_EXTRACTION, PROBE_THEN_FINE_TUNE
+from helpers.training.smoke import STEPS, few, shortened
 
 
 @pytest.fixture

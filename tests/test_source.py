@@ -4,9 +4,11 @@ import hashlib
 
 import pytest
 import torch
+import train_sources as source
 
-from helpers import GardenNet, class_names, load_backbone, render, source
-from helpers.backbones import SHIPPED, digests, shipped_sources
+from helpers import GardenNet, load_backbone, render
+from helpers.images.drawn.garden import class_names
+from helpers.sources.backbones import SHIPPED, digests, shipped_sources
 
 NAMES = ["rosette-a", "rosette-b", "solid-a", "material-a"]
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 from zoo import build
 
-from helpers.gardennet import GardenNet
+from helpers.sources.gardennet import GardenNet
 from helpers.stages import cut, split, stage_names
 
 

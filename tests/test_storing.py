@@ -90,7 +90,7 @@ def test_twelve_silent_seconds_and_thousands_of_progress_updates_do_not_trip_nbv
     done = run_nbval(
         tmp_path,
         silent="import time\ntime.sleep(12)",
-        course="from helpers.progress import Progress\np = Progress(3000)\nfor _ in range(3000): p.step()\np.done('done')",
+        course="from helpers.notebook.progress import Progress\np = Progress(3000)\nfor _ in range(3000): p.step()\np.done('done')",
         tqdm="from tqdm.auto import tqdm\nfor _ in tqdm(range(3000), mininterval=0): pass",
     )
     assert "6 passed" in done.stdout, done.stdout

@@ -8,10 +8,10 @@ import pytest
 import torch
 from fits import small_task
 
-from helpers import Case, join_studies, load_study, run_study
-from helpers.recipes import FEATURE_EXTRACTION
-from helpers.results import interval
-from helpers.study import SHIPPED, Study
+from helpers import Case, load_study, run_study
+from helpers.training.intervals import interval
+from helpers.training.recipes import FEATURE_EXTRACTION
+from helpers.training.study import SHIPPED, Study, join_studies
 
 SLOW = replace(FEATURE_EXTRACTION, lr=1e-4, steps=5, views=1)
 FAST = replace(FEATURE_EXTRACTION, lr=1e-2, steps=5, views=1)
@@ -71,9 +71,9 @@ def test_the_table_has_the_mean_and_the_interval_of_the_answers(study):
 
 
 def test_a_saved_study_comes_back_whole(study, tmp_path):
-    back = load_study(study.save(tmp_path / "study.json", "python -m helpers.measure nothing"))
+    back = load_study(study.save(tmp_path / "study.json", "python tools/measure.py nothing"))
     pandas.testing.assert_frame_equal(back.table(), study.table())
-    assert back.about["command"] == "python -m helpers.measure nothing" and back.about["seeds"] == "0, 1"
+    assert back.about["command"] == "python tools/measure.py nothing" and back.about["seeds"] == "0, 1"
     assert all(torch.equal(a, b) for a, b in zip(back.correct, study.correct, strict=True))
     assert back.runs.history[0][-1]["step"] == 5
 
@@ -146,7 +146,7 @@ def test_a_damaged_file_and_an_unknown_name_are_refused(study, tmp_path):
 def test_shipped_study_says_how_where_and_when_it_was_measured(path):
     study = load_study(path)
     assert {"command", "seeds", "torch", "torchvision", "hardware", "date"} <= study.about.keys()
-    assert study.about["command"].startswith("python -m helpers.measure ")
+    assert study.about["command"].startswith("python tools/measure.py ")
     runs = study.runs.groupby(study.conditions, dropna=False)
     few = runs.seed.nunique() < 3  # allowed where nothing trains, so that every seed gives the same
     if path.stem.endswith("-rates"):  # settings that validation images chose: nothing is concluded from one

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 from torchvision.models import VisionTransformer
 
-import helpers.subsets
+import helpers.training.subsets
 from helpers.freezing import freeze, parameter_groups
-from helpers.gardennet import GardenNet
 from helpers.heads import swap_head
-from helpers.saving import load_trained, save_trained
-from helpers.subsets import added_by, merge_adapters, train_only
+from helpers.sources.gardennet import GardenNet
+from helpers.training.saving import load_trained, save_trained
+from helpers.training.subsets import added_by, merge_adapters, train_only
 
 
 def small_vit(seed=0):
@@ -141,6 +141,6 @@ def test_what_does_not_exist_is_refused_by_name():
 
 def test_without_peft_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
-    importlib.reload(helpers.subsets)  # the module itself does without
+    importlib.reload(helpers.training.subsets)  # the module itself does without
     with pytest.raises(ImportError, match="pip install peft"):
         train_only(freeze(small_vit(), 0), "lora")

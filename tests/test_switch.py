@@ -1,7 +1,7 @@
 """One line puts labs and lectures onto real photographs: their cells, run on stand-ins that lie in the cache, without a network.
 
 Not run here, because it takes a GPU, or minutes: lecture 4 at full size on the real photographs (COURSE_RUN=full and
-`make lab`, or `python -m helpers.measure flowers102` once they are in the cache), and whole notebooks in a kernel:
+`make lab`, or `python tools/measure.py flowers102` once they are in the cache), and whole notebooks in a kernel:
 COURSE_IMAGES=flowers102 COURSE_SOURCE=resnet18 python tools/execute.py with a copy of a solution.
 """
 
@@ -19,9 +19,10 @@ from standins import fill_cache
 from torchvision.models import get_model, get_model_weights
 
 import helpers as h
-from helpers.budget import Budget
-from helpers.contest import _LOOKS
-from helpers.studies import choosing, flowers102
+from helpers.lessons.budget import Budget
+from helpers.lessons.choosing import studies as choosing
+from helpers.lessons.fine_tuning import flowers102
+from helpers.lessons.flowers.contest import _LOOKS
 
 # What is the same whatever the images are: checks that try an answer on examples of their own, quizzes, shipped studies.
 SAME = re.compile(

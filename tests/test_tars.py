@@ -10,8 +10,8 @@ import pytest
 from hostile import refused
 from photos import open_small, parts, photos
 
-from helpers import partfiles
-from helpers.unpacking import image_folder, unpack
+from helpers.images import partfiles
+from helpers.images.unpacking import image_folder, unpack
 
 PLAIN = {"jpg/1.jpg": b"one" * 500, "jpg/2.jpg": b"two" * 700}
 
@@ -175,7 +175,7 @@ def test_an_interrupted_unpacking_leaves_nothing_and_a_second_one_finds_the_firs
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("helpers.unpacking._write", interrupted)
+        patch.setattr("helpers.images.unpacking._write", interrupted)
         with pytest.raises(KeyboardInterrupt):
             unpack(path, tmp_path / "out")
     assert written and [file.name for file in tmp_path.iterdir()] == ["x.tgz"]

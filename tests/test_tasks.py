@@ -10,10 +10,10 @@ import pytest
 import torch
 from photos import contents, open_small, parts, photos, refused, write_pictures
 
-from helpers import garden
-from helpers import tasks as module
-from helpers.decoding import read_image
-from helpers.tasks import EMBEDDED, Split, open_task
+from helpers.images import tasks as module
+from helpers.images.decoding import read_image
+from helpers.images.drawn import garden
+from helpers.images.tasks import EMBEDDED, Split, open_task
 
 
 def random_case(seed, root):

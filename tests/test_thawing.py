@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader
 from zoo import Learner, quiet_trainer
 
 from helpers.freezing import parameter_groups
-from helpers.gardennet import GardenNet
-from helpers.thawing import Thaw
+from helpers.sources.gardennet import GardenNet
+from helpers.training.thawing import Thaw
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*does not have many workers", "ignore:.*in eval mode at the start of training",

@@ -4,9 +4,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from helpers import class_names, open_task, render_split, tissue
-from helpers.brush import Canvas, Dice, mix
-from helpers.tissue import TISSUES
+from helpers import open_task
+from helpers.images.drawn import tissue
+from helpers.images.drawn.brush import Canvas, Dice, mix
+from helpers.images.drawn.garden import class_names, render_split
+from helpers.images.drawn.tissue import TISSUES
 
 
 def nuclei(name, pictures=40):

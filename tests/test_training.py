@@ -14,14 +14,15 @@ from safetensors.torch import load_file, save_file
 from scipy import stats
 from torchvision.models import get_model_weights
 
-from helpers import backbones
-from helpers.backbones import load_backbone
-from helpers.loop import Run
-from helpers.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, FINE_TUNE_LAST, PROBE_THEN_FINE_TUNE, SCRATCH
-from helpers.saving import read_safetensors
+from helpers.images.tasks import open_task
+from helpers.sources import backbones
+from helpers.sources.backbones import load_backbone
 from helpers.stages import stages
-from helpers.tasks import open_task
-from helpers.training import fit, wilson
+from helpers.training.fitting import fit
+from helpers.training.intervals import wilson
+from helpers.training.loop import Run
+from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, FINE_TUNE_LAST, PROBE_THEN_FINE_TUNE, SCRATCH
+from helpers.training.saving import read_safetensors
 
 
 def state_of(stage, model):

@@ -13,8 +13,8 @@ import pytest
 import torch
 from fits import RECIPES, Deaf, fitted, short, small_task
 
-from helpers.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE
-from helpers.training import fit
+from helpers.training.fitting import fit
+from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE
 
 by_name = pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
 

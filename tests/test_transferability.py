@@ -7,7 +7,7 @@ from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
 from helpers import load_backbone, load_study, render
-from helpers.transferability import linear_probe, logme, plot_scores, source_features
+from helpers.lessons.choosing.transferability import linear_probe, logme, plot_scores, source_features
 
 
 def made(n=30, d=8, classes=3, signal=1.0, seed=0):

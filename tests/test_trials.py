@@ -6,16 +6,16 @@ import pytest
 import torch
 from test_widgets7 import made, unknown  # noqa: F401
 
-from helpers import trials
-from helpers.comparing import MOST, differing, plot_trials, table_html, trial_table
-from helpers.costs import count_flops, stage_seconds
-from helpers.diagrams import plot_network
 from helpers.freezing import freeze
-from helpers.ledger import summary
-from helpers.prospects import depth_table, prospect
+from helpers.lessons.explorer import trials
+from helpers.lessons.explorer.comparing import MOST, differing, plot_trials, table_html, trial_table
+from helpers.lessons.explorer.prospects import depth_table, prospect
+from helpers.lessons.explorer.trials import Setting, Trial, model_of, try_setting
+from helpers.lessons.variants.diagrams import plot_network
 from helpers.stages import stage_names
-from helpers.training import fit
-from helpers.trials import Setting, Trial, model_of, try_setting
+from helpers.training.costs import count_flops, stage_seconds
+from helpers.training.fitting import fit
+from helpers.training.ledger import summary
 
 HEAD = Setting(task="goldfinches", upto="fc", per_class=5, steps=40, lr=1e-2)
 DEEP = replace(HEAD, upto="layer4", lr=1e-3, steps=10)

@@ -6,14 +6,15 @@ import re
 import pytest
 import torch
 from project import ROOT
+from train_vit import train_vit
 
-from helpers.backbones import load_backbone
-from helpers.curves import overfitting, paired_values
-from helpers.gardenvit import GardenViT, train_vit
-from helpers.recipes import BATCHNORM, diff
+from helpers.lessons.fine_tuning import studies as tuning
+from helpers.sources.backbones import load_backbone
+from helpers.sources.gardennet import GardenViT
 from helpers.stages import split, stage_names
-from helpers.studies import tuning
-from helpers.study import load_study
+from helpers.training.curves import overfitting, paired_values
+from helpers.training.recipes import BATCHNORM, diff
+from helpers.training.study import load_study
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def test_the_transformer_is_torchvisions_and_is_cut_at_each_block(vit):
 
 
 def test_the_transformer_has_learnt_the_source_world(vit):
-    from helpers.garden import render
+    from helpers.images.drawn.garden import render
 
     labels = torch.arange(0, 800, 4)
     images, _ = render("source", labels, torch.full_like(labels, 3), split="test")

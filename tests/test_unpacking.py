@@ -7,7 +7,7 @@ import pytest
 from hostile import refused
 from photos import open_small, parts, photos
 
-from helpers.unpacking import image_folder, unpack
+from helpers.images.unpacking import image_folder, unpack
 
 
 def archive(path, files=None, links=(), method=zipfile.ZIP_DEFLATED):

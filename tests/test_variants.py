@@ -3,8 +3,8 @@
 import pytest
 
 from helpers import diff, load_study
-from helpers.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, SCRATCH
-from helpers.studies import variants
+from helpers.lessons.variants import studies as variants
+from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, SCRATCH
 
 
 @pytest.fixture(scope="module")

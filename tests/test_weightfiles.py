@@ -9,9 +9,9 @@ from hostile import Malicious
 from origin import Origin, keep, publish
 from torchvision.models import SqueezeNet1_1_Weights, get_model
 
-from helpers import downloads
-from helpers.backbones import load_backbone
-from helpers.downloads import Offline
+from helpers.images import downloads
+from helpers.images.downloads import Offline
+from helpers.sources.backbones import load_backbone
 
 WEIGHTS = SqueezeNet1_1_Weights.IMAGENET1K_V1
 

@@ -13,11 +13,13 @@ from origin import Origin, publish
 from torch import nn
 from torchvision.models import WeightsEnum, get_model, get_model_weights
 
-from helpers import backbones, classifier, downloads, weightfiles
-from helpers.architectures import TORCHVISION, _Shapes, fitting, image_size
-from helpers.backbones import load_backbone
-from helpers.checkpoints import fill
 from helpers.heads import swap_head
+from helpers.images import downloads
+from helpers.sources import backbones, weightfiles
+from helpers.sources.architectures import TORCHVISION, _Shapes, fitting, image_size
+from helpers.sources.backbones import load_backbone
+from helpers.sources.checkpoints import fill
+from helpers.training import classifier
 
 ENTRIES = [entry for name in TORCHVISION for entry in get_model_weights(name)]
 SMALL = "shufflenet_v2_x0_5"  # 1.4 million parameters, with BatchNorm

@@ -10,8 +10,8 @@ from pathlib import Path
 import ipywidgets
 import pytest
 
-from helpers.asking import make_widget
-from helpers.questions import FOLDER, load
+from helpers.notebook.asking import make_widget
+from helpers.notebook.questions import FOLDER, load
 
 OF_ALL = {"layout"}
 DESCRIBED = OF_ALL | {"description", "description_tooltip", "style"}
@@ -63,7 +63,7 @@ def test_quizzes_use_no_argument_that_colabs_widgets_would_drop(path: Path, made
 
 def test_sliders_use_no_argument_that_colabs_widgets_would_drop(made):
     plots = pytest.importorskip("matplotlib.figure", reason="the sliders draw figures")
-    from helpers.sliders import make_browser
+    from helpers.notebook.widgets import make_browser
 
     make_browser(lambda task, labels: (plots.Figure(), f"{task} {labels}"), task=["flowers", "tissue"], labels=[5, 20])
     assert not unknown(made)

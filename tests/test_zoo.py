@@ -4,7 +4,7 @@ import pytest
 import torchvision
 from torchvision.models import ResNet18_Weights, get_model, get_model_weights, list_models
 
-from helpers.zoo import GROUPS, UNSTATED, best_for_cost, best_within, plot_models, pretrained_models
+from helpers.lessons.choosing.zoo import GROUPS, UNSTATED, best_for_cost, best_within, plot_models, pretrained_models
 
 MODELS = pretrained_models()
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from helpers import class_names, render
-from helpers.world import FAMILIES
+from helpers import render
+from helpers.images.drawn.garden import class_names
+from helpers.images.drawn.world import FAMILIES
 
 MARGIN = 110  # pixels for the names
 SHEETS = {  # file: collection, pictures of each class, their size in pixels, the scene behind them

@@ -9,7 +9,9 @@ from torchmetrics.functional.classification import binary_auroc, multiclass_cali
 
 import helpers as h
 from answers import call
-from helpers.training import wilson
+from helpers.lessons.goldfinches.certainty import fit_temperature, sure
+from helpers.lessons.goldfinches.saliency import class_map
+from helpers.training.intervals import wilson
 
 # runs_of
 
@@ -187,10 +189,10 @@ RIGHT = {
     "evidence_mapped": {
         "layers in a row": lambda: call(cam()),
         "a hook": lambda: call(with_hook),
-        "the helper": lambda: call(h.class_map),
+        "the helper": lambda: call(class_map),
     },
     "confusion_named": {"matrix": lambda: call(confused()), "by hand": lambda: call(counted_by_hand)},
-    "sureness_measured": {"wilson": lambda: call(share(over)), "the helper": lambda: call(h.sure)},
+    "sureness_measured": {"wilson": lambda: call(share(over)), "the helper": lambda: call(sure)},
     "threshold_chosen": {
         "quantile": lambda: call(lambda sureness, keep: torch.quantile(sureness, 1 - keep).item()),
         "sorted": lambda: call(lambda sureness, keep: sureness.sort().values[int((1 - keep) * len(sureness) + 1e-6)]),
@@ -199,7 +201,7 @@ RIGHT = {
     "temperature_fitted": {
         "a grid": lambda: call(grid(divided)),
         "Adam": lambda: call(descent(600, 0.05)),
-        "the helper": lambda: call(h.fit_temperature),
+        "the helper": lambda: call(fit_temperature),
     },
     "calibration_measured": {"torchmetrics": lambda: call(ece()), "by hand": lambda: call(ece_by_hand)},
 }
@@ -252,7 +254,7 @@ WRONG = {
             "another interval",
             lambda: call(share(over, lambda p, n: (p - (s := 1.96 * math.sqrt(p * (1 - p) / n)), p + s))),
         ),
-        "per cent": ("out of range", lambda: call(lambda x, level: tuple(100 * value for value in h.sure(x, level)))),
+        "per cent": ("out of range", lambda: call(lambda x, level: tuple(100 * value for value in sure(x, level)))),
     },
     "threshold_chosen": {
         "the other end": ("keeps too few", lambda: call(lambda sureness, keep: torch.quantile(sureness, keep).item())),
@@ -277,7 +279,7 @@ WRONG = {
             "not moved",
             lambda: call(grid(lambda x, y, t: -((x / t).argmax(1) == y).float().mean(), torch.tensor([1.0, 2.0, 0.5]))),
         ),
-        "below zero": ("negative", lambda: call(lambda logits, labels: -h.fit_temperature(logits, labels))),
+        "below zero": ("negative", lambda: call(lambda logits, labels: -fit_temperature(logits, labels))),
         "probabilities": (
             "softmax twice",
             lambda: call(grid(lambda x, y, t: divided(x.softmax(1), y, t), torch.logspace(-2, 2, 401))),

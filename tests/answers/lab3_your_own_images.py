@@ -16,6 +16,8 @@ from torch import nn
 
 import helpers as h
 from answers import call
+from helpers.images.decoding import open_image
+from helpers.lessons.choosing.deciding import first_try
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}
 RECIPES = {
@@ -137,7 +139,7 @@ def overlapping(groups, share, seed):
 
 
 def advised(per_class, distance, gpu, source):
-    return replace(RECIPES[h.first_try(per_class, distance, gpu).first], source=source)
+    return replace(RECIPES[first_try(per_class, distance, gpu).first], source=source)
 
 
 def save_all(model, classes, mean, std, size, path):
@@ -168,7 +170,7 @@ def answer(classifier, content):
 
 def all_classes(classifier, content):
     try:
-        found = classifier.predict(h.open_image(io.BytesIO(content)))
+        found = classifier.predict(open_image(io.BytesIO(content)))
     except Exception as error:
         return f"This is no picture that can be read ({error})"
     return ", ".join(f"{name} {share:.0%}" for name, share in found.items())
@@ -190,7 +192,7 @@ def as_stored(content):
 
 
 def squeezed(content):
-    return h.open_image(io.BytesIO(content)).resize((32, 32))
+    return open_image(io.BytesIO(content)).resize((32, 32))
 
 
 def falling(classifier, content):
@@ -285,7 +287,7 @@ WRONG = {
         "always seed 0": ("not by the seed", lambda: call(lambda groups, share, seed: dealt(groups, share, 0))),
     },
     "advice_taken": {
-        "words": ("no recipe", lambda: call(lambda *where: h.first_try(*where[:3]))),
+        "words": ("no recipe", lambda: call(lambda *where: first_try(*where[:3]))),
         "scratch": ("from scratch", lambda: call(lambda *where: replace(h.SCRATCH, source=where[3]))),
         "one for all": ("not as advised", lambda: call(lambda *where: replace(h.FINE_TUNE_ALL, source=where[3]))),
         "changed in place": ("recipe changed", lambda: call(lambda *where: setattr(h.FINE_TUNE_ALL, "source", where[3]))),

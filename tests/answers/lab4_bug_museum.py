@@ -9,7 +9,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 import helpers as h
 from answers import call
-from helpers.gardennet import GardenNet
+from helpers.lessons.museum.rooms import batches, predict, what_changed
+from helpers.sources.gardennet import GardenNet
 
 
 def batchnorms(model):
@@ -308,7 +309,7 @@ def adapting(build_first=False, awake=False, batch_means=False, *, frozen=True, 
         optimizer = torch.optim.AdamW(trainable(model), lr=lr)
         if build_first:
             model = new_head(model, num_classes)
-        for rows in h.batches(len(train[0]), 32, steps, seed):
+        for rows in batches(len(train[0]), 32, steps, seed):
             if awake:
                 model.train()
             else:
@@ -336,7 +337,7 @@ def held_copy(*answer, **settings):
 
 
 RIGHT = {
-    "lamp_shows_all": {"copies of all": lambda: call(changed()), "the helper": lambda: call(h.what_changed)},
+    "lamp_shows_all": {"copies of all": lambda: call(changed()), "the helper": lambda: call(what_changed)},
     "backbone_at_rest": {
         "rest, then wake the head": lambda: call(mode(head_alone)),
         "evaluation mode": lambda: call(mode(lambda model: model.eval())),
@@ -344,7 +345,7 @@ RIGHT = {
     },
     "judged_at_rest": {
         "modes put back": lambda: call(around(after=put_back)),
-        "the helper": lambda: call(lambda *answer: h.predict(*answer)),
+        "the helper": lambda: call(lambda *answer: predict(*answer)),
         "on a copy": lambda: call(lambda model, images: answers(copy.deepcopy(model).eval(), images)),
     },
     "layer_replaced": {"by hand": lambda: call(new_head), "the helper": lambda: call(h.swap_head)},

@@ -1,0 +1,1 @@
+"""Images: the embedded worlds, published sets, your own folders; as tasks with fixed splits."""

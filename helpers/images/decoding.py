@@ -1,0 +1,209 @@
+"""Any image file -> an upright RGB picture, or an error that says why not.
+
+Files that look alike in a viewer differ inside: turned by an EXIF tag, CMYK, 16 bits a channel, a palette,
+transparent, animated. Everything behind this module sees one kind only: 8-bit RGB, the right way up.
+
+HEIC, as iPhones take it, needs the package pillow-heif. Its pictures are turned by what the file format itself says
+("irot", "imir"), once; EXIF data say it again, and are not asked, as the format's standard wants it (libheif's issue 227).
+"""
+
+import importlib
+import os
+import warnings
+from contextlib import contextmanager
+
+import numpy as np
+import PIL
+import torch
+from PIL import ExifTags, Image
+
+from helpers.images.kinds import known_by_its_bytes, shown
+
+MAX_PIXELS = 64_000_000  # about 190 MB once decoded; a small file can claim any size in its header
+
+# Only formats that are pictures and nothing else: Pillow would also start Ghostscript for an .eps file.
+# HEIF counts where the package pillow-heif is installed; formats that this Pillow was built without are left out.
+_FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "AVIF", "HEIF", "JPEG2000")
+
+_TURNS = {  # EXIF orientation -> what undoes it
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def image_extensions() -> frozenset[str]:
+    """Lower-case file name endings (".jpg", ".png", ...) of the formats that this installation can read."""
+    _read_heic(again=True)
+    return frozenset(ending for ending, name in Image.registered_extensions().items() if name in _FORMATS)
+
+
+def readers() -> str:
+    """The packages that read pictures, and their versions: with another the same file may give other pixels."""
+    _read_heic()
+    return f"Pillow {PIL.__version__}, pillow-heif {_heif_version}"
+
+
+def open_image(source, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Open a picture as an upright 8-bit RGB `PIL.Image` at its full size.
+
+    source: a path, an open binary file or a `PIL.Image` (which is left as it is). EXIF rotation is applied,
+    transparent parts are shown on white, 16-bit channels are scaled to 8, of an animation the first frame is
+    taken; colour profiles are ignored, as torchvision does.
+    Raises FileNotFoundError, or ValueError for what is no picture, is damaged or has more than `max_pixels`
+    (read from the header, before anything is decoded). Reading is Pillow's (python-pillow.org).
+    """
+    return _open(source, max_pixels, None)
+
+
+def read_image(source, size: int, *, max_pixels: int = MAX_PIXELS) -> torch.Tensor:
+    """Read the central square of a picture as a uint8 tensor (3, size, size). Raises as `open_image` does.
+
+    Antialiased and bilinear: torchvision's Resize(size) and CenterCrop(size) to within half a pixel.
+    """
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise ValueError(f"size={size!r} is not a number of pixels; give a whole number such as 64")
+    return torch.from_numpy(np.array(_open(source, max_pixels, size))).permute(2, 0, 1).contiguous()
+
+
+@contextmanager
+def quietly():
+    """Within this Pillow does not warn of large pictures: those above `max_pixels` are refused by name."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
+
+
+def picture_header(source) -> dict:
+    """What the head of a picture file says, nothing decoded: width, height (pixels as stored), kind ("JPEG", ...), mode
+    (Pillow's: "RGB", "CMYK", ...), and whether it is turned (when shown), moves, or is a screenshot by its own words.
+
+    source: a path or an open binary file. {} where there is no such head.
+    """
+    try:
+        with Image.open(source, formats=_formats()) as image:
+            exif = image.getexif()
+            turn = exif.get(ExifTags.Base.Orientation)  # HEIC says it elsewhere, and is upright when it comes out of the plugin
+            words = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment, "") if image.format == "PNG" else ""
+            return {
+                "width": image.width,
+                "height": image.height,
+                "kind": "JPEG" if image.format == "MPO" else image.format,  # an MPO is a JPEG with more pictures behind it
+                "mode": image.mode,
+                "turned": turn in _TURNS,
+                "moves": image.format in ("GIF", "WEBP", "PNG") and bool(getattr(image, "is_animated", False)),
+                "screenshot": "creenshot" in str(words),
+            }
+    except Exception:  # whoever decodes it says why
+        return {}
+
+
+_heif_version = ""  # of pillow-heif; None where it is missing, "" before anybody asked
+
+
+def _read_heic(again: bool = False) -> None:
+    """Let Pillow read HEIC, where the package for it is installed; `again`: look whether it is by now."""
+    global _heif_version
+    if _heif_version or (_heif_version is None and not again):
+        return
+    importlib.invalidate_caches()
+    try:
+        heif = importlib.import_module("pillow_heif")
+        heif.register_heif_opener()
+        _heif_version = heif.__version__
+    except ImportError:
+        _heif_version = None
+
+
+def _formats() -> list[str]:
+    _read_heic()
+    Image.init()
+    return [name for name in _FORMATS if name in Image.OPEN]
+
+
+def _open(source, max_pixels: int, size: int | None) -> Image.Image:
+    if isinstance(source, Image.Image):
+        return _convert(source, max_pixels, size)
+    if not isinstance(source, str | os.PathLike) and not hasattr(source, "read"):
+        raise TypeError(f"expected a path, an open file or a PIL image, not {type(source).__name__}")
+    if Image.MAX_IMAGE_PIXELS and max_pixels > Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow's own bound would refuse what was allowed here
+    name = shown(str(getattr(source, "name", "the image") if hasattr(source, "read") else os.fsdecode(source)))
+    try:
+        with Image.open(source, formats=_formats()) as image:
+            if size and image.width * image.height <= max_pixels:
+                # A large JPEG decodes ten times faster at 1/2, 1/4 or 1/8 of its size. Keeping at least four
+                # times the size asked for changes the result less than another interpolation would.
+                image.draft(None, (4 * size, 4 * size))
+            return _convert(image, max_pixels, size)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{name}: no such file") from error
+    except (PermissionError, IsADirectoryError):
+        raise  # the system's message names the path and says it all
+    except _Refused as error:
+        raise ValueError(f"{name}: {error}") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ValueError(f"{name}: too large. {error} Shrink it first.") from error
+    except Exception as error:  # Pillow's readers raise a dozen different types on damaged files
+        why, remedy = error, "Replace it or take it away."
+        if isinstance(error, Image.UnidentifiedImageError):
+            why, remedy = known_by_its_bytes(_head(source), _formats())
+        raise ValueError(f"{name}: cannot be decoded ({why}). {remedy}") from error
+
+
+def _head(source) -> bytes:
+    """The first bytes of a file; of one that is open, if it can be gone back to its beginning."""
+    try:
+        if not hasattr(source, "read"):
+            with open(source, "rb") as file:
+                return file.read(64)
+        source.seek(0)
+        return source.read(64)
+    except (OSError, ValueError):
+        return b"?"
+
+
+class _Refused(ValueError):
+    """A picture that could be decoded, but should not be."""
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    # Not ImageOps.exif_transpose, which also rewrites the EXIF data and fails where any of it is malformed.
+    try:
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # unreadable EXIF data: the picture as it is stored, as browsers show it
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
+def _convert(image: Image.Image, max_pixels: int, size: int | None) -> Image.Image:
+    if image.width * image.height > max_pixels:
+        raise _Refused(
+            f"too large: {image.width} x {image.height} is more than max_pixels={max_pixels:,}. "
+            "Shrink it, or allow more with max_pixels=..."
+        )
+    image.load()  # before its orientation is asked for: a TIFF turns itself while loading
+    depth = (image.mode, image.format)
+    image = _upright(image)
+    if size:
+        # Cropped before it is resized: a strip of 1 x 50,000 never grows to 64 x 3,200,000.
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        image = image.crop((left, top, left + side, top + side))
+    if depth[0].startswith("I;16") or depth in (("I", "PNG"), ("I", "PPM")):
+        # 16-bit grey: convert("RGB") would clip all above 255 to white
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    elif depth[0] in ("I", "F"):
+        raise _Refused(
+            "its 32-bit or floating-point pixels have no agreed brightest value. "
+            "Save it with 8 or 16 bits a channel."
+        )
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    image = image.convert("RGB")
+    return image.resize((size, size), Image.Resampling.BILINEAR) if size else image

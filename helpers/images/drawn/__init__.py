@@ -1,0 +1,1 @@
+"""The embedded worlds: images drawn from code, with everything about them known."""

@@ -1,0 +1,201 @@
+"""The published sets of photographs: fetched once, checked, unpacked, and listed as they are published.
+
+Addresses and digests of Oxford's flowers stand in torchvision's class; those of the hot dogs, and the sizes that nobody
+else states, stand here.
+"""
+
+import hashlib
+import json
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from helpers.images.catalog import Card
+from helpers.images.folders import divide, find_images
+from helpers.images.imagecache import Pictures, cache_folder
+from helpers.images.twins import near_groups
+from helpers.images.unpacking import unpack
+from helpers.images.wholefiles import write_whole
+
+# bytes, as TensorFlow Datasets lists them (tensorflow_datasets/url_checksums/oxford_flowers102.txt)
+FLOWERS_SIZES = {"102flowers.tgz": 344_862_509, "imagelabels.mat": 502, "setid.mat": 14_989}
+# Zhang et al., Dive into Deep Learning, section "Fine-Tuning" (d2l.ai); its size is stated nowhere
+HOTDOG_ADDRESS = "http://d2l-data.s3-accelerate.amazonaws.com/hotdog.zip"
+HOTDOG_DIGEST = "sha1:fba480ffa8aa7e0febbb511d181409f899b9baa5"
+MAX_BYTES, MAX_FILES = 2_000_000_000, 20_000  # unpacked
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published set of photographs on this machine.
+
+    folder: where it is. parts: {"pool" | "val" | "test": {class: files below the folder}}; only "pool" where it is not
+    published in parts. credits: {file: photographer and licence}. notes: what is to be known about it.
+    """
+
+    folder: Path
+    parts: dict[str, dict[str, list[str]]]
+    credits: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def load(card: Card, cache_dir=None, offline: bool | None = None, manifest=None) -> Published:
+    """The photographs of a card, fetched unless they are in the cache folder, below the task's own name.
+
+    Once they are fetched, checked and unpacked, a list of them is kept beside them; where that is, nothing else is needed.
+    Raises what `downloads.fetch` raises (`Offline` where they are not here, and no network is or may be used), and
+    ValueError where what was unpacked has been changed.
+    """
+    if card.name == "goldfinch-photos":
+        from helpers.images.inaturalist import goldfinch_photos
+
+        return Published(*goldfinch_photos(cache_dir=cache_dir, offline=offline, manifest=manifest))
+    folder = cache_folder(cache_dir) / card.name
+    listed, parts = folder / "listed.json", None
+    with suppress(OSError, ValueError):
+        parts = json.loads(listed.read_text(encoding="utf-8"))
+    if parts is not None:
+        return Published(folder, parts)
+    parts = {"flowers102": _flowers102, "hotdog": _hotdog}[card.name](card, folder, offline)
+    write_whole(listed, json.dumps(parts))
+    for archive in (*folder.glob("*.tgz"), *folder.glob("*.zip")):  # unpacked by now
+        with suppress(OSError):  # another program is reading it
+            archive.unlink()
+    return Published(folder, parts)
+
+
+def class_folders(card: Card, cache_dir=None, offline: bool | None = None) -> Path:
+    """The folder with the class folders that a published set trains on, fetched unless it is here. Raises as `load` does,
+    and ValueError where the set is not published as class folders, or is drawn by the course itself."""
+    found = None if card.embedded else load(card, cache_dir, offline)
+    pool = found.parts["pool"] if found else {}
+    places = sorted({file.rsplit("/", 2)[0] for name, files in pool.items() for file in files if file.split("/")[-2] == name})
+    if len(places) != 1:
+        raise ValueError(
+            f"{card.name!r} is the name of a task, and that is no folder of class folders: use open_task({card.name!r}). For a "
+            f"folder of that name write './{card.name}'."
+        )
+    return found.folder / places[0]
+
+
+def changed(folder: Path, error: Exception) -> ValueError:
+    """What to raise when `folder` lacks what was unpacked to it."""
+    return ValueError(
+        f"{folder} is not as it was unpacked ({error}). Delete this folder and open the task again: it is fetched anew."
+    )
+
+
+def _flowers102(card: Card, folder: Path, offline) -> dict[str, dict[str, list[str]]]:
+    from torchvision.datasets import Flowers102
+
+    place = folder / "flowers-102"  # where torchvision's class looks for it
+
+    def fetch(part, what):
+        name, md5 = Flowers102._file_dict[part]
+        about = {"what": f"{card.name}: {what}", "size": FLOWERS_SIZES[name], "digest": f"md5:{md5}"}
+        return _fetch(card, Flowers102._download_url_prefix + name, folder / name, offline, **about)
+
+    if not place.is_dir():
+        unpack(fetch("image", "the archive of its photographs"), place, max_bytes=MAX_BYTES, max_files=MAX_FILES)
+    for part, what in (("label", "its labels"), ("setid", "which photograph is in which split")):
+        file = fetch(part, what)
+        shutil.copyfile(file, place / file.name)
+    parts = {}
+    for part, split in {"pool": "train", "val": "val", "test": "test"}.items():
+        try:
+            listed = Flowers102(folder, split, download=False)
+        except RuntimeError as error:
+            raise changed(folder, error) from error
+        members = parts[part] = {name: [] for name in Flowers102.classes}
+        for file, label in zip(listed._image_files, listed._labels, strict=True):
+            members[Flowers102.classes[label]].append(file.relative_to(folder).as_posix())
+    return parts
+
+
+def _hotdog(card: Card, folder: Path, offline) -> dict[str, dict[str, list[str]]]:
+    place, name = folder / "unpacked", HOTDOG_ADDRESS.rsplit("/", 1)[1]
+    if not place.is_dir():
+        about = {"what": f"{card.name}: the archive of its photographs", "digest": HOTDOG_DIGEST}
+        archive = _fetch(card, HOTDOG_ADDRESS, folder / name, offline, **about)
+        unpack(archive, place, max_bytes=MAX_BYTES, max_files=MAX_FILES)
+    parts = {}
+    for part, split in {"pool": "train", "test": "test"}.items():
+        below = f"unpacked/hotdog/{split}"
+        try:
+            classes, _ = find_images(folder / below)
+        except (OSError, ValueError) as error:
+            raise changed(folder, error) from error
+        parts[part] = {name: [f"{below}/{file}" for file in files] for name, files in classes.items()}
+    return parts
+
+
+def _fetch(card: Card, url: str, file: Path, offline, **about) -> Path:
+    from helpers.images.downloads import fetch
+
+    return fetch(url, file, licence=f"licence {card.licence}", instead=card.instead, offline=offline, **about)
+
+
+def share_out(card: Card, found: Published, pictures: Pictures, per_class, val, test, seed: int, together: bool):
+    """What is trained, validated and tested on: {"pool" | "val" | "test": {class: rows}}, per_class, notes.
+
+    Parts that are published stay as they are, or shrink to `val` and `test` (a number of images or a share of each class).
+    The others are set aside from the pool by content: with seed 0 where the test images are published, so that validation
+    is the same for everybody. `per_class` comes back as it can be had.
+    """
+    row_of = {file: row for row, file in enumerate(pictures.files)}
+    parts = {
+        part: {name: [row_of[file] for file in files if file not in pictures.bad] for name, files in classes.items()}
+        for part, classes in found.parts.items()
+    }
+    notes = [*found.notes, *_repeated(pictures, found.parts)]
+    official = [part for part in ("val", "test") if part in parts]
+    for part, most in (("val", val), ("test", test)):
+        if part in official and most is not None:
+            before = sum(map(len, parts[part].values()))
+            parts[part] = {name: _some_of(rows, most, pictures.content) for name, rows in parts[part].items()}
+            after = sum(map(len, parts[part].values()))
+            notes.append(f"{part}={most}: {after:,} of its {before:,} images, drawn by content; results on all are another thing")
+    if len(official) < 2:
+        groups = near_groups(pictures) if together else _equal(pictures)
+        aside = [0 if part in official else share for part, share in (("val", val or 0.125), ("test", test or 0.25))]
+        carved = divide(found.folder, parts["pool"], pictures.content, None, *aside, 0 if official else seed, groups)
+        parts = {part: parts[part] if part in official else carved[part] for part in ("pool", "val", "test")}
+    elif together:
+        notes.append("together=True changes nothing here: the splits are official, near-duplicates were not looked for")
+    most = max(map(len, parts["pool"].values()))
+    if per_class is not None and per_class > min(map(len, parts["pool"].values())):
+        have = sorted({len(rows) for rows in parts["pool"].values()})
+        counts = str(have[0]) if len(have) == 1 else f"{have[0]} to {have[-1]}"
+        notes.append(f"per_class={per_class}: there are {counts} training images a class, so it is what there is")
+        print(f"{card.name} has {counts} training images a class, not {per_class}: it is trained on what there is.")
+        per_class = min(per_class, most)
+    return parts, per_class, notes
+
+
+def _some_of(rows: list[int], most: int | float, content: list[str]) -> list[int]:
+    count = most if most >= 1 else max(1, round(most * len(rows)))
+    drawn = sorted(rows, key=lambda row: hashlib.sha256(f"0 {content[row]}".encode()).digest())[:count]
+    return sorted(drawn)
+
+
+def _equal(pictures: Pictures) -> list[list[int]]:
+    """The rows that hold the same picture, group by group."""
+    groups = {}
+    for row, pixels in enumerate(pictures.pixels):
+        groups.setdefault(pixels, []).append(row)
+    return [*groups.values()]
+
+
+def _repeated(pictures: Pictures, parts) -> list[str]:
+    """A note on pictures that are published more than once, in one part or several; they are left as they are."""
+    groups = [[pictures.files[row] for row in rows] for rows in _equal(pictures)]
+    groups = [group for group in groups if len(group) > 1 and group[0] not in pictures.bad]
+    if not groups:
+        return []
+    part_of = {file: part for part, classes in parts.items() for files in classes.values() for file in files}
+    across = sum(len({part_of[file] for file in group}) > 1 for group in groups)
+    return [
+        f"published more than once, and left so: {len(groups)} pictures, such as {' = '.join(groups[0][:3])}; "
+        f"{across} of them both among training and test or validation images"
+    ]

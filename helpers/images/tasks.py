@@ -1,0 +1,232 @@
+"""Open a task by name or folder: decoded once, split once, few training images on request."""
+
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from html import escape
+from numbers import Integral
+from pathlib import Path
+
+import torch
+
+from helpers.images.catalog import CARDS, Card, meant
+from helpers.images.decoding import MAX_PIXELS
+from helpers.images.folders import distinct_images, divide, find_images
+from helpers.images.imagecache import Pictures, decode_once
+from helpers.images.splits import Split
+from helpers.training.smoke import few
+
+MOST_ROWS = 12  # classes in the table of `describe`
+EMBEDDED = tuple(name for name, card in CARDS.items() if card.embedded)
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Images to learn from and to be judged by.
+
+    train: `per_class` images a class, drawn with `seed` from `pool` (None: all of it).
+    val, test: no image in common with the pool, nor with each other; official splits are left as published, see notes.
+    size: pixels a side. notes: what of a folder was left out, and why; what is to be known about a published split.
+    card: of a task that has a name, who made it and under which licence; None for a folder.
+    """
+
+    name: str
+    classes: list[str]
+    size: int
+    per_class: int | None
+    seed: int
+    train: Split
+    val: Split
+    test: Split
+    pool: Split
+    notes: list[str] = field(default_factory=list)
+    card: Card | None = None
+
+    def draw(self, seed: int) -> "Task":
+        """The same task with other training images of the same pool; validation and test images stay.
+
+        With the same seed, what a smaller `per_class` draws is part of what a larger one draws.
+        """
+        _whole("seed", seed, 0)
+        return replace(self, seed=seed, train=_draw(self.pool, self.per_class, seed))
+
+    def describe(self) -> str:
+        """A table of how many images of each class are in each split, whose they are, and the notes."""
+        rows = self._table()
+        width = max(len(name) for name, *_ in rows)
+        lines = [name.ljust(width) + "".join(count.rjust(7) for count in counts) for name, *counts in rows]
+        return "\n".join([self._title(), *lines, *self._main_notes()])
+
+    def _repr_html_(self) -> str:
+        def cells(tag, texts):
+            return "".join(f"<{tag}>{escape(text)}</{tag.split()[0]}>" for text in texts)
+
+        head, *rows = self._table()
+        body = [cells('th scope="row"', row[:1]) + cells("td", row[1:]) for row in rows]
+        lines = "".join(f"<tr>{line}</tr>" for line in [cells('th scope="col"', head), *body])
+        return f"<table>{cells('caption', [self._title()])}{lines}</table>" + cells("p", self._main_notes())
+
+    def _main_notes(self) -> list[str]:
+        more = len(self.notes) - 10
+        notes = self.notes if more <= 1 else [*self.notes[:10], f"and {more} more in notes"]
+        if self.card is None or self.card.embedded:
+            return notes
+        return [f"source: {self.card.source}", f"licence: {self.card.licence}", f"splits: {self.card.splits}", *notes]
+
+    def _title(self) -> str:
+        drawn = f"training images drawn from {len(self.pool)} with seed {self.seed}"
+        return f"{self.name}: {len(self.classes)} classes, {self.size} x {self.size} pixels, {drawn}"
+
+    def _table(self) -> list[list[str]]:
+        splits = (self.train, self.val, self.test)
+        counts = [split.labels.bincount(minlength=len(self.classes)).tolist() for split in splits]
+        rows = [*zip(self.classes, *counts, strict=True)]
+        if len(rows) > MOST_ROWS:
+            rest = zip(*rows[MOST_ROWS - 1 :], strict=True)
+            left = len(rows) - MOST_ROWS + 1
+            rows[MOST_ROWS - 1 :] = [(f"{left} more classes", *(sum(column) for column in [*rest][1:]))]
+        rows.append(("together", *map(len, splits)))
+        return [["class", "train", "val", "test"], *([str(cell) for cell in row] for row in rows)]
+
+    def __repr__(self) -> str:
+        counts = " / ".join(str(len(split)) for split in (self.train, self.val, self.test))
+        about = f"{len(self.classes)} classes, {self.size} px"
+        return f"Task({self.name!r}: {about}, train / val / test {counts})"
+
+
+def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_bad="error", together=False,
+              cache_dir=None, max_pixels=MAX_PIXELS, offline=None, manifest=None) -> Task:  # fmt: skip
+    """Open a task by its name (`describe()` lists them), or a folder or zip of class folders (cat/1.jpg, ...).
+
+    A name always means the task. A folder that has such a name is given with a separator ("./hotdog") or as a Path.
+    per_class: training images a class; None for all there are. seed: another gives another split and draw.
+    size: pixels a side; photographs are cropped to their central square.
+    val, test: what is set aside of each class, a share (0.25) or a number of images (40). A folder's default
+    is 12.5 % and 25 %; embedded tasks have 20 and 100 a class, and at least 100 to draw training images from.
+    A folder is split by what is in its files, whatever their names and place; the same picture is used once.
+    Where a published task has official splits, those are used whole, the seed only draws from the training images, and a
+    `per_class`, `val` or `test` above what they hold takes what they hold and says so; nothing changes sides.
+    on_bad: "error" refuses images that can't be decoded or have more than `max_pixels`; "skip" leaves them out and lists
+    them in `notes`. together: near-duplicates (see `twins.py`) stay on one side, so that no test picture has a twin in
+    training; official splits stay as they are. cache_dir: where what was fetched and decoded is kept, see `imagecache.py`.
+    offline: True fetches nothing (as COURSE_OFFLINE does): what is in the cache is used. manifest: a file that says
+    which photographs "goldfinch-photos" has.
+    Raises ValueError or FileNotFoundError, which names what is wrong and what to do; `downloads.Offline` (a
+    ConnectionError) where photographs would have to be fetched and cannot be.
+    """
+    _whole("seed", seed, 0)
+    _whole("size", size, 8)
+    if per_class is not None:
+        _whole("per_class", per_class, 1)
+    if on_bad not in ("error", "skip"):
+        raise ValueError(f'on_bad={on_bad!r} must be "error" or "skip"')
+    if manifest is not None and name != "goldfinch-photos":
+        raise ValueError(f'manifest={manifest!r} goes with "goldfinch-photos", not with {str(name)!r}')
+    card = CARDS.get(name) if isinstance(name, str) else None
+    if card and Path(name).is_dir():
+        print(f"{name!r} is the task of this name, not the folder that is here: for the folder write './{name}'")
+    if card and card.embedded:
+        usual = few(20, 4), few(100, 10)
+        val, test = (usual[i] if given is None else given for i, given in enumerate((val, test)))
+        return _embedded(name, per_class, seed, size, val, test)
+    for setting, part in (("val", val), ("test", test)):
+        if part is not None and not (isinstance(part, float) and 0 < part < 1):
+            _whole(setting, part, 1, "or a share of each class such as 0.25")
+    if card:
+        from helpers.images.published import changed, load, share_out
+
+        found = load(card, cache_dir, offline, manifest)
+        files = [file for classes in found.parts.values() for members in classes.values() for file in members]
+        try:
+            pictures, skipped = _decode(found.folder, files, size, max_pixels, cache_dir, on_bad)
+        except FileNotFoundError as error:
+            raise changed(found.folder, error) from error
+        parts, per_class, notes = share_out(card, found, pictures, per_class, val, test, seed, together)
+        splits = _splits(found.folder, pictures, parts, found.credits)
+        train = _draw(splits["pool"], per_class, seed)
+        return Task(name, list(parts["pool"]), size, per_class, seed, train, notes=notes + skipped, card=card, **splits)
+    folder = Path(name).expanduser()
+    if not folder.exists():
+        raise FileNotFoundError(
+            f"no task {str(name)!r}: give one of {', '.join(CARDS)}, or a folder of class folders; "
+            f"{folder.absolute()} does not exist.{meant(str(name))}"
+        )
+    if not folder.is_dir():
+        from helpers.images.unpacking import image_folder
+
+        folder = image_folder(folder, cache_dir)
+    val, test = 0.125 if val is None else val, 0.25 if test is None else test
+    return _from_folder(folder, per_class, seed, size, val, test, on_bad, together, cache_dir, max_pixels)
+
+
+def _embedded(name, per_class, seed, size, val, test) -> Task:
+    _whole("val", val, 1)
+    _whole("test", test, 1)
+    splits = {}
+    for part, count in {"train": max(few(100, 20), per_class or 0), "val": val, "test": test}.items():
+        images, labels, targets, classes = _render(name, part, count, seed, size)
+        splits[part] = Split(images, torch.arange(len(images)), labels, [""] * len(images), targets)
+    pool = splits.pop("train")
+    train, card = _draw(pool, per_class, seed), CARDS[name]
+    return Task(name, list(classes), size, per_class, seed, train, pool=pool, card=card, **splits)
+
+
+@lru_cache(maxsize=9)  # the three parts of three tasks
+def _render(*what):
+    from helpers.images.drawn import garden
+
+    return garden.render_split(*what)
+
+
+def _from_folder(folder, per_class, seed, size, val, test, on_bad, together, cache_dir, max_pixels) -> Task:
+    classes, notes = find_images(folder)
+    files = [file for members in classes.values() for file in members]
+    pictures, skipped = _decode(folder, files, size, max_pixels, cache_dir, on_bad)
+    rows, repeated = distinct_images(folder, classes, pictures)
+    groups = None
+    if together:
+        from helpers.images.twins import near_groups
+
+        groups = near_groups(pictures)
+    parts = divide(folder, rows, pictures.content, per_class, val, test, seed, groups)
+    splits = _splits(folder, pictures, parts)
+    train = _draw(splits["pool"], per_class, seed)
+    return Task(folder.resolve().name, list(classes), size, per_class, seed, train, notes=notes + skipped + repeated, **splits)
+
+
+def _decode(folder, files, size, max_pixels, cache_dir, on_bad) -> tuple[Pictures, list[str]]:
+    """The decoded files, and a line for each that can't be used; ValueError if there are any and `on_bad` is "error"."""
+    pictures = decode_once(folder, files, size, max_pixels, cache_dir)
+    bad = list(pictures.bad.values())
+    if bad and on_bad == "error":
+        listed = bad[:10] + ([f"and {len(bad) - 10} more"] if len(bad) > 10 else [])
+        listed = [f"{len(bad)} of the {len(files)} images in {folder} can't be used:", *listed]
+        raise ValueError("\n  ".join(listed) + '\nTo leave them out: open_task(..., on_bad="skip").')
+    return pictures, [f"skipped {why}" for why in bad]
+
+
+def _splits(folder: Path, pictures: Pictures, parts, credits: dict[str, str] | None = None) -> dict[str, Split]:
+    """{part: its Split}, from {part: {class: rows}}."""
+    splits = {}
+    for part, members in parts.items():
+        rows = [row for its in members.values() for row in its]
+        labels = [label for label, its in enumerate(members.values()) for _ in its]
+        files = [pictures.files[row] for row in rows]
+        lines = [(credits or {}).get(file, "") for file in files]
+        paths = [str(folder / file) for file in files]
+        index, truth = (torch.tensor(numbers, dtype=torch.long) for numbers in (rows, labels))
+        splits[part] = Split(pictures.images, index, truth, paths, credits=lines)
+    return splits
+
+
+def _draw(pool: Split, per_class: int | None, seed: int) -> Split:
+    if per_class is None:
+        return pool
+    dice = torch.Generator().manual_seed(seed)
+    of_class = [(pool.labels == label).nonzero()[:, 0] for label in pool.labels.unique()]
+    drawn = [rows[torch.randperm(len(rows), generator=dice)[:per_class]] for rows in of_class]
+    return pool.select(torch.cat(drawn))
+
+
+def _whole(name: str, value, least: int, otherwise: str = "") -> None:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name}={value!r} must be a whole number, {least} or more {otherwise}".rstrip())

@@ -1,0 +1,23 @@
+"""Lecture 5, choosing a source: scores of transferability, the zoo of ImageNet models, a decision table."""
+
+from helpers.lessons.choosing import overlap
+from helpers.lessons.choosing.deciding import decision_table, first_try
+from helpers.lessons.choosing.studies import against_none, heads, rank_correlation
+from helpers.lessons.choosing.transferability import linear_probe, logme, plot_scores, source_features
+from helpers.lessons.choosing.zoo import best_within, plot_models, pretrained_models
+
+__all__ = [
+    "against_none",
+    "best_within",
+    "decision_table",
+    "first_try",
+    "heads",
+    "linear_probe",
+    "logme",
+    "overlap",
+    "plot_models",
+    "plot_scores",
+    "pretrained_models",
+    "rank_correlation",
+    "source_features",
+]

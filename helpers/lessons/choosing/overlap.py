@@ -1,0 +1,137 @@
+"""Lecture 5: is the target already in the source? Daisies are a class of ImageNet, and so are goldfinches.
+
+Real photographs of daisies and other flowers, from a network that was trained on ImageNet and one that was not: the
+untouched 1000-way head, a probe, and fine-tuning. Needs COURSE_PHOTOS (a folder of class folders, one of them "daisy")
+and torchvision's weights of squeezenet1_0.
+"""
+
+import os
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pandas
+import torch
+
+from helpers.images.drawn.garden import render_split
+from helpers.images.tasks import Split, Task, open_task
+from helpers.sources.backbones import load_backbone
+from helpers.training.intervals import wilson
+from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL
+from helpers.training.study import SHIPPED, Case, Study, join_studies, load_study, run_study
+
+QUESTION = "Is the target already in the source?"
+SOURCE = "squeezenet1_0"
+NUMBERS = (1, 5, 20)  # training images a class
+UNTOUCHED = "untouched head"
+SHORT = 30  # steps of fine-tuning: 128 px photographs are slow on a CPU
+
+
+def run(seeds: int) -> None:
+    """Measure it, if the photographs are here."""
+    folder = os.environ.get("COURSE_PHOTOS")
+    if not folder or not os.path.isdir(os.path.join(folder, "daisy")):
+        print("overlap: left out, COURSE_PHOTOS names no folder with a folder of daisies")
+        return
+    measure(folder, min(seeds, 3)).save(SHIPPED / "study-overlap.json", "python tools/measure.py overlap")
+
+
+def measure(folder: str, seeds, source: str = SOURCE) -> Study:
+    """All of it from one folder of photographs."""
+    return join_studies(probes(folder, seeds, source), tuned(folder, seeds, source), untouched(folder, source))
+
+
+def probes(folder: str, seeds, source: str = SOURCE) -> Study:
+    """A new head on the source that knows daisies, and on one that never saw a photograph."""
+    rows = [
+        Case({"images": "photographs", "source": name, "how": "probe", "per_class": number}, recipe, task)
+        for name, recipe, size in ((source, probe(source), 128), ("garden", FEATURE_EXTRACTION, 64))
+        for number in NUMBERS
+        for task in [open_task(folder, number, size=size)]
+    ]
+    return run_study(QUESTION, rows, seeds, also=recalls)
+
+
+def probe(source: str):
+    """The recipe of a new head: two views of each image, for 128 px are slow on a CPU; a rate for its large features."""
+    return replace(FEATURE_EXTRACTION, source=source, views=2, lr=1e-3)
+
+
+def tuned(folder: str, seeds, source: str = SOURCE) -> Study:
+    """Everything fine-tuned with five labels a class, for few steps."""
+    rates = {"head_lr": 1e-3, "lr": 1e-4}
+    recipe = replace(FINE_TUNE_ALL, source=source, steps=SHORT, head_steps=SHORT, name="probe, then fine-tune", **rates)
+    row = {"images": "photographs", "source": source, "how": "fine-tuned", "per_class": 5}
+    return run_study(QUESTION, [Case(row, recipe, open_task(folder, 5, size=128))], seeds, also=recalls)
+
+
+def untouched(folder: str, source: str = SOURCE) -> Study:
+    """The source's own head, asked about the photographs and about drawn goldfinches; one run, for nothing is drawn."""
+    rows = [
+        Case({"images": images, "source": source, "how": UNTOUCHED, "per_class": 0}, probe(source), task)
+        for images, task in (("photographs", open_task(folder, 1, size=224)), ("drawings", drawings()))
+    ]
+    return run_study(QUESTION, rows, [0], also=recalls, run=ask_untouched_head)
+
+
+def drawings() -> Task:
+    """Twenty drawings of each goldfinch species, to be called "goldfinch"."""
+    images, labels, _, _ = render_split("goldfinches", "test", 20, size=224)
+    split = Split(images, torch.arange(len(images)), labels * 0, [""] * len(images))
+    return Task("goldfinches", ["goldfinch"], 224, 1, 0, train=split, val=split, test=split, pool=split)
+
+
+def recalls(fit) -> dict[str, float]:
+    """Of the first class that ImageNet has too, and of all others, the share that is named rightly."""
+    inside = fit.labels == shared(fit.task.classes)
+    outside = fit.correct[~inside]
+    return {
+        "in_source": fit.correct[inside].double().mean().item(),
+        "others": outside.double().mean().item() if len(outside) else 0.0,
+    }
+
+
+def shared(classes: list[str]) -> int:
+    """The position of the class that ImageNet has under the same name. Raises ValueError if there is none."""
+    for name in ("daisy", "goldfinch"):
+        if name in classes:
+            return classes.index(name)
+    raise ValueError(f"none of {', '.join(classes)} is known to be a class of ImageNet")
+
+
+@torch.no_grad()
+def ask_untouched_head(recipe, task: Task, seed=0, *, progress=None):
+    """What the source's own head says of the test images; right where it gives a class the task's name of it.
+
+    Kinds that the source has no class for cannot be named: none of their images counts as right.
+    """
+    started = time.perf_counter()
+    backbone = load_backbone(recipe.source)
+    model = backbone.model.eval()
+    answers = torch.cat([model(backbone.normalise(x)).argmax(1) for x in task.test.pixels.split(20)])
+    wanted = [backbone.classes.index(name) if name in backbone.classes else -1 for name in task.classes]
+    correct = answers == torch.tensor(wanted)[task.test.labels]
+    for _ in range(recipe.steps if progress else 0):
+        progress.step()
+    return SimpleNamespace(
+        task=task, labels=task.test.labels, correct=correct, n=len(correct), accuracy=correct.double().mean().item(),
+        history=pandas.DataFrame({"train_accuracy": [0.0]}), trained=0, seconds=time.perf_counter() - started,
+        answers=[backbone.classes[i] for i in answers.tolist()],
+    )  # fmt: skip
+
+
+def stamps() -> dict[str, str]:
+    """The numbers of the lecture's text."""
+    if not (SHIPPED / "study-overlap.json").exists():
+        return {}  # not measured yet
+    found = load_study("overlap")
+    head = found.select(images="photographs", how=UNTOUCHED).runs.iloc[0]
+    daisies = round(head.accuracy * head.n / head.in_source)
+    low, high = wilson(head.in_source, daisies)
+    texts = {"05.daisies": f"{100 * head.in_source:.0f} % ({100 * low:.0f} to {100 * high:.0f}, {daisies} photographs)"}
+    rows = found.select(images="photographs", how=["probe", "fine-tuned"])
+    for column in ("in_source", "others"):
+        for (source, how, number), row in rows.values(column, ["source", "how", "per_class"]).iterrows():
+            low, high = max(0.0, row["low"]), min(1.0, row["high"])
+            texts[f"05.{column}-{source}-{how}-{number}"] = f"{100 * row['mean']:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
+    return texts

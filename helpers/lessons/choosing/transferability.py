@@ -1,0 +1,124 @@
+"""Scores of a source for a target, computed before anything is trained: LogME and a linear probe.
+
+Both look at the features of the target's training images and at their labels; neither sees a validation or test image.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from helpers.notebook.figures import COLOURS, _axes, _in_style
+from helpers.sources.backbones import Backbone
+from helpers.stages import split
+from helpers.training.charts import MARKERS
+from helpers.training.features import extract
+
+GRID = 200  # values of the ratio of the two precisions that are tried, twice
+
+
+def source_features(backbone: Backbone, images: Tensor) -> Tensor:
+    """What the source model hands to its head for uint8 images (N, 3, S, S): float32 (N, D)."""
+    return extract(split(backbone.model, -1)[0], images, backbone).flatten(1)
+
+
+def logme(features: Tensor, labels: Tensor) -> float:
+    """The log of the maximum evidence of a Bayesian linear model of the labels given the features, per image.
+
+    features (N, D), labels int64 (N,). For each class, its labels (1 or 0) are a linear function of the features with
+    normal weights of precision a, plus normal noise of precision b; a and b are those under which the labels are most
+    probable. The mean over the classes. Higher is better; only differences between sources on the same images count.
+    With F = U S V', the evidence depends on a and b through the ratio t = a / b alone once b is at its best for that
+    ratio, so that a search along one line finds the maximum.
+
+    Raises ValueError for features or labels of another shape, features that are not finite, and a single class.
+    Source: You et al., LogME: practical assessment of pre-trained models for transfer learning, ICML 2021.
+    """
+    x, y = _checked(features, labels)
+    n = len(x)
+    u, s, _ = torch.linalg.svd(x, full_matrices=False)
+    along = (u.T @ y) ** 2  # (r, K): what of the labels lies along each direction of the features
+    beside = (y**2).sum(0) - along.sum(0)  # and beside all of them
+    top = 2 * math.log10(max(s[0].item(), 1e-12))
+    exponents = torch.linspace(top - 12, top + 6, GRID, dtype=torch.float64)[:, None].expand(-1, y.shape[1])
+    for _ in range(3):  # ever finer around the best of each class
+        t = 10**exponents[:, None]  # (GRID, 1, K)
+        error = (along * t / (t + s[:, None] ** 2)).sum(1) + beside.clamp(min=0)
+        volume = torch.log1p(s[:, None] ** 2 / t).sum(1)
+        evidence = 0.5 * (torch.log(n / error.clamp(min=1e-12)) - math.log(2 * math.pi) - 1 - volume / n)
+        best, at = evidence.max(0)
+        step = exponents[1] - exponents[0]
+        middle = exponents.gather(0, at[None])
+        exponents = middle + step * torch.linspace(-1, 1, GRID, dtype=torch.float64)[:, None]
+    return best.mean().item()
+
+
+def linear_probe(features: Tensor, labels: Tensor) -> float:
+    """Share of the images that a linear classifier names rightly when it has learnt from all the others, 0..1.
+
+    features (N, D), labels int64 (N,). Ridge regression on standardised features, whose leave-one-out answers need no
+    refitting; the strength of the penalty is the one that does best. Raises ValueError as `logme` does.
+    Source: Hastie et al., The elements of statistical learning, section 7.10 (leave-one-out by the hat matrix).
+    """
+    x, y = _checked(features, labels)
+    x = (x - x.mean(0)) / x.std(0).clamp(min=1e-6)
+    values, vectors = torch.linalg.eigh(x @ x.T + 1e-9 * torch.eye(len(x)))
+    truth, shares = y.argmax(1), []
+    for strength in (0.01, 0.1, 1.0, 10.0):
+        penalty = strength * values.mean()
+        hat = vectors * (values / (values + penalty)) @ vectors.T + 1 / len(x)  # 1 / N: of the mean, which is learnt too
+        own = hat.diagonal()[:, None]
+        answers = (hat @ y - own * y) / (1 - own)
+        shares.append((answers.argmax(1) == truth).double().mean().item())
+    return max(shares)
+
+
+@_in_style
+def plot_scores(study, score: str, label: str, how: str = "new head", live=None):
+    """Test accuracy against a score that was known before training: a panel a target, a marker a source.
+
+    study: with the conditions target, source and how, and the score as a column. live: another study of the kind, drawn
+    over it as large open markers. Bars are 95 % intervals of the accuracy. Returns matplotlib's Figure.
+    """
+    part = study.select(how=how)
+    names, sources = list(part.runs.target.unique()), list(part.runs.source.unique())
+    figure, (axes,) = _axes(1, len(names), (1.8 + 3.1 * len(names), 3.9), sharey=True)
+    for axis, target in zip(axes, names, strict=True):
+        for one, large in ((part, False), (live, True)):
+            if one is not None and target in set(one.runs.target):
+                _scores(axis, one.select(target=target), score, sources, large)
+        axis.set(title=target)
+    axes[0].set_ylabel("test accuracy, %")
+    figure.supxlabel(label, fontsize=12)
+    if live is not None:
+        axes[-1].plot([], [], "o", mfc="none", color="0.3", markersize=13, label="measured here")
+    axes[-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=10)
+    return figure
+
+
+def _scores(axis, study, score: str, sources: list[str], large: bool) -> None:
+    accuracies, values = study.table(["source"]), study.values(score, ["source"])["mean"]
+    style = {"mfc": "none", "markersize": 15, "elinewidth": 1.0} if large else {"markersize": 9, "capsize": 3}
+    for i, source in enumerate(sources):
+        if source not in accuracies.index:
+            continue
+        row = accuracies.loc[source]
+        spread = [[row["accuracy %"] - row["low"]], [row["high"] - row["accuracy %"]]]
+        axis.errorbar(values[source], row["accuracy %"], yerr=spread, fmt=MARKERS[i], color=COLOURS[i],
+                      label="_" if large else source, **style)  # fmt: skip
+
+
+def _checked(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Features float64 (N, D), and the labels as 0 and 1: float64 (N, K)."""
+    if features.ndim != 2 or labels.shape != features.shape[:1] or labels.is_floating_point():
+        raise ValueError(
+            f"features must be (N, D) and labels whole numbers (N,), got {tuple(features.shape)} and {tuple(labels.shape)} "
+            f"of {labels.dtype}"
+        )
+    if not features.isfinite().all():
+        raise ValueError("features must be finite: the source model gives NaN or infinity for these images")
+    present = labels.unique(return_inverse=True)
+    if len(present[0]) < 2 or len(features) < 3:
+        raise ValueError(f"a score needs two classes and three images at least, got {len(present[0])} and {len(features)}")
+    return features.detach().cpu().double(), F.one_hot(present[1]).cpu().double()

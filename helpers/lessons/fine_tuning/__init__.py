@@ -1,0 +1,50 @@
+"""Lecture 4, fine-tuning well: head first, rates, BatchNorm, parameter-efficient training, Flowers102 at full size."""
+
+from helpers.lessons.fine_tuning import flowers102
+from helpers.lessons.fine_tuning.literature import reported
+from helpers.lessons.fine_tuning.movement import features_moved, first_steps, gradient_norms, plot_first_steps, weights_moved
+from helpers.lessons.fine_tuning.rates import plot_range_test, range_test
+from helpers.lessons.fine_tuning.studies import (
+    AT_ONCE,
+    HEAD_FIRST,
+    SUBSETS,
+    batchnorm_cases,
+    subset_cases,
+    switch_cases,
+    transplant_cases,
+    warmup_cases,
+)
+from helpers.lessons.variants.studies import depth_cases
+from helpers.training.batchnorm import set_batchnorm
+from helpers.training.curves import overfitting, paired_values, plot_curves
+from helpers.training.subsets import added_by, merge_adapters, train_only
+from helpers.training.transplanting import transplant
+
+__all__ = [
+    "AT_ONCE",
+    "HEAD_FIRST",
+    "SUBSETS",
+    "added_by",
+    "batchnorm_cases",
+    "depth_cases",
+    "features_moved",
+    "first_steps",
+    "flowers102",
+    "gradient_norms",
+    "merge_adapters",
+    "overfitting",
+    "paired_values",
+    "plot_curves",
+    "plot_first_steps",
+    "plot_range_test",
+    "range_test",
+    "reported",
+    "set_batchnorm",
+    "subset_cases",
+    "switch_cases",
+    "train_only",
+    "transplant",
+    "transplant_cases",
+    "warmup_cases",
+    "weights_moved",
+]

@@ -1,0 +1,168 @@
+"""What training does to each stage: the gradients that reach it, and how far its weights and features move."""
+
+import copy
+from contextlib import contextmanager
+
+import pandas
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from helpers.freezing import parameter_groups
+from helpers.notebook.figures import COLOURS, _axes, _in_style
+from helpers.stages import Stage, stages
+
+OPTIMIZERS = ("adamw", "sgd")
+
+
+def gradient_norms(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> pandas.Series:
+    """The norm of the gradient of the cross-entropy of one batch, for each stage that has parameters.
+
+    images: normalised float32 (N, 3, H, W); labels: int64 (N,). The model, its gradients and its running statistics
+    are left alone: a copy is asked. Frozen stages have 0. Raises ValueError if nothing trains.
+    """
+    trial = copy.deepcopy(model)
+    trial.zero_grad()
+    _loss(trial, images, labels).backward()
+    return pandas.Series(_norms(stages(trial)), name="gradient norm")
+
+
+def first_steps(
+    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, steps: int = 20, lr: float = 1e-3,
+    optimizer: str = "adamw", batch_size: int = 32, seed: int = 0,
+) -> pandas.DataFrame:  # fmt: skip
+    """Train the model, in place and in its present mode, at a constant rate: a row a step, with the loss and the norm of
+    the gradient of each stage before the step.
+
+    images: normalised float32 (N, 3, H, W), labels int64 (N,), on the model's device; no augmentation, no clipping.
+    optimizer: "adamw" (no weight decay) or "sgd" (no momentum). seed: of the order of the images.
+    Raises ValueError for another optimizer, numbers out of range, if nothing trains, and if the loss is not finite.
+    """
+    if optimizer not in OPTIMIZERS:
+        raise ValueError(f'optimizer={optimizer!r} must be "adamw" or "sgd"')
+    if not (steps >= 1 and lr > 0 and batch_size >= 1):
+        raise ValueError(f"need steps >= 1, lr > 0 and batch_size >= 1; got {steps=}, {lr=}, {batch_size=}")
+    kind = torch.optim.AdamW if optimizer == "adamw" else torch.optim.SGD
+    updates = kind(parameter_groups(model, lr), lr=lr)
+    dice, parts, rows = torch.Generator().manual_seed(seed), stages(model), []
+    order = torch.cat([torch.randperm(len(labels), generator=dice) for _ in range(-(-steps * batch_size // len(labels)))])
+    for batch in order[: steps * batch_size].split(batch_size):
+        loss = _loss(model, images[batch], labels[batch])
+        if not loss.isfinite():
+            raise ValueError(f"the loss is {loss.item()} at step {len(rows)}: choose a learning rate below {lr:g}")
+        updates.zero_grad()
+        loss.backward()
+        rows.append({"loss": loss.item(), **_norms(parts)})
+        updates.step()
+    updates.zero_grad()
+    return pandas.DataFrame(rows).rename_axis("step")
+
+
+def weights_moved(model: nn.Module, source: nn.Module) -> pandas.Series:
+    """How far the weights of each stage before the head are from the source's: |w - w0| / |w0|, with 0 for the same.
+
+    Raises ValueError if the two do not have the same stages and shapes.
+    """
+    pairs = list(zip(*_bodies(model, source), strict=True))
+    return pandas.Series({new.name: _distance(_flat(new), _flat(old)) for new, old in pairs}, name="weights moved")
+
+
+@torch.no_grad()
+def features_moved(model: nn.Module, source: nn.Module, images: torch.Tensor, batch_size: int = 250) -> pandas.Series:
+    """How far what each stage before the head hands on is from what the source's hands on, for the same images.
+
+    |f - f0| / |f0|, the mean over the images: 0 is the same; 1 is as far away as the features are long. Both networks
+    are asked in evaluation mode, and then have the modes they had. images: normalised float32 (N, 3, H, W).
+    Raises ValueError if the two do not have the same stages, or there are no images.
+    """
+    if len(images) == 0:
+        raise ValueError("features_moved needs at least one image")
+    parts = _bodies(model, source)
+    total = {stage.name: 0.0 for stage in parts[0]}
+    for batch in images.split(batch_size):
+        new, old = (_handed_on(net, part, batch) for net, part in zip((model, source), parts, strict=True))
+        for name in total:
+            a, b = new[name].flatten(1), old[name].flatten(1)
+            total[name] += ((a - b).norm(dim=1) / b.norm(dim=1).clamp(min=1e-12)).sum().item()
+    return pandas.Series({name: value / len(images) for name, value in total.items()}, name="features moved")
+
+
+@_in_style
+def plot_first_steps(runs: dict[str, pandas.DataFrame], columns=None):
+    """The norms of `first_steps` against the step, a panel for each of `columns` (stages), a line for each run."""
+    first = next(iter(runs.values()))
+    columns = list(columns or first.columns.drop("loss"))
+    figure, (axes,) = _axes(1, len(columns), (1.5 + 2.9 * len(columns), 3.3), sharey=True)
+    for axis, column in zip(axes, columns, strict=True):
+        for (name, run), colour, dashes in zip(runs.items(), COLOURS, ("-", "--", "-.", ":"), strict=False):
+            axis.plot(run.index, run[column], dashes, color=colour, label=name)
+        axis.set(title=column, xlabel="step", yscale="log")
+    axes[0].set_ylabel("gradient norm")
+    axes[-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=10)
+    return figure
+
+
+def _loss(model, images, labels):
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError("nothing of this model trains: say freeze(model, 0) for all of it")
+    return F.cross_entropy(model(images), labels)
+
+
+def _norms(parts: list[Stage]) -> dict[str, float]:
+    return {
+        stage.name: sum((p.grad.norm() ** 2).item() for p in stage.parameters if p.grad is not None) ** 0.5
+        for stage in parts
+        if stage.parameters
+    }
+
+
+def _flat(stage: Stage) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in stage.parameters])
+
+
+def _distance(new: torch.Tensor, old: torch.Tensor) -> float:
+    return ((new - old).norm() / old.norm().clamp(min=1e-12)).item()
+
+
+def _bodies(model: nn.Module, source: nn.Module) -> tuple[list[Stage], list[Stage]]:
+    """The stages with parameters before the head, of both."""
+    bodies = [[stage for stage in stages(net)[:-1] if stage.parameters] for net in (model, source)]
+    shapes = [[(stage.name, [p.shape for p in stage.parameters]) for stage in body] for body in bodies]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"a {type(model).__name__} and a {type(source).__name__} with other stages before their heads cannot be compared"
+        )
+    return bodies[0], bodies[1]
+
+
+def _handed_on(model: nn.Module, body: list[Stage], images: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What enters the next stage with parameters, for each stage of the body: pooled or activated, where that is done."""
+    followers = [stage.name for stage in body[1:]] + [stages(model)[-1].name]
+    taken: dict[str, torch.Tensor] = {}
+
+    def keeper(name):
+        def keep(module, inputs):
+            taken[name] = inputs[0].detach().clone()  # the next stage may work in place
+
+        return keep
+
+    with _evaluating(model):
+        places = zip(body, followers, strict=True)
+        hooks = [model.get_submodule(after).register_forward_pre_hook(keeper(stage.name)) for stage, after in places]
+        try:
+            model(images)
+        finally:
+            for hook in hooks:
+                hook.remove()
+    return taken
+
+
+@contextmanager
+def _evaluating(model: nn.Module):
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training

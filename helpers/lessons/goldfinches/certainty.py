@@ -1,0 +1,124 @@
+"""How sure a network is, and how sure it may be: confidence, calibration by temperature, known against unknown."""
+
+import math
+
+import torch
+from matplotlib.figure import Figure
+from torch.nn import functional as F
+from torchmetrics.functional.classification import binary_auroc, multiclass_calibration_error
+
+from helpers.notebook.figures import COLOURS, _axes, _in_style
+from helpers.training.intervals import wilson
+
+BINS = 15  # of the calibration error, as in Guo et al., 2017
+
+
+def confidence(logits: torch.Tensor) -> torch.Tensor:
+    """The probability of the answer, the largest of each row: logits (N, classes) -> (N,), 0..1."""
+    return _logits(logits).softmax(1).amax(1)
+
+
+def sure(logits: torch.Tensor, level: float = 0.9) -> tuple[float, float, float]:
+    """The share of images on which a network is more than `level` sure, and its 95 % interval (Wilson): all 0..1.
+
+    logits: (N, classes). Raises ValueError for another shape, no images, or a level that is no probability.
+    """
+    if not 0 <= level <= 1:
+        raise ValueError(f"level={level!r} must be a probability, from 0 to 1")
+    share = (confidence(logits) > level).double().mean().item()
+    return share, *wilson(share, len(logits))
+
+
+def known_from_unknown(known: torch.Tensor, unknown: torch.Tensor) -> float:
+    """Area under the ROC curve of telling known from unknown images by a score, such as the confidence.
+
+    known, unknown: (N,) and (M,), higher where the network takes the image for known. It is the share of pairs, one of
+    each, in which the known one has the higher score: 0.5 is chance, 1.0 is never a mistake.
+    Raises ValueError for scores outside 0..1 (torchmetrics would squeeze them, and near ones would become equal).
+    """
+    scores = torch.cat([known, unknown]).float()
+    if not len(known) or not len(unknown) or not bool(((scores >= 0) & (scores <= 1)).all()):
+        raise ValueError("known and unknown must both hold scores from 0 to 1, such as confidences")
+    truth = torch.cat([torch.ones(len(known)), torch.zeros(len(unknown))]).long()
+    return binary_auroc(scores, truth).item()
+
+
+def calibration_error(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """Expected calibration error, 0..1: how far confidence and accuracy are apart, on average over 15 bins of confidence.
+
+    logits (N, classes), labels int64 (N,). Source: Guo et al., On calibration of modern neural networks, 2017.
+    """
+    logits = _logits(logits)
+    return multiclass_calibration_error(logits.softmax(1), labels, logits.shape[1], n_bins=BINS).item()
+
+
+def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """The one number by which to divide the logits so that the cross-entropy on these images is lowest.
+
+    logits (N, classes), labels int64 (N,): of *validation* images. Above 1: the network was too sure.
+    Source: Guo et al., 2017. Raises ValueError for another shape, and where every answer is right or the best
+    temperature is not finite: then nothing holds it.
+    """
+    logits, labels = _logits(logits).double(), torch.as_tensor(labels)
+    if labels.shape != logits.shape[:1]:
+        raise ValueError(f"logits {tuple(logits.shape)} need as many labels, got {tuple(labels.shape)}")
+    if bool((logits.argmax(1) == labels).all()):
+        raise ValueError("every answer is right: the lower the temperature, the better, without end; use more images")
+    low, high = math.log(1e-3), math.log(1e3)
+    for _ in range(25):  # the loss has one valley: look between the neighbours of the lowest point, ever more finely
+        grid = torch.linspace(low, high, 9, dtype=torch.float64)
+        lowest = int(torch.stack([F.cross_entropy(logits / t, labels) for t in grid.exp()]).argmin())
+        low, high = grid[max(lowest - 1, 0)].item(), grid[min(lowest + 1, 8)].item()
+    temperature = math.exp((low + high) / 2)
+    if not 2e-3 < temperature < 5e2:
+        raise ValueError(f"no temperature fits these answers: the search ended at {temperature:.3g}")
+    return temperature
+
+
+@_in_style
+def plot_confidence(groups: dict[str, torch.Tensor], threshold: float | None = None) -> Figure:
+    """Which share of each group of images (name: confidences (N,), 0..1) is more sure than each level, as curves.
+
+    threshold: a vertical line. Read it from above: at 0.9, the curve says how many are more than 90 % sure.
+    """
+    figure, ((axis,),) = _axes(1, 1, (7.2, 3.8))
+    for i, (name, values) in enumerate(groups.items()):
+        levels, shares = values.sort().values, 100 * (1 - torch.arange(len(values)) / len(values))
+        axis.step(levels, shares, where="post", color=COLOURS[i], label=f"{name} (n = {len(values)})",
+                  linestyle=("-", (0, (6, 2)), (0, (2, 1.5)))[i % 3])  # fmt: skip
+    if threshold is not None:
+        axis.axvline(threshold, color="0.3", linewidth=1.3, linestyle=":")
+        axis.annotate("threshold", (threshold, 101), ha="center", va="bottom", fontsize=10, annotation_clip=False)
+    axis.set(xlabel="confidence", ylabel="% of the images above it", xlim=(0.25, 1.005), ylim=(0, 101))
+    axis.legend(loc="lower left", fontsize=10)
+    return figure
+
+
+@_in_style
+def plot_reliability(groups: dict[str, tuple[torch.Tensor, torch.Tensor]], bins: int = 5) -> Figure:
+    """Accuracy against confidence for each group (name: (logits, labels)), in bins of equally many images.
+
+    The bars are 95 % intervals (Wilson). On the diagonal a network is as sure as it may be; below it, too sure.
+    """
+    figure, ((axis,),) = _axes(1, 1, (4.8, 4.3))
+    axis.plot([0.25, 1], [25, 100], color="0.5", linewidth=1.2)
+    for i, (name, (logits, labels)) in enumerate(groups.items()):
+        sureness, order = confidence(logits).sort()
+        right = (logits.argmax(1) == labels)[order].double()
+        points = [(s.mean().item(), r.mean().item(), len(r)) for s, r in
+                  zip(sureness.tensor_split(bins), right.tensor_split(bins), strict=True)]  # fmt: skip
+        low, high = zip(*(wilson(share, n) for _, share, n in points), strict=True)
+        x, y = [p[0] + 0.006 * i for p in points], [100 * p[1] for p in points]
+        spread = [[max(0, a - 100 * b) for a, b in zip(y, low, strict=True)],
+                  [max(0, 100 * b - a) for a, b in zip(y, high, strict=True)]]  # fmt: skip
+        axis.errorbar(x, y, yerr=spread, marker="os^D"[i % 4], color=COLOURS[i], label=name, capsize=3, markersize=6)
+    axis.set(xlabel="mean confidence of a bin", ylabel="accuracy of the bin, %", xlim=(0.25, 1.03), ylim=(0, 103))
+    axis.legend(loc="lower right", fontsize=10)
+    return figure
+
+
+def _logits(logits: torch.Tensor) -> torch.Tensor:
+    logits = torch.as_tensor(logits)
+    if logits.dim() != 2 or not logits.numel() or not logits.is_floating_point():
+        raise ValueError(f"expected logits (N, classes), got {logits.dtype} {tuple(logits.shape)}")
+    return logits.detach()

@@ -1,0 +1,96 @@
+"""Goldfinches with one field mark of another species, and where on a picture each part of the bird is.
+
+What a network answers to a bird that is the same but for one mark says what that mark is worth to it. Only drawings can
+be asked this: of a photograph nobody has the same bird with another back.
+"""
+
+import torch
+
+from helpers.images.drawn.finches import GOLDFINCHES
+from helpers.images.drawn.garden import class_names, render
+
+MARKS = ("body", "back", "head", "cap", "face", "breast", "wing_bar", "bar_width", "bill")
+_DYE = (0.85, 1.0, 1.0)  # magenta: no bird wears it
+_PARTS = {
+    "head": [{"head": _DYE, "bill": _DYE}, {"cap": None}, {"face": None}, {"face": _DYE}],
+    "body": [{"body": _DYE, "back": _DYE}, {"breast": _DYE}],
+    "wing": [{"wing_bar": _DYE, "bar_width": 2.0}],
+}
+
+
+def repaint(species: str, numbers, marks: dict[str, str] | None = None, *, split: str = "test", seed: int = 0,
+            size: int = 64) -> torch.Tensor:  # fmt: skip
+    """Pictures of a goldfinch species, the same as `render` paints but for some marks, taken from other species.
+
+    marks: {mark: species}, such as {"back": "Lesser"}; MARKS lists them. Everything else in the picture, from pose to
+    light, stays as it is. Returns uint8 (N, 3, size, size).
+    Raises ValueError for an unknown species or mark, and for a mark that cannot be exchanged: a breast that only one of
+    the two has, or what belongs to the European's painted head.
+    """
+    kind = _species(species)
+    for mark, other in (marks or {}).items():
+        if mark not in MARKS:
+            raise ValueError(f"unknown mark {mark!r}; there are {', '.join(MARKS)}")
+        if not _exchangeable(kind, _species(other), mark):
+            raise ValueError(f"the {mark} of {species} and {other} cannot be exchanged; see marks_between")
+        kind = kind._replace(**{mark: getattr(_species(other), mark)})
+    return _painted(species, kind, numbers, split=split, seed=seed, size=size)
+
+
+def marks_between(species: str, other: str) -> list[str]:
+    """The marks in which two species differ and that `repaint` can give to the one from the other."""
+    kind, wanted, found = _species(species), _species(other), []
+    for mark in MARKS:
+        if getattr(kind, mark) != getattr(wanted, mark) and _exchangeable(kind, wanted, mark):
+            found.append(mark)
+    return found
+
+
+def bird_parts(species: str, numbers, *, split: str = "test", seed: int = 0, size: int = 64) -> dict[str, torch.Tensor]:
+    """Where head, body and wing are seen on each picture, and where none of them is: {part: bool (N, size, size)}.
+
+    A part is where the picture changes when that part is dyed; leaves in front of the bird are so left out.
+    """
+    kind, where = _species(species), {"split": split, "seed": seed, "size": size}
+    before = _painted(species, kind, numbers, **where).int()
+    found, taken = {}, torch.zeros(len(before), size, size, dtype=torch.bool)
+    for part in ("wing", "head", "body"):  # where two overlap, the one that is painted last is seen
+        seen = torch.zeros_like(taken)
+        for dyes in _PARTS[part]:
+            dyes = {mark: dye for mark, dye in dyes.items() if _may(kind, mark, dye)}
+            if dyes:
+                dyed = _painted(species, kind._replace(**dyes), numbers, **where).int()
+                seen |= (dyed - before).abs().amax(1) > 12
+        found[part] = seen & ~taken
+        taken |= seen
+    return {"head": found["head"], "body": found["body"], "wing": found["wing"], "elsewhere": ~taken}
+
+
+def _exchangeable(kind, wanted, mark) -> bool:
+    """Whether the mark can be painted without moving the throws of the dice for what is painted after it."""
+    if mark == "breast":
+        return (kind.breast is None) == (wanted.breast is None)
+    return mark not in ("cap", "face") or not (kind.cheek or wanted.cheek)
+
+
+def _may(kind, mark, dye) -> bool:
+    """Whether a mark can be changed so that nothing else in the picture changes."""
+    if mark in ("body", "back", "head", "bill", "wing_bar", "bar_width"):
+        return True
+    if mark == "cap":
+        return kind.cap is not None and not kind.cheek
+    if mark == "face":
+        return kind.face is not None and bool(kind.cheek) == (dye is not None)
+    return kind.breast is not None
+
+
+def _species(name: str):
+    if name not in GOLDFINCHES:
+        raise ValueError(f"unknown species {name!r}; there are {', '.join(sorted(GOLDFINCHES))}")
+    return GOLDFINCHES[name]
+
+
+def _painted(species, kind, numbers, *, split, seed, size) -> torch.Tensor:
+    numbers = torch.as_tensor(numbers)
+    labels = torch.full_like(numbers, class_names("goldfinches").index(species))
+    return render("goldfinches", labels, numbers, split=split, seed=seed, size=size, plumage=kind)[0]

@@ -1,0 +1,18 @@
+"""Lab 4, the bug museum: what its rooms share."""
+
+from helpers.lessons.anatomy.surgery import fit_head
+from helpers.lessons.museum.rooms import batches, bill, features_at, points_lost, predict, probed, what_changed
+from helpers.lessons.museum.studies import bills, small_bills
+
+__all__ = [
+    "batches",
+    "bill",
+    "bills",
+    "features_at",
+    "fit_head",
+    "points_lost",
+    "predict",
+    "probed",
+    "small_bills",
+    "what_changed",
+]

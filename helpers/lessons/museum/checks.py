@@ -1,0 +1,259 @@
+"""What lab 4 asks for: mended code, judged by what it does to small networks."""
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from helpers.lessons.museum import probes
+from helpers.lessons.museum.findings import found
+from helpers.lessons.museum.probes import network, new_layer, pictures, same, some, train
+from helpers.lessons.museum.rooms import predict, what_changed
+from helpers.lessons.probes import images, logits_of
+from helpers.notebook.checking import answer_of, checked, number, tensor
+from helpers.notebook.findings import a_model
+
+LAB = "lab4_bug_museum"
+
+COUNTER = "num_batches_tracked"  # goes on in training mode even where the averages are kept from moving
+
+
+@checked(LAB, seconds=10)
+def lamp_shows_all(changed):
+    """The lamp shows every tensor that changes, and no other."""
+    model, calls = network(), []
+
+    def act():
+        calls.append(1)
+        with torch.no_grad():
+            model.conv1.weight[0, 0, 0, 0] *= 1 + 1e-5
+            model.fc.bias += 1
+            model.layer2[0].bn1.running_mean += 0.5
+
+    names = answer_of(changed, model, act)
+    if len(calls) != 1:
+        raise found("action not run once", f"action() was called {len(calls)} times")
+    if not isinstance(names, (list, tuple, set)) or not all(isinstance(name, str) for name in names):
+        raise found("not a list of names", f"{type(names).__name__} with {str(names)[:60]!r}")
+    missing = {"conv1.weight", "fc.bias", "layer2.0.bn1.running_mean"} - set(names)
+    if len(missing) == 3:
+        raise found("sees nothing", "three tensors were changed, and none of them is in your list")
+    if "layer2.0.bn1.running_mean" in missing:
+        raise found("buffers missed", "the running mean of a BatchNorm layer was changed, and is not in your list")
+    if missing:
+        raise found("small changes missed", f"changed by a hair, and not in your list: {some(missing)}")
+    idle = set(answer_of(changed, model, lambda: None)) | (set(names) - {"conv1.weight", "fc.bias", "layer2.0.bn1.running_mean"})
+    if idle:
+        raise found("false alarm", f"in your list, and not changed: {some(sorted(idle))}")
+
+
+@checked(LAB, seconds=10)
+def backbone_at_rest(training_mode):
+    """In every epoch the head trains, and nothing else changes."""
+    model = network()
+    model.requires_grad_(False).fc.requires_grad_(True)
+    optimizer, unlike = torch.optim.AdamW(model.fc.parameters(), lr=0.01), []
+
+    def epochs():
+        for _ in range(2):
+            a_model(answer_of(training_mode, model))
+            if not model.fc.weight.requires_grad:
+                raise found("head frozen", "the head's weight has no requires_grad any more")
+            train(model, optimizer, 2)
+            with torch.no_grad():
+                alone, among = model(pictures(8)[:2]), model(pictures(8))[:2]
+            unlike.append((alone - among).abs().max() / among.abs().max())
+
+    before = model.fc.weight.detach().clone()
+    moved = [name for name in what_changed(model, epochs) if not name.startswith("fc.")]
+    if any(not name.endswith(COUNTER) for name in moved):
+        layers = {name.rpartition(".")[0] for name in moved}
+        all_layers = {name for name, module in model.named_modules() if isinstance(module, _BatchNorm)}
+        kind = "buffers move" if layers >= all_layers else "some buffers move"
+        raise found(kind, f"two epochs changed {some(moved)}: not a parameter, and yet a part of the network")
+    if moved or max(unlike) > 1e-3:
+        raise found("depends on the batch", "two pictures give other logits alone than in a batch of eight")
+    if torch.equal(model.fc.weight, before):
+        raise found("head frozen", "two epochs leave the head's weight as it was")
+
+
+@checked(LAB, seconds=10)
+def judged_at_rest(predict_mended):
+    """The answers do not depend on the batch, and judging leaves the network as it was."""
+    model = network()
+    model.fc = nn.Sequential(nn.Dropout(0.5), model.fc)
+    model.layer1.eval()  # held at rest on purpose
+    modes = [module.training for module in model.modules()]
+    photos, answers = pictures(24), []
+    moved = what_changed(model, lambda: answers.append(answer_of(predict_mended, model, photos)))
+    if any(not name.endswith(COUNTER) for name in moved):
+        raise found("train mode", f"while it answered, {some(moved)} changed")
+    labels = tensor(answers[0], "the labels", shape=(24,), dtype=torch.int64)
+    after = [module.training for module in model.modules()]
+    if after != modes:
+        kind = "left at rest" if not any(after) else "modes mixed up"
+        awake = f"{sum(after)} modules in training mode, {len(after) - sum(after)} at rest"
+        raise found(kind, f"before: {sum(modes)} modules in training mode, {len(modes) - sum(modes)} at rest; after: {awake}")
+    if any(not torch.equal(predict_mended(model, photos), labels) for _ in range(3)):
+        raise found("dropout on", "the same network, asked again about the same pictures, answers otherwise")
+    alone = torch.stack([predict_mended(model, photos[[i, i]])[0] for i in range(24)])
+    truth = predict(model, photos)
+    if not torch.equal(alone, labels) and not torch.equal(alone, truth):
+        raise found("depends on the batch", f"without the others, {(alone != labels).sum()} of 24 pictures get another label")
+    if wrong := int((labels != truth).sum()):
+        raise found("wrong labels", f"{wrong} of 24 labels are not those of the largest logit in evaluation mode")
+
+
+@checked(LAB, seconds=10)
+def layer_replaced(replace_head):
+    """The network has a new output layer for the new classes, on the backbone as it was."""
+    model = network(20)
+    old = copy.deepcopy(model)
+    new_layer(answer_of(replace_head, model, 5), old, 5)
+
+
+@checked(LAB, seconds=10)
+def head_let_go(last_stage_trains):
+    """layer4 and the new head train, and nothing else."""
+    model = network(20)
+    old = copy.deepcopy(model)
+    model = new_layer(answer_of(last_stage_trains, model, 5), old, 5)
+    names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    if not names:
+        raise found("nothing trains", "no parameter has requires_grad")
+    model.eval()  # this is about parameters; room 1 was about modes
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.01, weight_decay=0.1)
+    moved = what_changed(model, lambda: train(model, optimizer, 2))
+    if others := [name for name in moved if not name.startswith(probes.TRAINED)]:
+        raise found("parameters move", f"two steps changed {some(others)}")
+    heads = [name for name in model.state_dict() if name.startswith("fc.")]
+    if not set(heads) <= set(moved):
+        raise found("head frozen", f"two steps changed {some(moved)}, but not the head")
+    if not any(name.startswith("layer4.") for name in moved):
+        raise found("last stage frozen", f"two steps changed {some(moved)} alone")
+
+
+@checked(LAB, seconds=10)
+def share_possible(possible):
+    """A printed share is possible if a whole number of right answers gives it, rounded to four decimals."""
+    kinds = {
+        "rounding forgotten": [(0.8667, 75), (0.3333, 3), (0.0067, 150)],
+        "accepts too much": [(0.8561, 75), (0.5, 75), (0.874, 75), (0.0005, 1000)],
+        "ends left out": [(0.0, 75), (1.0, 75)],
+    }
+    for kind, questions in kinds.items():
+        for share, n in questions:
+            verdict = answer_of(possible, share, n)
+            if not isinstance(verdict, (bool, torch.Tensor)) and type(verdict).__name__ not in ("bool", "bool_"):
+                raise found("no verdict", f"possible({share}, {n}) returned {verdict!r}")
+            truth = any(round(k / n, 4) == share for k in range(n + 1))
+            if bool(verdict) != truth:
+                raise found(kind, f"possible({share}, {n}) returned {bool(verdict)}", f"{truth}: {found(kind, '').expected}")
+
+
+@checked(LAB, seconds=10)
+def every_image_counts(accuracy):
+    """Every image counts the same, whatever batch it is in."""
+    sizes, hits = (32, 32, 11), (28, 28, 9)
+    batches = probes.answered(sizes, hits)
+    for given in (batches, iter(batches)):
+        probes.compare_pooled(number(answer_of(accuracy, given), "the accuracy"), sizes, hits)
+
+
+@checked(LAB, seconds=10)
+def inputs_comparable(inputs_for):
+    """Every variant sees the same images, prepared as its own weights were trained."""
+    backbones, pixels = probes.three_backbones()
+    inputs, few = answer_of(inputs_for, backbones, pixels), answer_of(inputs_for, backbones, pixels[:2])
+    if not isinstance(inputs, Mapping) or set(inputs) != set(backbones):
+        names = list(inputs) if isinstance(inputs, Mapping) else type(inputs).__name__
+        raise found("variants missing", f"the variants are {list(backbones)}, your function returned {names}")
+    probes.compare_inputs(backbones, pixels, inputs, few)
+
+
+@checked(LAB, seconds=10)
+def optimizer_knows_head(start):
+    """The optimizer moves the new head, and has what trains of this model, and no more."""
+    for frozen in (False, True):
+        model = network(20).requires_grad_(not frozen)
+        model.layer4.requires_grad_(True)
+        old = copy.deepcopy(model)
+        pair = answer_of(start, model, 5, 0.003)
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not hasattr(pair[1], "param_groups"):
+            raise found("not a pair", f"{type(pair).__name__} came back")
+        model, optimizer = new_layer(pair[0], old, 5), pair[1]
+        held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+        mine = {id(parameter): name for name, parameter in model.named_parameters()}
+        moved = what_changed(model.eval(), lambda: train(model, optimizer, 2))  # noqa: B023
+        if not any(name.startswith("fc.") for name in moved):
+            raise found("head not in the optimizer", f"two steps changed {some(moved) or 'nothing'}, but not the head")
+        due = {id(parameter): name for name, parameter in model.named_parameters() if parameter.requires_grad}
+        if missing := [name for key, name in due.items() if key not in held]:
+            raise found("backbone missing", f"not in the optimizer, and with requires_grad: {some(missing)}")
+        if held - mine.keys():
+            raise found("stale parameters", f"{len(held - mine.keys())} tensors in the optimizer are not the model's")
+        if any(abs(group["lr"] - 0.003) > 1e-9 for group in optimizer.param_groups):
+            raise found("another rate", f"asked for 0.003, the optimizer has {optimizer.param_groups[0]['lr']:g}")
+
+
+@checked(LAB, seconds=10)
+def rates_kept(schedule_for):
+    """Each group rises to its own rate and falls again."""
+    own, steps = [1e-4, 1e-5, 1e-2], 20
+    groups = [{"params": [nn.Parameter(torch.ones(2))], "lr": rate} for rate in own]
+    optimizer = torch.optim.AdamW(groups)
+    try:
+        schedule = answer_of(schedule_for, optimizer, steps)
+    except ValueError as error:
+        if "same length" not in str(error):
+            raise
+        raise found("rates written down", str(error)) from None
+    if not hasattr(schedule, "step"):
+        raise found("not a schedule", f"{type(schedule).__name__} came back")
+    rates = []
+    for step in range(steps):
+        rates.append([group["lr"] for group in optimizer.param_groups])
+        optimizer.step()
+        if step < steps - 1:
+            try:
+                schedule.step()
+            except ValueError as error:
+                raise found("ends too early", f"at step {step + 1} of {steps - 1}: {error}") from None
+    probes.compare_rates(torch.tensor(rates), torch.tensor(own))
+
+
+@checked(LAB, seconds=30)
+def three_bugs_mended(adapt):
+    """The frozen part rests, the new head learns, and the accuracy is that of all test images."""
+    source = network(20)
+    training = pictures(24), torch.arange(24) % 3
+    tests = images(75) * torch.linspace(0.3, 3, 75).view(-1, 1, 1, 1)
+
+    def run(labels, steps):
+        torch.manual_seed(0)
+        pair = answer_of(adapt, copy.deepcopy(source), training, (tests, labels), 3, steps=steps)
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise found("not a pair", f"{type(pair).__name__} came back", "the model and its accuracy: return model, accuracy")
+        logits_of(pair[0], 3)
+        return pair
+
+    model, short = (run(torch.zeros(75, dtype=torch.int64), steps)[0] for steps in (3, 1))
+    now, short, before = model.state_dict(), short.state_dict(), source.state_dict()
+    moved = [name for name, value in before.items() if not name.startswith(probes.TRAINED) and not same(now.get(name), value)]
+    parameters = dict(source.named_parameters())
+    if any(name in parameters for name in moved):
+        raise found("parameters move", f"training changed {some(name for name in moved if name in parameters)}")
+    still = [name for name in now if name.startswith("fc.") and torch.equal(now[name], short[name])]
+    if still:
+        raise found("head never trained", f"the same after one step and after three: {some(still)}")
+    if moved:
+        raise found("frozen part lives", f"training changed {some(moved)}")
+    if all(torch.equal(now[name], before[name]) for name in parameters if name.startswith("layer4.")):
+        raise found("last stage frozen", "layer4 is as it was")
+    labels = predict(model, tests)
+    labels[64:] = (labels[64:] + 1) % 3
+    labels[:8] = (labels[:8] + 1) % 3
+    model, share = run(labels, 3)
+    probes.compare_share(number(share, "the accuracy", 0, 1), predict(model, tests) == labels)

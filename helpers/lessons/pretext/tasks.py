@@ -1,0 +1,189 @@
+"""Self-supervised sources: the labels are made from the pictures themselves.
+
+Rotation prediction (Gidaris et al., 2018): which way was this picture turned? SimCLR (Chen et al., 2020): which two
+views come from the same picture? Either way a GardenNet learns, and its last layers are thrown away.
+"""
+
+import math
+import time
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from helpers.images.augmentation import augment
+from helpers.images.credits import follow
+from helpers.notebook.progress import Progress
+from helpers.sources.gardennet import GardenNet
+from helpers.sources.shipping import MEAN, STD
+from helpers.training.devices import device, has_bfloat16
+from helpers.training.smoke import STEPS, few
+
+TURNS = ["0 degrees", "90 degrees", "180 degrees", "270 degrees"]
+PEAK_LR, WEIGHT_DECAY, TEMPERATURE = 3e-3, 0.05, 0.1
+SCALE, JITTER, HUE, GREY, BLUR, LIGHT = (0.3, 1.0), 0.5, 0.05, 0.2, 0.3, 0.15  # how unlike the views of one picture may be
+
+
+def rotate(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Every picture turned by 0, 90, 180 and 270 degrees, and by how much: (4N, C, S, S) and int64 (4N,), 0 to 3.
+
+    images: (N, C, S, S), square. First come all pictures as they are, then all turned by 90 degrees, and so on.
+    Raises ValueError if they are not square. Source: Gidaris et al., Unsupervised representation learning by
+    predicting image rotations, 2018.
+    """
+    if images.ndim != 4 or images.shape[2] != images.shape[3]:
+        raise ValueError(f"images must be square, (N, C, S, S), to be turned by 90 degrees; got {tuple(images.shape)}")
+    turned = torch.cat([images.rot90(turns, dims=(2, 3)) for turns in range(4)])
+    return turned, torch.arange(4, device=images.device).repeat_interleave(len(images))
+
+
+def nt_xent(a: torch.Tensor, b: torch.Tensor, temperature: float = TEMPERATURE) -> torch.Tensor:
+    """The loss of SimCLR: each view should point the way its partner points, and no other of the batch.
+
+    a, b: (N, D), what the network makes of the first and of the second view of N pictures; N at least 2.
+    temperature: above 0; the smaller, the more the loss looks at the most similar wrong views alone.
+    Raises ValueError for anything else. Source: Chen et al., A simple framework for contrastive learning of visual
+    representations, 2020: the normalised temperature-scaled cross-entropy.
+    """
+    if a.ndim != 2 or a.shape != b.shape or len(a) < 2:
+        raise ValueError(f"nt_xent needs two tensors (N, D) with N > 1, got {tuple(a.shape)} and {tuple(b.shape)}")
+    if not temperature > 0:
+        raise ValueError(f"temperature={temperature!r} must be above 0")
+    z = F.normalize(torch.cat([a, b]), dim=1)
+    similarity = z @ z.T / temperature
+    itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
+    partner = torch.arange(len(z), device=z.device).roll(len(a))  # of view i: i + N, of view i + N: i
+    return F.cross_entropy(similarity.masked_fill(itself, -math.inf), partner)
+
+
+def views(images: torch.Tensor) -> torch.Tensor:
+    """A random view of each picture: uint8 (N, 3, S, S) -> float (N, 3, S, S), in 0..1.
+
+    A crop of 25 to 100 % of the area, a flip, strong changes of colour and hue, grey now and then, blurred now and
+    then. Colours must change much: or else a network can tell from the colours alone which views belong together.
+    """
+    x = augment(images.float() / 255, scale=SCALE, jitter=JITTER)
+    hue, grey, blur = torch.rand(3, len(x)).to(x.device)
+    x = _recolour(x, (2 * hue - 1) * HUE, grey < GREY)
+    soft = (blur < BLUR).nonzero()[:, 0]
+    x[soft] = F.avg_pool2d(F.pad(x[soft], (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    light = LIGHT * torch.randn(len(x), 3, 4, 4).to(x.device)
+    return follow(images, x.add_(F.interpolate(light, x.shape[2:], mode="bilinear")).clamp_(0, 1))
+
+
+def _recolour(x, turns, grey):
+    """Turn the colours of each image about the axis of the greys, by a share (N,) of a full turn; or grey (N,) bool."""
+    angle = 2 * math.pi * turns[:, None, None]
+    across = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]], device=x.device) / math.sqrt(3)
+    matrix = angle.cos() * torch.eye(3, device=x.device) + (1 - angle.cos()) / 3 + angle.sin() * across
+    matrix[grey] = 1 / 3
+    return (matrix @ x.flatten(2)).view_as(x).clamp_(0, 1)
+
+
+class SimCLR(nn.Module):
+    """A network, and in place of its head a small one that projects its features to where views are compared."""
+
+    pictures = 128  # a step; of each, two views pass through the network
+
+    def __init__(self):
+        super().__init__()
+        self.net = GardenNet(1)
+        width = self.net.fc.in_features
+        self.net.fc = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 128))
+
+    def forward(self, images):
+        """The loss on pictures uint8 (N, 3, S, S)."""
+        a, b = _run(self.net, torch.cat([views(images), views(images)])).chunk(2)
+        return nt_xent(a, b)
+
+    def trained(self) -> GardenNet:
+        self.net.fc = nn.Linear(self.net.fc[0].in_features, 1)  # says nothing: there were no classes
+        return self.net
+
+
+class Rotation(nn.Module):
+    """A network with one output for each of the four ways in which a picture can be turned."""
+
+    pictures = 32  # a step; all four turns of each pass through the network, which learns faster than one at random
+
+    def __init__(self):
+        super().__init__()
+        self.net = GardenNet(len(TURNS))
+
+    def forward(self, images):
+        """The loss on pictures uint8 (N, 3, S, S), each seen in all of its four turns."""
+        turned, labels = rotate(augment(images.float() / 255, scale=(0.6, 1.0)))
+        return F.cross_entropy(_run(self.net, turned), labels)
+
+    def trained(self) -> GardenNet:
+        return self.net
+
+
+def train_simclr(images, *, epochs: int, seed: int = 0, after_epoch=lambda epoch, task: None) -> GardenNet:
+    """Train a GardenNet on pictures uint8 (N, 3, 64, 64) without labels, by SimCLR; its head says nothing.
+
+    Each epoch passes two views of every picture through the network. Everything else, and what is raised, is as in
+    `train_rotation`.
+    """
+    return _train(SimCLR, images, epochs, seed, after_epoch)
+
+
+def train_rotation(images, *, epochs: int, seed: int = 0, after_epoch=lambda epoch, task: None) -> GardenNet:
+    """Train a GardenNet on pictures uint8 (N, 3, 64, 64) without labels, to tell how they are turned (4 outputs).
+
+    Each epoch passes every picture through the network in all four turns. AdamW with one cycle of the learning rate;
+    bfloat16 where the processor or the GPU computes in it. The same for the same seed on the same machine; torch's own
+    random numbers are left as they were. after_epoch: called with the number of the epoch and the pretext task, a module
+    whose `net` is being trained and whose `loss` is the mean of that epoch.
+    Raises ValueError if there are too few pictures for a batch, or if the training diverges.
+    """
+    return _train(Rotation, images, epochs, seed, after_epoch)
+
+
+def _train(Pretext, images, epochs, seed, after_epoch) -> GardenNet:
+    batch = min(Pretext.pictures, len(images))
+    images = images[: few(len(images), STEPS * batch)]
+    if batch < 2 or images.dtype != torch.uint8:
+        raise ValueError(f"images must be uint8 (N, 3, S, S), two or more, got {images.dtype} {tuple(images.shape)}")
+    where = device()
+    steps = epochs * (len(images) // batch)
+    progress = Progress(steps, f"training by {Pretext.__name__}: step")
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        pretext = Pretext().to(where, memory_format=torch.channels_last)
+        optimizer, schedule = _optimizer(pretext, steps)
+        for epoch in range(epochs):
+            pretext.train()
+            losses = []
+            for rows in torch.randperm(len(images))[: len(images) // batch * batch].split(batch):
+                loss = pretext(images[rows].to(where))
+                losses.append(loss.item())
+                if not math.isfinite(losses[-1]):
+                    raise ValueError(f"training diverged in epoch {epoch}: lower PEAK_LR ({PEAK_LR})")
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+                progress.step(text=f"loss {losses[-1]:.2f}")
+            pretext.loss = sum(losses) / len(losses)
+            with torch.random.fork_rng(devices=[]):  # whoever looks on changes nothing
+                after_epoch(epoch, pretext)
+        net = pretext.trained()
+    seconds = time.monotonic() - progress.started
+    progress.done(f"{Pretext.__name__}: {steps:,} steps of {batch} pictures in {seconds:.0f} s, last loss {losses[-1]:.2f}")
+    return net.cpu().eval()
+
+
+def _optimizer(module, steps):
+    decayed = [p for p in module.parameters() if p.ndim > 1]
+    spared = [p for p in module.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": spared, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=PEAK_LR)
+    return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_LR, total_steps=steps + 1, pct_start=0.15)
+
+
+def _run(net, pixels):
+    """What the network makes of pixels in 0..1, computed in bfloat16 where that is fast; float32."""
+    x = ((pixels - MEAN[0]) / STD[0]).contiguous(memory_format=torch.channels_last)
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=has_bfloat16(x.device)):
+        return net(x).float()

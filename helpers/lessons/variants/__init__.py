@@ -1,0 +1,25 @@
+"""Lecture 3, the variants: what each trains and costs, how deep to fine-tune."""
+
+from helpers.lessons.variants import imagenet
+from helpers.lessons.variants.depths import draw_depth
+from helpers.lessons.variants.diagrams import plot_costs, plot_dataset_view, plot_model_view
+from helpers.lessons.variants.studies import AS_FOUND, DEPTHS, choice_by_validation, depth_cases, reversal_recipes
+from helpers.notebook.figures import plot_comparisons
+from helpers.notebook.widgets import browse
+from helpers.training.costs import step_costs
+
+__all__ = [
+    "AS_FOUND",
+    "DEPTHS",
+    "browse",
+    "choice_by_validation",
+    "depth_cases",
+    "draw_depth",
+    "imagenet",
+    "plot_comparisons",
+    "plot_costs",
+    "plot_dataset_view",
+    "plot_model_view",
+    "reversal_recipes",
+    "step_costs",
+]

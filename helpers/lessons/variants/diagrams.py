@@ -1,0 +1,197 @@
+"""Diagrams of transfer: which data there are, what of a model is copied and what trains, and what a step costs."""
+
+import pandas
+import torch
+from matplotlib.figure import Figure
+from matplotlib.patches import Arc, FancyArrowPatch, FancyBboxPatch, Patch, Rectangle
+
+from helpers.freezing import freeze
+from helpers.heads import swap_head
+from helpers.images.tasks import Task
+from helpers.notebook.figures import COLOURS, _axes, _in_style
+from helpers.sources.backbones import load_backbone
+from helpers.training.ledger import summary
+from helpers.training.recipes import Recipe
+
+FROZEN, TUNED, FRESH = "#B8C4D0", COLOURS[2], COLOURS[4]  # copied and frozen; copied and trained; random and trained
+
+
+@_in_style
+def plot_dataset_view(source_images, source_classes: int, source_count: int, task: Task, columns: int = 12) -> Figure:
+    """The dataset view of transfer: a large source set, a small target set, areas in proportion to their images.
+
+    source_images   some images of the source, uint8 (N, 3, S, S): they fill the source's square, row by row
+    source_classes, source_count    how many classes and images the source has
+    The target's square is drawn to the same scale, and once more enlarged, with its own first images.
+    """
+    figure, ((axis,),) = _axes(1, 1, (11, 4.9))
+    side = 10.0
+    small = side * (len(task.train) / source_count) ** 0.5
+    _mosaic(axis, source_images, (0, 0), side, columns)
+    _mosaic(axis, _one_of_each(task, 16), (20, 2.6), 4.8, 4)
+    axis.add_patch(Rectangle((16.6, 4.8), small, small, color=COLOURS[1]))
+    for corner in (2.6, 7.4):
+        axis.plot([16.6 + small, 20], [4.8 + small / 2, corner], color="0.6", linewidth=0.8)
+    axis.annotate("", (16.3, 5), (10.4, 5), arrowprops={"arrowstyle": "-|>", "linewidth": 3, "color": COLOURS[0]})
+    axis.text(13.3, 5.35, "what was learnt:\nweights, no images", ha="center", va="bottom", fontsize=11)
+    axis.text(5, 10.35, f"source: {source_classes:,} classes,\n{source_count:,} labelled images", ha="center", fontsize=12)
+    words = f"target, {task.name}: {len(task.classes)} classes,\n{len(task.train):,} labelled images"
+    axis.text(22.4, 7.75, words, ha="center", fontsize=12)
+    axis.text(16.65, 4.3, "the target,\nto scale", ha="center", va="top", fontsize=10, color=COLOURS[1])
+    axis.text(22.4, 2.3, "the same, enlarged", ha="center", va="top", fontsize=10)
+    axis.set(xlim=(-0.2, 25.5), ylim=(-0.2, 11.6), aspect="equal")
+    axis.axis("off")
+    return figure
+
+
+def _one_of_each(task: Task, count: int) -> torch.Tensor:
+    """The first image of each class, then the second ones, and so on: `count` in all."""
+    rows = [(task.train.labels == label).nonzero()[:, 0].tolist() for label in range(len(task.classes))]
+    order = [members[i] for i in range(max(map(len, rows))) for members in rows if i < len(members)]
+    return task.train[torch.tensor(order[:count])][0]
+
+
+def _mosaic(axis, images, corner, side: float, columns: int) -> None:
+    """Images as a square of tiles with its lower left corner there."""
+    width = side / columns
+    for i, image in enumerate(torch.as_tensor(images)[: columns * columns]):
+        x, y = corner[0] + i % columns * width, corner[1] + side - (i // columns + 1) * width
+        axis.imshow(image.permute(1, 2, 0).numpy(), extent=(x, x + width, y, y + width), interpolation="bilinear")
+    axis.grid(False)
+
+
+def variant_table(recipes: list[Recipe], classes: int) -> pandas.DataFrame:
+    """What each recipe does to each stage: a column a recipe, a row a stage that has parameters.
+
+    "frozen": copied from the source and left as it is; "fine-tuned": copied, then trained; "new": random, then trained.
+    Found out by making the model and freezing it, not by the recipe's name.
+    """
+    columns = {}
+    for recipe in recipes:
+        model = swap_head(load_backbone(recipe.source, recipe.weights).model, classes)
+        rows = [row for row in summary(freeze(model, recipe.upto), 64).rows if row["parameters"]]
+        columns[recipe.name] = {
+            row["stage"]: "new" if recipe.weights is None or row is rows[-1] else "fine-tuned" if row["trainable"] else "frozen"
+            for row in rows
+        }
+    return pandas.DataFrame(columns).rename_axis("stage")
+
+
+@_in_style
+def plot_model_view(recipes: list[Recipe], task: Task, source_classes: int) -> Figure:
+    """The model view of transfer: the source model's stages, and what each recipe makes of them (see `variant_table`).
+
+    From input (below) to output layer (above); what copies nothing stands left of the source model. Told apart by colour
+    and by the word in each box.
+    """
+    table = variant_table(recipes, len(task.classes))
+    colours = {"frozen": FROZEN, "fine-tuned": TUNED, "new": FRESH}
+    figure, ((axis,),) = _axes(1, 1, (2.3 * (len(recipes) + 1), 5.6))
+    random = [recipe.name for recipe in recipes if recipe.weights is None]
+    names = [*random, "source model", *(name for name in table.columns if name not in random)]
+    for column, name in enumerate(names):
+        x, is_source = 2.3 * column, column == len(random)
+        for row, stage in enumerate(table.index):
+            state = "source" if is_source else table.loc[stage, name]
+            head = row == len(table) - 1
+            outputs = f", {source_classes if is_source else len(task.classes)} outputs" if head else ""
+            words = f"{stage}{outputs}" if is_source else f"{state}{outputs}"
+            colour = COLOURS[5] if is_source else colours[state]
+            _box(axis, (x, row), 1.7, words, colour, hatched=state == "frozen")
+            if is_source and not head:
+                axis.add_patch(FancyArrowPatch((x + 1.78, row + 0.31), (x + 2.2, row + 0.31), arrowstyle="-|>",
+                                               mutation_scale=12, color="0.45"))  # fmt: skip
+        axis.text(x + 0.85, len(table) + 0.05, name, ha="center", va="bottom", fontsize=11, fontweight="bold")
+    beside = 2.3 * len(random) + 2.0
+    axis.text(beside, len(table) - 0.69, "not\ncopied", ha="center", va="center", fontsize=8, color=COLOURS[1])
+    meanings = [(FROZEN, "//", "copied, frozen"), (TUNED, None, "copied, then trained"), (FRESH, None, "random, then trained")]
+    patches = [Patch(facecolor=colour, hatch=hatch, label=label) for colour, hatch, label in meanings]
+    axis.legend(handles=patches, loc="upper center", bbox_to_anchor=(0.5, 0.04), ncols=3, fontsize=10)
+    axis.set(xlim=(-0.15, 2.3 * len(names) - 0.35), ylim=(-0.5, len(table) + 0.6))
+    axis.axis("off")
+    return figure
+
+
+def _box(axis, corner, width: float, words: str, colour, hatched: bool, height: float = 0.62, pad: float = 1.5) -> None:
+    """A stage as a box with words on it; hatched if it is frozen."""
+    x, y = corner
+    axis.add_patch(FancyBboxPatch(corner, width, height, boxstyle="round,pad=0.05", facecolor=colour, edgecolor="0.3",
+                                  hatch="//" if hatched else None, linewidth=0.8))  # fmt: skip
+    axis.text(x + width / 2, y + height / 2, words, ha="center", va="center", fontsize=9.5,
+              bbox={"facecolor": colour, "edgecolor": "none", "pad": pad})  # fmt: skip
+
+
+@_in_style
+def plot_network(stages: list[tuple[str, int, str]], kept: str = "", figure: Figure | None = None, width: float = 1.0) -> Figure:
+    """A network as a stack of its stages, images below and loss above: which are frozen, and how far the backward pass gets.
+
+    stages  (name, parameters, state) from input to head; state: "frozen", "trains" or "new, trains"
+    kept    what is written at the cut, such as "3.3 MB kept"; "" where no features are kept
+    figure  one to draw into, its left part of this `width` (0..1); default: a figure of its own
+    A frozen stage is grey, hatched, has a lock and the word; the arrow on the left is the forward pass, dashed where it runs
+    only once; the arrow on the right the backward pass, from the loss down to the first stage that trains.
+    Raises ValueError for a state that is none of these, or if a frozen stage follows one that trains.
+    """
+    colours = {"frozen": FROZEN, "trains": TUNED, "new, trains": FRESH}
+    states = [state for _, _, state in stages]
+    at = sum(state == "frozen" for state in states)
+    if not set(states) <= set(colours) or states[:at] != ["frozen"] * at or at == len(states):
+        raise ValueError(f"stages must be frozen up to one, then train, got {states}")
+    figure = figure or Figure(figsize=(3.85, 1.25 + 0.42 * len(stages)))
+    axis = figure.add_axes((0, 0, width, 1))
+    top = len(stages) - 0.05
+    for row, (name, parameters, state) in enumerate(stages):
+        _box(axis, (1.25, row), 3.6, f"{name}: {state}\n{parameters:,} parameters", colours[state], state == "frozen", 0.72, 0.2)
+        if state == "frozen":
+            axis.add_patch(Arc((1.42, row + 0.41), 0.16, 0.36, theta1=0, theta2=180, linewidth=2, color="k"))
+            axis.add_patch(Rectangle((1.3, row + 0.15), 0.24, 0.26, color="k"))
+    cut = at - 0.14 if at else -0.35
+    _forward(axis, cut, top + 0.2, "each step" if len(stages) - at > 1 else "step")
+    if at:
+        _forward(axis, -0.35, cut, ("once" if kept else "each step")[: None if at > 1 else 4], dashed=bool(kept))
+        axis.plot([0.2, 6.6], [cut, cut], "--", color="0.2", linewidth=1.4)
+        axis.text(5.05, cut - 0.08, f"{kept}\nno gradient\nbelow here".strip(), ha="left", va="top", fontsize=10)
+    axis.add_patch(FancyArrowPatch((5.35, top + 0.2), (5.35, at + 0.04), arrowstyle="-|>", mutation_scale=24, linewidth=4.5,
+                                   color=COLOURS[1], shrinkA=0, shrinkB=0))  # fmt: skip
+    axis.text(0.75, top + 0.5, "forward", ha="center", va="center", color=COLOURS[0], fontsize=11)
+    axis.text(5.35, top + 0.5, "backward", ha="center", va="center", color=COLOURS[1], fontsize=11)
+    axis.text(3.05, top + 0.5, "loss", ha="center", va="center", fontsize=12)
+    axis.text(3.05, -0.62, "images", ha="center", va="center", fontsize=12)
+    axis.set(xlim=(0, 6.75), ylim=(-1, top + 0.85))
+    axis.axis("off")
+    return figure
+
+
+def _forward(axis, start: float, end: float, words: str, dashed: bool = False) -> None:
+    """A stretch of the forward pass, as an arrow with words beside it."""
+    axis.plot([0.75, 0.75], [start, end - 0.1], ":" if dashed else "-", linewidth=2.5, color=COLOURS[0])
+    axis.add_patch(FancyArrowPatch((0.75, end - 0.15), (0.75, end), arrowstyle="-|>", mutation_scale=18, color=COLOURS[0],
+                                   shrinkA=0, shrinkB=0))  # fmt: skip
+    axis.text(0.42, (start + end) / 2, words, rotation=90, ha="center", va="center", color=COLOURS[0], fontsize=10)
+
+
+@_in_style
+def plot_costs(costs: pandas.DataFrame) -> Figure:
+    """A table of `step_costs` as bars: MFLOPs of a step, forward and backward; its milliseconds; what memory it needs."""
+    figure, (axes,) = _axes(1, 3, (11.5, 1.3 + 0.5 * len(costs)), sharey=True)
+    places = range(len(costs))
+    stacks = [
+        (("forward MFLOPs", "backward MFLOPs"), "MFLOPs a step", "forward", "backward"),
+        (("ms",), "milliseconds a step (median)", None),
+        (("activations MB", "gradients + AdamW MB"), "MB to train with", "activations", "gradients, AdamW"),
+    ]
+    for axis, (columns, label, *names) in zip(axes, stacks, strict=True):
+        left = 0 * costs[columns[0]]
+        for column, name, colour in zip(columns, names, COLOURS, strict=False):
+            axis.barh(places, costs[column], left=left, color=colour, label=name)
+            left = left + costs[column]
+        for place, total in zip(places, left, strict=True):
+            axis.annotate(f"{total:,.0f}" if total >= 10 else f"{total:.2g}", (total, place), (4, 0),
+                          textcoords="offset points", va="center", fontsize=9)  # fmt: skip
+        axis.set(xlabel=label, xlim=(0, 1.22 * left.max()))
+        axis.grid(axis="y", visible=False)
+        if names[0]:
+            axis.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    axes[0].set_yticks(places, costs.index)
+    axes[0].invert_yaxis()
+    return figure

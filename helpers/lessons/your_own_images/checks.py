@@ -1,0 +1,254 @@
+"""What lab 3 asks for: a folder looked at and divided, a recipe, a file, an answer to an upload, and a graph."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import imagehash
+import torch
+
+from helpers.images.twins import NEAR, SIDE
+from helpers.lessons.choosing.deciding import first_try
+from helpers.lessons.your_own_images import examples
+from helpers.lessons.your_own_images.findings import found
+from helpers.notebook.checking import answer_of, checked, number, tensor
+from helpers.notebook.findings import a_model
+from helpers.training.recipes import Recipe
+
+LAB = "lab3_your_own_images"
+
+STARTS = {"feature extraction": "the head alone", "probe": "first the head, then everything", "fine-tune": "everything"}
+
+
+@checked(LAB, seconds=20)
+def images_counted(count_images):
+    """Each class folder with the number of its images: no other files, capital endings and inner folders included."""
+    jpg = examples.content(examples.scene(0, 16))
+    plain = {"cat__1.jpg": jpg, "cat__2.jpg": jpg, "cat__3.png": jpg, "dog__1.jpeg": jpg}
+    for finding, more, wanted in (
+        ("plain folder miscounted", {}, (3, 1)),
+        ("not a class", {"readme.jpg": jpg}, (3, 1)),
+        ("files that are no images", {"cat__notes.txt": b"x", "dog__.DS_Store": b"x", "dog__Thumbs.db": b"x"}, (3, 1)),
+        ("hidden files", {"cat__._1.jpg": b"x"}, (3, 1)),
+        ("capital endings", {"cat__4.JPG": jpg, "dog__2.Png": jpg}, (4, 2)),
+        ("folder in a folder", {"dog__from Ana__7.jpg": jpg, "dog__from Ana__8.jpg": jpg}, (3, 3)),
+    ):
+        with examples.folder(**plain, **more) as place:
+            try:
+                counts = answer_of(count_images, place)
+            except NotADirectoryError:
+                raise found("not a class", "your function went into readme.jpg, which is a file") from None
+        if not isinstance(counts, Mapping):
+            raise found("no dictionary", f"your function returned {str(counts)[:60]!r}")
+        got = {str(name): int(number(counts[name], f"the count of {name}")) for name in sorted(counts, key=str)}
+        if set(got) != {"cat", "dog"}:
+            raise found("not a class", f"keys {sorted(got)} for the class folders cat and dog")
+        if (got["cat"], got["dog"]) != wanted:
+            there = ", ".join(name.replace("__", "/") for name in more or plain)
+            right = dict(zip(("cat", "dog"), wanted, strict=True))
+            raise found(finding, f"{got} instead of {right}, in a folder with {there if more else 'just these: ' + there}")
+
+
+@checked(LAB, seconds=20)
+def baseline_known(number_to_beat):
+    """The accuracy of an answer that is the same for every picture, and the best of its kind."""
+    for counts in ({"cat": 30, "dog": 10}, {"a": 5, "b": 10, "c": 35}):
+        share = number(answer_of(number_to_beat, dict(counts)), "the number to beat")
+        wanted, total = max(counts.values()) / sum(counts.values()), sum(counts.values())
+        for finding, wrong in (
+            ("a count", max(counts.values())),
+            ("one in so many classes", 1 / len(counts)),
+            ("the smallest class", min(counts.values()) / total),
+        ):
+            if abs(share - wrong) < 1e-6:
+                raise found(finding, f"{share:g} for {counts}")
+        number(share, "the number to beat", 0, 1)
+        if abs(share - wanted) > 1e-3:
+            raise found("another share", f"{share:g} for {counts}")
+
+
+@checked(LAB, seconds=20)
+def odd_files_found(cannot_be_opened):
+    """Files without a whole picture in them, and only those."""
+    files = examples.files_odd_and_fine()
+    with examples.folder(**files) as place:
+        try:
+            answer = answer_of(cannot_be_opened, [place / name for name in files])
+        except (OSError, SyntaxError, ValueError) as error:
+            raise found("stopped by the first", f"{type(error).__name__}, at a file that cannot be opened") from None
+    if isinstance(answer, (str, bytes, Mapping)) or not hasattr(answer, "__iter__"):
+        raise found("no list of files", f"a {type(answer).__name__}")
+    names = [Path(str(file)).name for file in answer]
+    good = [name for name in names if name not in ("page.jpg", "cut off.jpg")]
+    if good:
+        raise found("good files refused", f"{good[0]!r} is in your list")
+    if names == ["page.jpg"]:
+        with examples.folder(**{"a.jpg": b"x", "b.jpg": b"x"}) as place:
+            if len(list(answer_of(cannot_be_opened, [place / "a.jpg", place / "b.jpg"]))) == 1:
+                raise found("not all found", "of two files of text your list has one")
+        raise found("not decoded", "'page.jpg' is in your list, but not 'cut off.jpg', which lacks its second half")
+    if "page.jpg" not in names:
+        raise found("judged by its name", f"'page.jpg', a page of text, is not in your list {names}")
+
+
+@checked(LAB, seconds=20)
+def same_picture_recognised(fingerprint):
+    """256 bits that stay when a picture is made smaller, compressed or darkened, and differ between pictures."""
+    pictures = [examples.scene(seed) for seed in (2, 3, 4)]
+    apart = lambda one, other: int((one != other).sum())
+    of = lambda picture: examples.bits(answer_of(fingerprint, picture))
+    prints = [of(picture.copy()) for picture in pictures]
+    if min(each.mean() for each in prints) > 0.85:
+        raise found("nearly all True", f"{prints[0].mean():.0%} of the bits are True, for a picture of bright and dark places")
+    if min(apart(prints[0], prints[1]), apart(prints[0], prints[2])) <= NEAR:
+        raise found("all pictures alike", f"two pictures of different things differ in {apart(prints[0], prints[1])} bits")
+    if (bits := apart(prints[0], of(examples.smaller(pictures[0])))) > NEAR:
+        raise found("changes with the file", f"a smaller copy of a picture differs from it in {bits} of 256 bits")
+    if (bits := apart(prints[0], of(pictures[0].point(lambda value: int(0.55 * value))))) > NEAR:
+        raise found("changes with the light", f"a darker copy of a picture differs from it in {bits} of 256 bits")
+    off = [apart(mine, imagehash.dhash(picture, SIDE).hash) for mine, picture in zip(prints, pictures, strict=True)]
+    if max(off) > 24:
+        raise found("another fingerprint", f"{max(off)} of 256 bits differ from the difference hash of imagehash")
+
+
+@checked(LAB, seconds=20)
+def twins_on_one_side(split_groups):
+    """Every file on one side, groups whole, the share about right, decided by the seed."""
+    groups, sides = examples.groups(), {}
+    files = sorted(sum(groups, []))
+    for seed in (0, 1, 2, 0):
+        answer = answer_of(split_groups, [list(group) for group in groups], 0.25, seed)
+        kinds = (list, tuple, set)
+        if not isinstance(answer, kinds[:2]) or len(answer) != 2 or not all(isinstance(side, kinds) for side in answer):
+            raise found("no two lists", f"a {type(answer).__name__}: {str(answer)[:60]}")
+        train, test = map(list, answer)
+        if odd := [file for file in train + test if not isinstance(file, str)]:
+            raise found("no two lists", f"{str(odd[0])[:60]} where a file name was expected")
+        if both := sorted(set(train) & set(test)):
+            raise found("on both sides", f"{both[0]} is in train and in test")
+        if sorted(train + test) != files:
+            raise found("files lost", f"{len(files)} files went in, {len(train + test)} came out")
+        torn = [group for group in groups if 0 < len(set(group) & set(test)) < len(group)]
+        if torn:
+            there = len(set(torn[0]) & set(test))
+            raise found("twins apart", f"of the group {', '.join(torn[0])}, {there} in test and the rest in train")
+        if not 0.15 <= len(test) / len(files) <= 0.35:
+            raise found("another share on the test side", f"{len(test)} of {len(files)} files, for a share of 0.25")
+        if sides.setdefault(seed, sorted(test)) != sorted(test):
+            raise found("not by the seed", f"seed {seed} gave another split the second time")
+    if len(set(map(tuple, sides.values()))) == 1:
+        raise found("not by the seed", "the seeds 0, 1 and 2 gave the same split")
+
+
+@checked(LAB, seconds=20)
+def advice_taken(recipe_for):
+    """The recipe that the guide advises, starting from the given source."""
+    for per_class, distance, gpu in examples.SITUATIONS:
+        try:
+            recipe = answer_of(recipe_for, per_class, distance, gpu, "garden-small")
+        except FrozenInstanceError as error:
+            raise found("recipe changed", str(error)) from None
+        if not isinstance(recipe, Recipe):
+            raise found("no recipe", f"a {type(recipe).__name__}: {str(recipe)[:60]}")
+        if recipe.weights is None:
+            raise found("from scratch", f"{recipe.name!r} has weights=None")
+        advice = first_try(per_class, distance, gpu).first
+        wanted = next(does for start, does in STARTS.items() if advice.startswith(start))
+        does = "the head alone" if recipe.upto == -1 else STARTS["probe" if recipe.head_steps else "fine-tune"]
+        if does != wanted:
+            where = f"{per_class} images a class, {distance}, {'with' if gpu else 'without'} a GPU"
+            raise found("not as advised", f"{where}: the guide says {advice!r}, your recipe trains {does}")
+        if recipe.source != "garden-small":
+            raise found("another source", f"the recipe starts from {recipe.source!r}, not from 'garden-small'")
+        if recipe.batchnorm == "live":
+            raise found("live BatchNorm", "the recipe has batchnorm='live'")
+        if recipe.preprocessing != "source":
+            raise found("another preprocessing", f"the recipe has preprocessing={recipe.preprocessing!r}")
+
+
+@checked(LAB, seconds=20)
+def all_saved(save_all):
+    """One safetensors file with every tensor, the classes in order and the preprocessing."""
+    model, classes = examples.network(), ["wren", "robin", "dunnock"]
+    mean, std, size = (0.4, 0.5, 0.6), (0.2, 0.3, 0.25), 48
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place, "mine.safetensors")
+        try:
+            save_all(model, list(classes), mean, std, size, path)
+        except TypeError as error:
+            raise found("no texts", str(error)) if "metadata" in str(error) else error from None
+        if not path.is_file():
+            raise found("nothing saved", f"there is no file {path.name} after your function has run")
+        tensors, about = examples.read_back(path)
+    missing = model.state_dict().keys() - tensors.keys()
+    if missing:
+        raise found("buffers missing", f"{len(missing)} tensors are not in the file: {', '.join(sorted(missing)[:3])}")
+    if changed := [name for name, value in model.state_dict().items() if not torch.equal(tensors[name], value)]:
+        raise found("other numbers", f"{changed[0]} is another one in the file")
+    got = {key: examples.from_json(about.get(key)) for key in ("classes", "mean", "std", "size")}
+    if got["classes"] is None and all(name in about.get("classes", "") for name in classes):
+        raise found("not JSON", f"the metadata's 'classes' are the text {about['classes']!r}")
+    if not isinstance(got["classes"], list) or sorted(map(str, got["classes"])) != sorted(classes):
+        raise found("classes lost", f"the metadata's 'classes' are {about.get('classes')!r}, its keys {sorted(about)}")
+    if got["classes"] != classes:
+        raise found("classes in another order", f"{got['classes']}, given were {classes}")
+    for key, value in (("mean", list(mean)), ("std", list(std)), ("size", size)):
+        if got[key] != value:
+            raise found("preprocessing lost", f"the metadata's {key!r} is {about.get(key)!r}, given was {value}")
+
+
+@checked(LAB, seconds=20)
+def upload_answered(answer):
+    """The likeliest class of a picture in words; for anything else a message that says what is wrong."""
+    picture, stub = examples.sky_above_ground(), examples.Stub()
+    for data in (examples.content(picture, "PNG"), examples.lying(picture)):
+        try:
+            said = answer_of(answer, stub, data)
+        except TypeError as error:
+            raise found("bytes, not a file", str(error)) if "not bytes" in str(error) else error from None
+        if not isinstance(said, str):
+            raise found("no text", f"a {type(said).__name__}: {str(said)[:60]}")
+        if "sky" not in said or "ground" in said.split("sky")[0]:
+            finding = "class not named" if data[:4] == b"\x89PNG" else "lies on its side"
+            raise found(finding, f"{said[:80]!r}, for a picture that predict calls 'sky'")
+        pixels = stub.seen[-1].float() if stub.seen else torch.zeros(3, 32, 32)
+        if pixels.shape != (3, 32, 32) or (pixels[0] - pixels[2]).max() > 100:  # the red strip beside the central square
+            raise found("another preprocessing", f"predict was given something else than the file, {tuple(pixels.shape)}")
+    whole = examples.content(picture, quality=95)
+    for what, data in (("a page of text", b"<!doctype html>"), ("half a picture", whole[: len(whole) // 2]), ("nothing", b"")):
+        try:
+            said = answer_of(answer, stub, data)
+        except (ValueError, OSError, SyntaxError) as error:
+            raise found("falls over", f"{what} was uploaded, and your function raised {type(error).__name__}") from None
+        if not isinstance(said, str):
+            raise found("no text", f"a {type(said).__name__} for {what}")
+        if any(name in said for name in stub.classes):
+            raise found("names what is no picture", f"{said[:80]!r}, for {what}")
+        if len(said) < 25:
+            raise found("no reason", f"{said!r}, for {what}")
+
+
+@checked(LAB, seconds=20)
+def pixels_go_in(FromPixels):  # noqa: N803
+    """uint8 pixels in, the network's logits out: the preprocessing is a part of the module."""
+    network, mean, std = examples.network(), (0.3, 0.5, 0.6), (0.2, 0.3, 0.25)
+    module = a_model(answer_of(FromPixels, network, mean, std)).eval()
+    images = torch.randint(0, 256, (4, 3, 8, 8), generator=torch.Generator().manual_seed(6), dtype=torch.uint8)
+    middle, spread = (torch.tensor(values).view(3, 1, 1) for values in (mean, std))
+    with torch.no_grad():
+        logits = tensor(answer_of(module, images.clone()), "the logits", (4, 3), torch.float32)
+        unit = images.float() / 255
+        wanted = network((unit - middle) / spread)
+        for finding, other in (
+            ("not scaled", network((images.float() - middle) / spread)),
+            ("not normalised", network(unit)),
+            ("not normalised", network(images.float())),
+            ("other order", network(unit - middle / spread)),
+            ("other order", network(unit / spread - middle)),
+            ("probabilities", wanted.softmax(1)),
+        ):
+            if torch.allclose(logits, other, atol=1e-4):
+                raise found(finding, f"for the first image your module gives {[round(x, 2) for x in logits[0].tolist()]}")
+    if not torch.allclose(logits, wanted, atol=1e-4):
+        raise found("other answers", f"the logits differ by up to {(logits - wanted).abs().max():.2g} from the network's")

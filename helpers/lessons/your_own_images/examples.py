@@ -1,0 +1,139 @@
+"""Small folders, pictures and networks that the checks of lab 3 try answers on."""
+
+import contextlib
+import io
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import ExifTags, Image
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from helpers.images.decoding import read_image
+from helpers.images.twins import SIDE
+from helpers.lessons.your_own_images.findings import found
+
+SITUATIONS = ((5, "near", True), (50, "related", True), (500, "far", True), (80, "related", False))  # what the guide is asked
+
+
+def scene(seed: int, side: int = 96) -> Image.Image:
+    """A picture of soft blobs; another seed gives one that has nothing in common with it."""
+    dice = torch.Generator().manual_seed(seed)
+    blobs = nn.functional.interpolate(torch.rand(1, 3, 7, 7, generator=dice), size=(side, side), mode="bicubic")
+    return Image.fromarray((blobs[0].clamp(0, 1) * 255).byte().permute(1, 2, 0).numpy())
+
+
+def content(picture: Image.Image, kind: str = "JPEG", **settings) -> bytes:
+    """The bytes of a picture's file."""
+    out = io.BytesIO()
+    picture.save(out, kind, **settings)
+    return out.getvalue()
+
+
+@contextlib.contextmanager
+def folder(**files):
+    """A folder with these files in it while it is needed: {"cat/1.jpg": bytes}, with "__" for "/" in the names."""
+    with tempfile.TemporaryDirectory() as place:
+        for name, data in files.items():
+            file = Path(place, name.replace("__", "/"))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+        yield Path(place)
+
+
+def sky_above_ground() -> Image.Image:
+    """Bright above, dark below, a bright strip at the left edge that is not in the central square."""
+    picture = Image.new("RGB", (120, 80), (20, 60, 20))
+    picture.paste((200, 220, 255), (0, 0, 120, 40))
+    picture.paste((255, 0, 0), (0, 0, 14, 80))
+    return picture
+
+
+def lying(picture: Image.Image) -> bytes:
+    """The picture as a phone that was held upright stores it: on its side, with a note in the EXIF data."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    return content(picture.transpose(Image.Transpose.ROTATE_90), quality=95, exif=exif)
+
+
+class Stub:
+    """In place of a classifier: it notes the pixels it is given, and calls what is bright above "sky"."""
+
+    classes, size = ["ground", "sky", "wall"], 32
+
+    def __init__(self):
+        self.seen = []
+
+    def predict(self, image) -> dict[str, float]:
+        pixels = image if isinstance(image, torch.Tensor) else read_image(image, self.size)
+        self.seen.append(pixels)
+        above, below = (half.float().mean() for half in pixels.chunk(2, dim=1))
+        sky = 0.75 if above > below + 20 else 0.125
+        answer = {"ground": 0.75 if below > above + 20 else 0.0625, "sky": sky}
+        answer["wall"] = 1 - sum(answer.values())
+        return dict(sorted(answer.items(), key=lambda item: -item[1]))
+
+
+def network() -> nn.Module:
+    """A small network with BatchNorm that has seen a few batches: its running averages are not those of a new one."""
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        for parameter in model.parameters():
+            nn.init.normal_(parameter)
+        for _ in range(3):
+            model(torch.randn(8, 3, 8, 8) * 2 + 1)
+    return model.eval()
+
+
+def groups() -> list[list[str]]:
+    """Names of 60 files in 48 groups of near-duplicates, most of a single file."""
+    sizes = [5, 1, 3, 1, 1, 4, 1, 2, 1, 1, 3, 1] + [1] * 36
+    return [[f"{number}-{place}.jpg" for place in range(size)] for number, size in enumerate(sizes)]
+
+
+def bits(value) -> np.ndarray:
+    """A fingerprint as bool (16, 16)."""
+    array = np.asarray(value)
+    if array.shape not in ((SIDE, SIDE), (SIDE * SIDE,)) or array.dtype != bool:
+        raise found("not 16 x 16 bits", f"a {type(value).__name__} of shape {array.shape} and dtype {array.dtype}")
+    return array.reshape(SIDE, SIDE)
+
+
+def from_json(text):
+    """What a text in JSON means; None where it is none."""
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def smaller(picture: Image.Image) -> Image.Image:
+    """The picture as a messenger passes it on: fewer pixels, compressed."""
+    return Image.open(io.BytesIO(content(picture.resize((60, 60)), quality=70)))
+
+
+def read_back(path: Path) -> tuple[dict, dict]:
+    """Tensors and metadata of a safetensors file; raises Finding for another kind of file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except SafetensorError:
+        raise found("a pickle", f"the file begins with {path.read_bytes()[:4]!r}: it is no safetensors file") from None
+
+
+def files_odd_and_fine() -> dict[str, bytes]:
+    """Two files that hold no whole picture, page.jpg and cut off.jpg, and four that do, whatever they are called."""
+    picture = scene(1, 64)
+    whole = content(picture, quality=95)
+    return {
+        "page.jpg": b"<!doctype html><title>404</title>",
+        "called jpg.jpg": content(picture, "PNG"),
+        "grey.png": content(picture.convert("L"), "PNG"),
+        "fine.jpg": whole,
+        "cut off.jpg": whole[: len(whole) // 2],
+        "palette.gif": content(picture.convert("P"), "GIF"),
+    }

@@ -1,0 +1,59 @@
+"""What near-duplicates across the split are worth: the same pictures and the same recipe, divided in two ways."""
+
+import pandas
+import torch
+
+from helpers.images.inspection import inspect_images
+from helpers.images.tasks import open_task
+from helpers.notebook.progress import Progress
+from helpers.training.intervals import interval
+
+WAYS = {"each file for itself": False, "twins together": True}
+
+
+def leak_study(folder, recipe, seeds: int = 6, *, size: int = 64, fresh=None, cache_dir=None) -> pandas.DataFrame:
+    """Fit a recipe `seeds` times on a folder divided file by file, and as often with near-duplicates kept together.
+
+    fresh: (images uint8 (N, 3, size, size), labels int64 (N,)) of other scenes, if there are any, to hold each result against.
+    Returns a row a run: split, seed, with a twin (% of test pictures that have one in training), reported (% of the test
+    pictures that are named rightly) and, if there are fresh ones, fresh (% of those).
+    """
+    from helpers.training.fitting import fit
+
+    report = inspect_images(folder, size, cache_dir=cache_dir)
+    group = {str(report.folder / file): number for file, number in zip(report.files.file, report.files.near, strict=True)}
+    rows, progress = [], Progress(2 * seeds * (recipe.head_steps + recipe.steps), "two ways to divide:")
+    for seed in range(seeds):
+        for way, together in WAYS.items():
+            task = open_task(report.folder, None, seed, size=size, on_bad="skip", together=together, cache_dir=cache_dir)
+            run = fit(recipe, task, seed, progress=progress)
+            row = {"split": way, "seed": seed, "with a twin": _with_twin(task, group), "reported": 100 * run.accuracy}
+            if fresh is not None:
+                images, labels = fresh
+                row["fresh"] = 100 * (run.classifier.logits(images).argmax(1) == labels).float().mean().item()
+            rows.append(row)
+    progress.done(f"{2 * seeds} runs, {run.n} test pictures each, {run.seconds:.1f} s of training a run")
+    return pandas.DataFrame(rows)
+
+
+def leak_gaps(runs: pandas.DataFrame) -> pandas.DataFrame:
+    """Differences in points, paired by seed, with 95 % intervals: the two splits, and each against fresh pictures.
+
+    The intervals cover other ways to divide this folder and other starts, not another folder.
+    """
+    of = lambda way, what: torch.tensor(runs[runs.split == way].sort_values("seed")[what].to_numpy())
+    careless, careful = WAYS
+    pairs = {f"reported: {careless} - {careful}": of(careless, "reported") - of(careful, "reported")}
+    if "fresh" in runs:
+        pairs |= {f"{way}: reported - fresh": of(way, "reported") - of(way, "fresh") for way in WAYS}
+    rows = {}
+    for name, values in pairs.items():
+        points, low, high = interval(values[:, None])
+        rows[name] = {"points": points, "low": low, "high": high, "supported": "yes" if low > 0 or high < 0 else "no"}
+    return pandas.DataFrame.from_dict(rows, orient="index").round(1).rename_axis("difference")
+
+
+def _with_twin(task, group: dict[str, int]) -> float:
+    """% of the test pictures whose group of near-duplicates has one among the training pictures."""
+    trained = {group[file] for file in task.train.files}
+    return 100 * sum(group[file] in trained for file in task.test.files) / len(task.test)

@@ -1,0 +1,132 @@
+"""A folder of picture files as a person has it: sizes and formats mixed, and with the trouble of real folders in it."""
+
+import io
+import random
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+from PIL import ExifTags, Image, ImageEnhance
+
+from helpers.images.decoding import read_image
+from helpers.images.drawn.hotdogs import draw_food
+
+SCENES = {"hot dog": 38, "hamburger": 12, "banana": 8, "baguette": 18, "carrot": 8, "sausage": 22}  # pictures that were "taken"
+_DRAWN = 176  # pixels a side, before a picture is cut to a photograph's shape
+_HEIGHT = 132
+
+
+def write_hot_dogs(folder: str | Path = "hot_dogs") -> Path:
+    """Write the folder of the example, `hot dog/` and `not hot dog/`, unless it is there; returns its path.
+
+    Some 270 drawn pictures as JPEG, PNG and WebP, the same each time, named as phones and messengers name them. A part
+    of them are there twice and more: copied, made smaller, sent on (compressed again), taken again a moment later. Some
+    files are no pictures, one is cut off, one lies on its side with a note in its EXIF data, some are in a folder within
+    a folder. Written elsewhere and renamed: what is there is whole. Raises ValueError for a folder with other content.
+    """
+    target = Path(folder).expanduser()
+    if (target / "hot dog").is_dir() and (target / "not hot dog").is_dir():
+        return target
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ValueError(f"{target} is there already and holds something else: choose another name")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unfinished-") as unfinished:
+        _write(Path(unfinished) / "all")
+        with suppress(OSError):  # somebody else was faster
+            (Path(unfinished) / "all").rename(target)
+    if not (target / "hot dog").is_dir():
+        raise OSError(f"can't write to {target}: choose a folder that you can write to")
+    return target
+
+
+def fresh_hot_dogs(times: int = 2, size: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pictures that are in no folder, made in the same way as those that are, of `times` as many other scenes.
+
+    Returns uint8 (N, 3, size, size) and labels int64 (N,): 0 hot dog, 1 not hot dog.
+    """
+    dice, images, labels = random.Random(8), [], []
+    for kind, count in SCENES.items():
+        for square in draw_food(kind, range(10_000, 10_000 + times * count), size=_DRAWN):
+            for content in _shots(Image.fromarray(square.permute(1, 2, 0).numpy()), dice).values():
+                images.append(read_image(io.BytesIO(content), size))
+                labels.append(int(kind != "hot dog"))
+    return torch.stack(images), torch.tensor(labels)
+
+
+def _write(folder: Path) -> None:
+    dice = random.Random(7)
+    scenes = [(kind, number) for kind, count in SCENES.items() for number in range(count)]
+    dice.shuffle(scenes)
+    drawn = {kind: draw_food(kind, range(count), size=_DRAWN) for kind, count in SCENES.items()}
+    firsts = []
+    for place, (kind, number) in enumerate(scenes):
+        into = folder / ("hot dog" if kind == "hot dog" else "not hot dog")
+        into.mkdir(parents=True, exist_ok=True)
+        shots = _shots(Image.fromarray(drawn[kind][number].permute(1, 2, 0).numpy()), dice)
+        names = {"small": f"IMG_{2000 + 4 * place} (small).jpg", "sent": f"WA-{dice.randrange(10**4):04}.jpg"}
+        for way, content in shots.items():
+            moment, _, ending = way.partition(".")
+            name = names.get(way) or f"IMG_{2000 + 4 * place + int(moment)}.{ending}"
+            (into / name).write_bytes(content)
+            if name not in names.values() and moment == "0":
+                firsts.append(into / name)
+    _plant(folder, firsts, dice)
+
+
+def _shots(square: Image.Image, dice) -> dict[str, bytes]:
+    """One scene as files, {how: content}: a photograph "0.jpg" (or another format), and for more than half of the scenes
+    more of it: taken again a moment later ("1.jpg", "2.jpg"), made smaller, or sent through a messenger."""
+    ending = dice.choices(["jpg", "JPG", "jpeg", "png", "webp"], [12, 3, 2, 2, 1])[0]
+    photo = _cut(square, 0, 0)
+    shots = {f"0.{ending}": _content(photo, Image.registered_extensions()[f".{ending.lower()}"], 90)}
+    more = dice.choices([(), ("small",), ("sent",), ("1.jpg",), ("1.jpg", "2.jpg", "sent", "small")], [44, 8, 8, 12, 28])[0]
+    for how in more:
+        if how == "small":
+            shots[how] = _content(photo.resize((photo.width * 5 // 8, photo.height * 5 // 8)), "JPEG", 85)
+        elif how == "sent":
+            shots[how] = _content(photo, "JPEG", 28)
+        else:
+            moved = _cut(square, dice.randint(-2, 2), dice.randint(-2, 2))
+            shots[how] = _content(ImageEnhance.Brightness(moved).enhance(dice.uniform(0.93, 1.07)), "JPEG", 90)
+    return shots
+
+
+def _content(picture: Image.Image, kind: str, quality: int) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, kind, **({} if kind == "PNG" else {"quality": quality}))
+    return out.getvalue()
+
+
+def _cut(square: Image.Image, right: int, down: int) -> Image.Image:
+    """The shape of a photograph, 4:3, out of a square; moved by so many pixels."""
+    left, top = 3 + right, (_DRAWN - _HEIGHT) // 2 + down
+    return square.crop((left, top, left + _DRAWN - 6, top + _HEIGHT - 6))
+
+
+def _plant(folder: Path, shots: list[Path], dice) -> None:
+    """The rest of what is in real folders."""
+    dogs = [path for path in shots if path.parent.name == "hot dog" and path.suffix == ".jpg"]
+    others = [path for path in shots if path.parent.name != "hot dog" and path.suffix == ".jpg"]
+    (folder / ".DS_Store").write_bytes(b"\0\0\0\1Bud1" + bytes(60))
+    (folder / "hot dog/.DS_Store").write_bytes(b"\0\0\0\1Bud1" + bytes(60))
+    (folder / "not hot dog/Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0" + bytes(60))
+    (folder / "notes.txt").write_text("to do: ask Ana for more bananas\n", encoding="utf-8")
+    page = "<!doctype html><title>404</title><p>This picture has moved.</p>\n"
+    (folder / "hot dog/best-hot-dogs.jpg").write_text(page, encoding="utf-8")
+    shutil.copyfile(dogs[0], dogs[0].with_name(f"{dogs[0].stem} copy.jpg"))
+    shutil.copyfile(others[0], others[0].with_name(f"{others[0].stem} (1).jpg"))
+    whole = others[1].read_bytes()
+    others[1].with_name("download.jpg").write_bytes(whole[: len(whole) * 2 // 5])
+    photo = Image.open(dogs[1])
+    lying, exif = photo.transpose(Image.Transpose.ROTATE_90), Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # to be turned by 90 degrees, clockwise, when it is shown
+    content = io.BytesIO()
+    lying.save(content, "JPEG", quality=95, exif=exif)
+    photo.close()
+    dogs[1].write_bytes(content.getvalue())
+    nested = folder / "hot dog/from Ana"
+    nested.mkdir()
+    for path in dogs[2:8]:
+        path.rename(nested / path.name.replace("IMG", "DSC"))

@@ -1,0 +1,1 @@
+"""Training: recipes, fits, studies of many fits, and what they cost."""

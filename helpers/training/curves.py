@@ -1,0 +1,122 @@
+"""Learning curves of a study, where overfitting starts in them, and paired differences of any column."""
+
+import pandas
+from scipy import stats
+
+from helpers.notebook.figures import COLOURS, _axes, _in_style
+from helpers.training.study import Study
+
+DASHES = ("-", (0, (6, 2)), (0, (2, 1.5)), "-.", (0, (1, 2)))
+
+
+def learning_curves(study: Study, by: list[str]) -> pandas.DataFrame:
+    """The mean over the seeds of what the runs' histories hold, a row for each value of `by` and each step.
+
+    Raises ValueError for a study without histories, a condition that it does not have, and runs of a group that
+    looked at other steps.
+    """
+    if "history" not in study.runs:
+        raise ValueError("these runs have no history: measure them with run_study(..., keep_history=True)")
+    if unknown := [name for name in by if name not in study.conditions]:
+        raise ValueError(f"no condition {unknown[0]!r} in this study; there are {', '.join(study.conditions)}")
+    tables = []
+    for key, group in study.runs.groupby(by, sort=False):
+        looks = pandas.concat([pandas.DataFrame(history) for history in group.history])
+        if looks.groupby("step").size().nunique() > 1:
+            raise ValueError(f"the runs of {dict(zip(by, key, strict=True))} looked at different steps")
+        tables.append(looks.groupby("step").mean().reset_index().assign(**dict(zip(by, key, strict=True))))
+    return pandas.concat(tables).set_index([*by, "step"])
+
+
+def overfitting(study: Study, by: list[str]) -> pandas.DataFrame:
+    """Where the mean validation loss is lowest, and how far it has risen by the end: a row for each value of `by`.
+
+    "lowest at": the step. "rises by": the last loss less the lowest, with its 95 % interval over the seeds (paired,
+    Student's t). "starts to overfit": "yes" if that interval lies above zero, and the lowest is not the last look.
+    "gap": training accuracy of the last look less validation accuracy, in points.
+    """
+    curves, rows = learning_curves(study, by), {}
+    for key, group in study.runs.groupby(by, sort=False):
+        mean = curves.xs(key, level=by)
+        best, last = mean.val_loss.idxmin(), mean.index[-1]
+        histories = [pandas.DataFrame(history).set_index("step") for history in group.history]
+        rise, low, high = _interval([history.val_loss[last] - history.val_loss[best] for history in histories])
+        gap = 100 * (mean.train_accuracy[last] - mean.val_accuracy[last])
+        rows[key] = {"lowest at": best, "of": last, "rises by": rise, "low": low, "high": high, "gap": gap,
+                     "starts to overfit": "yes" if best != last and low > 0 else "no"}  # fmt: skip
+    table = pandas.DataFrame.from_dict(rows, orient="index").round({"rises by": 3, "low": 3, "high": 3, "gap": 1})
+    table.index = pandas.MultiIndex.from_tuples(table.index, names=by)
+    return table
+
+
+def paired_values(study: Study, column: str, of: str, baseline, by: list[str], scale: float = 1.0) -> pandas.DataFrame:
+    """Differences of a column between the values of `of` and `baseline`, on the same seeds: points, low, high, supported.
+
+    As `Study.paired`, for other columns than the accuracy: 95 % intervals over the seeds (Student's t), times `scale`.
+    Raises ValueError for an unknown column, condition or baseline.
+    """
+    for name in (column, of, *by):
+        if name not in study.runs:
+            raise ValueError(f"no column {name!r} in this study; there are {', '.join(study.runs.columns)}")
+    if baseline not in set(study.runs[of]):
+        raise ValueError(f"no run with {of}={baseline!r}; there are {list(study.runs[of].unique())}")
+    wide = study.runs.pivot_table(index=[*by, "seed"], columns=of, values=column, sort=False)
+    rows = {}
+    for value in [value for value in wide.columns if value != baseline]:
+        difference = scale * (wide[value] - wide[baseline]).dropna()
+        for key, values in difference.groupby(level=by, sort=False):
+            mean, low, high = _interval(values)
+            sure = "yes" if len(values) > 1 and (low > 0 or high < 0) else "no"
+            key = key if isinstance(key, tuple) else (key,)
+            rows[(*key, value)] = {"points": mean, "low": low, "high": high, "seeds": len(values), "supported": sure}
+    table = pandas.DataFrame.from_dict(rows, orient="index")
+    table.index = pandas.MultiIndex.from_tuples(table.index, names=[*by, of])
+    return table.round(2)
+
+
+def _interval(values) -> tuple[float, float, float]:
+    values = pandas.Series(list(values), dtype=float)
+    half = stats.t.ppf(0.975, len(values) - 1) * values.sem() if len(values) > 1 else float("nan")
+    return values.mean(), values.mean() - half, values.mean() + half
+
+
+@_in_style
+def plot_curves(study: Study, line: str, panel: str, live: Study | None = None):
+    """Loss (above) and accuracy (below) against steps, means over the seeds: training thin, validation thick.
+
+    A line for each value of `line`, a column for each of `panel`; `live`: another study, drawn over it as markers of
+    its validation curve.
+    """
+    panels, lines = list(study.runs[panel].unique()), list(study.runs[line].unique())
+    figure, axes = _axes(2, len(panels), (1.8 + 3.5 * len(panels), 6.2), sharex=True, sharey="row")
+    for part, drawn in ((study, _draw_both), (live, _draw_live)):
+        if part is None:
+            continue
+        for (where, what), curve in learning_curves(part, [panel, line]).groupby(level=[0, 1], sort=False):
+            if where in panels and what in lines:
+                i = lines.index(what)
+                for row, (quantity, factor) in enumerate((("loss", 1), ("accuracy", 100))):
+                    drawn(axes[row][panels.index(where)], curve.droplevel([0, 1]), quantity, factor, i, what)
+    for column, value in enumerate(panels):
+        axes[0][column].set(title=f"{panel.replace('_', ' ')}: {value}")
+        axes[1][column].set(xlabel="step")
+    axes[0][0].set(ylabel="cross-entropy", ylim=(0, None))
+    axes[1][0].set_ylabel("accuracy, %")
+    handles = [handle for handle in axes[0][0].lines if not handle.get_label().startswith("_")]
+    handles += axes[0][0].plot([], [], color="0.3", linewidth=2.6, label="validation (thick)")
+    handles += axes[0][0].plot([], [], color="0.3", linewidth=0.9, label="training (thin)")
+    if live is not None:
+        handles += axes[0][0].plot([], [], "o", mfc="none", color="0.3", label="validation, measured here")
+    axes[0][-1].legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=10)
+    return figure
+
+
+def _draw_both(axis, curve, quantity, factor, i, name):
+    style = {"color": COLOURS[i % len(COLOURS)], "linestyle": DASHES[i % len(DASHES)]}
+    axis.plot(curve.index, factor * curve[f"train_{quantity}"], linewidth=0.9, label="_training", **style)
+    axis.plot(curve.index, factor * curve[f"val_{quantity}"], linewidth=2.6, label=str(name), **style)
+
+
+def _draw_live(axis, curve, quantity, factor, i, name):
+    axis.plot(curve.index, factor * curve[f"val_{quantity}"], "o", mfc="none", color=COLOURS[i % len(COLOURS)],
+              label="_live")  # fmt: skip

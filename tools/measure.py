@@ -1,0 +1,211 @@
+"""Measure what the course quotes: `make results`. Writes helpers/data/*.json, the headline figure and its sentences.
+
+embedded      goldfinches and flowers, 5 training images a class: scratch, feature extraction, fine-tuning
+photographs   the same on real photographs, 20 a class, where the environment variable COURSE_PHOTOS names a folder
+              of class folders
+probe         there, with ImageNet weights from torchvision's cache
+budget        how many steps training from scratch needs, judged by the validation images
+and the studies of the lectures, by the names of the modules in helpers/studies
+"""
+
+import argparse
+import json
+import os
+import re
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pandas
+
+from helpers.images.catalog import CARDS
+from helpers.images.tasks import EMBEDDED, open_task
+from helpers.lessons.studies import studies
+from helpers.lessons.variants import imagenet
+from helpers.notebook.progress import Progress
+from helpers.training.fitting import fit
+from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, SCRATCH
+from helpers.training.results import Comparison, compare, load_comparison, provenance
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT / "helpers/data"
+RECIPES = [SCRATCH, FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE]
+BUDGETS = (100, 200, 400, 800)
+PHOTOGRAPHS = "photographs of 5 kinds of flowers"
+PROBE_SOURCE = "squeezenet1_0"
+
+
+def measure_embedded(seeds: int) -> None:
+    """Goldfinches and flowers, 5 training images a class."""
+    for name in ("goldfinches", "flowers"):
+        compare(RECIPES, open_task(name, per_class=5), seeds).save(DATA / f"{name}-5.json")
+
+
+def measure_photographs(seeds: int) -> None:
+    """Real photographs, 20 a class: from the garden at 64 px, and a probe of ImageNet weights at 128 px."""
+    folder = os.environ.get("COURSE_PHOTOS")
+    if not folder:
+        print("photographs: left out, COURSE_PHOTOS names no folder of class folders")
+        return
+    result = compare(RECIPES, open_task(folder, per_class=20, size=64), seeds)
+    result.task = f"{PHOTOGRAPHS}, 20 training images a class, 64 px"
+    result.save(DATA / "photographs-20.json")
+
+
+def measure_probe(seeds: int) -> None:
+    """Real photographs again, at 128 px: a linear probe of ImageNet weights."""
+    folder = os.environ.get("COURSE_PHOTOS")
+    if not folder:
+        print("probe: left out, COURSE_PHOTOS names no folder of class folders")
+        return
+    task = open_task(folder, per_class=20, size=128)
+    probe = replace(FEATURE_EXTRACTION, source=PROBE_SOURCE, views=2, name=f"feature extraction, {PROBE_SOURCE}")
+    started = time.process_time()
+    fit(probe, task)
+    seconds = time.process_time() - started
+    result = compare([probe], task, seeds)
+    result.about["CPU seconds of one fit, with loading and test"] = f"{seconds:.1f}"
+    result.task = f"{PHOTOGRAPHS}, 20 training images a class, 128 px"
+    result.save(DATA / "photographs-20-imagenet.json")
+
+
+def measure_budget(seeds: int) -> None:
+    """Validation accuracy of training from scratch against the number of steps, several seeds."""
+    tasks = {"goldfinches": open_task("goldfinches", 5, val=100), "flowers": open_task("flowers", 5, val=100)}
+    if folder := os.environ.get("COURSE_PHOTOS"):
+        tasks[PHOTOGRAPHS] = open_task(folder, 20, val=0.25)
+    rows = []
+    progress = Progress(len(tasks) * seeds * sum(BUDGETS), "from scratch, at several budgets:")
+    for name, task in tasks.items():
+        for steps in BUDGETS:
+            for seed in range(seeds):
+                run = fit(replace(SCRATCH, steps=steps), task.draw(seed), seed, progress=progress)
+                rows.append({"task": name, "steps": steps, "seed": seed, "n": len(task.val),
+                             "val_accuracy": run.history.val_accuracy.iloc[-1]})  # fmt: skip
+    progress.done(f"from scratch: {len(rows)} runs at {len(BUDGETS)} budgets")
+    table = {"about": provenance(), "rows": rows}
+    (DATA / "scratch-budget.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+
+
+def budget_table() -> pandas.DataFrame:
+    """The shipped budgets: mean validation accuracy in %, a row a task, a column a number of steps."""
+    rows = pandas.DataFrame(json.loads((DATA / "scratch-budget.json").read_text(encoding="utf-8"))["rows"])
+    return (100 * rows.groupby(["task", "steps"]).val_accuracy.mean()).unstack().round(1)
+
+
+def sentence(result: Comparison, name: str = PROBE_THEN_FINE_TUNE.name, baseline: str = SCRATCH.name) -> str:
+    """What a comparison says of a recipe against a baseline, in words."""
+    a, b, gain = result.table.loc[name], result.table.loc[baseline], result.paired(baseline).loc[f"{name} - {baseline}"]
+
+    def percent(row):
+        return f"{row['accuracy %']:.0f} % (95 % interval {row['low']:.0f} to {row['high']:.0f})"
+
+    return (
+        f'On {result.task}, the course\'s own source model with the recipe "{name}" names {percent(a)} of {result.n:,} '
+        f"test images rightly, the same network trained from scratch {percent(b)}: a gain of {gain['points']:.0f} points "
+        f"({gain['low']:.0f} to {gain['high']:.0f}), over {len(result.seeds)} seeds that share their images."
+    )
+
+
+def results_table() -> str:
+    """All shipped comparisons as one Markdown table."""
+    lines = [
+        "| on | recipe | accuracy % (95 % interval) | gain over scratch, points | seeds, n |",
+        "|---|---|---|---|---|",
+    ]
+    for file in ("goldfinches-5", "flowers-5", "photographs-20", "photographs-20-imagenet"):
+        if not (DATA / f"{file}.json").exists():
+            continue
+        result = load_comparison(DATA / f"{file}.json")
+        gains = result.paired(SCRATCH.name) if SCRATCH.name in result.correct else None
+        for name, row in result.table.iterrows():
+            gain = ""
+            if gains is not None and name != SCRATCH.name:
+                by = gains.loc[f"{name} - {SCRATCH.name}"]
+                gain = f"{by['points']:+.1f} ({by['low']:+.1f} to {by['high']:+.1f})"
+            accuracy = f"{row['accuracy %']:.1f} ({row['low']:.1f} to {row['high']:.1f})"
+            lines.append(f"| {result.task} | {name} | {accuracy} | {gain} | {row['seeds']:.0f}, {row['n']:.0f} |")
+    return "\n".join(lines)
+
+
+def headline():
+    """The headline figure and what is to be seen in it, from the shipped results."""
+    from helpers.notebook.figures import plot_comparisons
+
+    files = [DATA / f"{name}.json" for name in ("goldfinches-5", "flowers-5", "photographs-20")]
+    return plot_comparisons([load_comparison(file) for file in files if file.exists()])
+
+
+def stamp(path: Path, texts: dict[str, str]) -> None:
+    """Put each text between its marks, <!-- name --> and <!-- /name -->, in a Markdown file or notebook."""
+    content = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        notebook = json.loads(content)
+        for cell in notebook["cells"]:
+            cell["source"] = _stamped("".join(cell["source"]), texts).splitlines(keepends=True)
+        content = json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"
+    else:
+        content = _stamped(content, texts)
+    path.write_text(content, encoding="utf-8")
+
+
+def _stamped(content: str, texts: dict[str, str]) -> str:
+    for name, text in texts.items():
+        marks = re.compile(rf"(<!-- {re.escape(name)} -->).*?(<!-- /{re.escape(name)} -->)", re.DOTALL)
+        content = marks.sub(lambda found, text=text: found[1] + text + found[2], content)
+    return content
+
+
+def sources_table() -> str:
+    """The tasks of photographs as a Markdown table."""
+    cards = [card for name, card in CARDS.items() if name not in EMBEDDED]
+    rows = [f'| `"{card.name}"` | {card.title}: {card.images} | {card.source} | {card.licence} |' for card in cards]
+    return "\n".join(["| `h.open_task(...)` | what | source | licence |", "|---|---|---|---|", *rows])
+
+
+def stamps() -> dict[str, str]:
+    """The sentences and tables in the texts that come from the shipped results."""
+    budgets = budget_table()
+    header = "| from scratch, % of validation images | " + " | ".join(f"{steps} steps" for steps in budgets) + " |"
+    rows = [f"| {name} | " + " | ".join(f"{value:.1f}" for value in row) + " |" for name, row in budgets.iterrows()]
+    return {
+        "headline": sentence(load_comparison(DATA / "flowers-5.json")),
+        "results": "\n\n" + results_table() + "\n\n",
+        "sources": "\n\n" + sources_table() + "\n\n",
+        "budget": "\n\n" + "\n".join([header, "|---" * (len(budgets.columns) + 1) + "|", *rows]) + "\n\n",
+    } | {name: text for study in studies().values() for name, text in study.stamps().items()}
+
+
+LECTURES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("notebooks/0[1-9]*.ipynb"))
+STAMPED = ("README.md", "docs/source_model.md", "docs/photographs.md", "notebooks/00_start_here.ipynb", *LECTURES)
+
+
+def main(arguments=None) -> None:
+    parser = argparse.ArgumentParser(prog="python tools/measure.py", description=__doc__.splitlines()[0])
+    parts = {
+        "embedded": measure_embedded,
+        "photographs": measure_photographs,
+        "probe": measure_probe,
+        "budget": measure_budget,
+        **{name: study.run for name, study in studies().items()},
+        "texts": lambda seeds: None,  # what always happens at the end
+    }
+    parser.add_argument(
+        "parts", nargs="*", help=f"{', '.join(parts)} (brings figure and texts up to date); default: all"
+    )
+    parser.add_argument("--seeds", type=int, default=5)
+    options = parser.parse_args(arguments)
+    if unknown := set(options.parts) - parts.keys():
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; choose from {', '.join(parts)}")
+    for part in options.parts or parts:
+        parts[part](options.seeds)
+    headline().savefig(ROOT / "docs/headline.png", dpi=100)
+    if (DATA / "study-imagenet.json").exists():
+        imagenet.figure().savefig(ROOT / "docs/photographs.png", dpi=100)
+    for file in STAMPED:
+        stamp(ROOT / file, stamps())
+    print(results_table())
+
+
+if __name__ == "__main__":
+    main()
