@@ -6,8 +6,8 @@ import random
 import pytest
 from origin import Origin
 
-from helpers.images import answers, downloads
-from helpers.images.downloads import fetch
+from helpers.data import answers, downloads
+from helpers.data.downloads import fetch
 
 DATA = random.Random(0).randbytes(400_000)
 SHA256 = f"sha256:{hashlib.sha256(DATA).hexdigest()}"

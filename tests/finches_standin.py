@@ -19,7 +19,8 @@ from origin import Origin
 from PIL import Image
 
 import helpers as h
-from helpers.images import credits, downloads
+from helpers.data import downloads
+from helpers.images import credits
 from helpers.images.collecting import collect
 from helpers.images.drawn.garden import class_names
 from helpers.images.inaturalist import NAME, Service

@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 from torchvision.models import ResNet18_Weights, get_model
 from torchvision.models import SqueezeNet1_0_Weights as SqueezeNetWeights
 
+from helpers.data import downloads
 from helpers.heads import swap_head
-from helpers.images import downloads
 from helpers.sources import backbones
 from helpers.sources.backbones import load_backbone
 from helpers.sources.gardennet import GardenNet

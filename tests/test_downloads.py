@@ -16,8 +16,8 @@ import pytest
 import requests
 from fetching import DATA, HALF, SHA256, broken_off, get, left, origin, ranges  # noqa: F401 (fixtures)
 
-from helpers.images import answers, downloads, partfiles
-from helpers.images.downloads import Gone, Offline
+from helpers.data import answers, downloads, partfiles
+from helpers.data.downloads import Gone, Offline
 
 # --- as it should be ---
 
@@ -104,7 +104,7 @@ def test_a_download_that_stands_still_or_crawls_is_cut_and_resumed(get, origin, 
 
 def test_a_killed_process_leaves_a_part_that_the_next_call_resumes(get, origin, tmp_path, capsys):
     origin.behave("/a.zip", "slow")
-    program = "import sys; from helpers.images.downloads import fetch; fetch(sys.argv[1], sys.argv[2], what='A', digest=sys.argv[3])"
+    program = "import sys; from helpers.data.downloads import fetch; fetch(sys.argv[1], sys.argv[2], what='A', digest=sys.argv[3])"
     part = tmp_path / "cache/a.zip.part"
     with subprocess.Popen([sys.executable, "-c", program, origin.url("/a.zip"), tmp_path / "cache/a.zip", SHA256],
                           cwd=Path(downloads.__file__).parents[1], stdout=subprocess.DEVNULL) as process:  # fmt: skip
@@ -254,7 +254,7 @@ def test_a_folder_that_cannot_be_written_to_is_named_with_the_remedy(get, tmp_pa
 
 def test_two_processes_that_want_the_same_file_fetch_it_once(origin, tmp_path):
     origin.behave("/a.zip", lambda handler: time.sleep(0.3) or (503, {"Retry-After": "0"}, b""))
-    program = "import sys; from helpers.images.downloads import fetch; fetch(sys.argv[1], sys.argv[2], what='A', digest=sys.argv[3])"
+    program = "import sys; from helpers.data.downloads import fetch; fetch(sys.argv[1], sys.argv[2], what='A', digest=sys.argv[3])"
     command = [sys.executable, "-c", program, origin.url("/a.zip"), tmp_path / "cache/a.zip", SHA256]
     root = Path(downloads.__file__).parents[1]
     processes = [subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) for _ in range(2)]

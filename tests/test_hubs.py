@@ -23,9 +23,9 @@ transformers = pytest.importorskip("transformers", reason="the extra 'hubs' is n
 
 from test_invariants import Witness, assert_equal, freezing_of, tensors_of_stages  # noqa: E402
 
+from helpers.data.downloads import Gone, Offline, Refused  # noqa: E402
 from helpers.freezing import freeze, parameter_groups  # noqa: E402
 from helpers.heads import find_head, swap_head  # noqa: E402
-from helpers.images.downloads import Gone, Offline, Refused  # noqa: E402
 from helpers.lessons.goldfinches.saliency import class_map  # noqa: E402
 from helpers.sources.backbones import load_backbone  # noqa: E402
 from helpers.sources.chains import FAMILIES, Chain  # noqa: E402

@@ -9,7 +9,8 @@ from finches_standin import Archive, fill_cache, without_waiting  # noqa: F401
 from pyinaturalist import constants
 
 import helpers as h
-from helpers.images import collecting, downloads
+from helpers.data import downloads
+from helpers.images import collecting
 from helpers.images.collecting import collect
 from helpers.images.drawn.garden import class_names
 from helpers.images.inaturalist import Service, goldfinch_photos, restore

@@ -9,7 +9,7 @@ import pytest
 from finches_standin import Archive, without_waiting  # noqa: F401
 
 import helpers as h
-from helpers.images import downloads
+from helpers.data import downloads
 from helpers.images.collecting import collect
 from helpers.images.inaturalist import goldfinch_photos, restore
 from helpers.images.manifests import SPECIES, Manifest, read_manifest

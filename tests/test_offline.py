@@ -12,7 +12,7 @@ from project import ROOT
 from standins import fill_cache
 
 import helpers
-from helpers.images import downloads
+from helpers.data import downloads
 from helpers.images.catalog import CARDS
 from helpers.images.collecting import collect
 from helpers.images.unpacking import image_folder

@@ -21,9 +21,9 @@ from standins import fill_cache
 from test_decoding import BLUE, GREEN, RED, assert_quadrants, quadrants
 
 import helpers as h
+from helpers.data.downloads import Offline
 from helpers.images import decoding, imagecache
 from helpers.images.decoding import open_image, picture_header, read_image
-from helpers.images.downloads import Offline
 from helpers.images.folders import find_images
 from helpers.images.kinds import known_by_its_bytes, shown
 from helpers.images.unpacking import image_folder

@@ -22,7 +22,7 @@ def empty(monkeypatch, tmp_path):
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.delenv("COURSE_OFFLINE", raising=False)
-    monkeypatch.setattr("helpers.images.downloads.WAITS", (0, 0))
+    monkeypatch.setattr("helpers.data.downloads.WAITS", (0, 0))
 
 
 @pytest.fixture

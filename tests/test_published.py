@@ -15,8 +15,8 @@ from scipy.io import loadmat
 from standins import SIZES, archives, fill_cache, picture, standing_in
 from torchvision.datasets import Flowers102
 
+from helpers.data.downloads import Offline
 from helpers.images import augmentation, published
-from helpers.images.downloads import Offline
 from helpers.images.splits import Split
 from helpers.images.tasks import Task, open_task
 from helpers.training.classifier import Classifier

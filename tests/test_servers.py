@@ -9,8 +9,8 @@ import requests
 from fetching import DATA, HALF, SHA256, get, left, origin, ranges  # noqa: F401 (fixtures)
 from origin import WRONG
 
-from helpers.images import answers, downloads
-from helpers.images.downloads import Gone, Offline, Refused
+from helpers.data import answers, downloads
+from helpers.data.downloads import Gone, Offline, Refused
 
 # --- wrong bytes ---
 

@@ -10,7 +10,7 @@ import pytest
 from hostile import refused
 from photos import open_small, parts, photos
 
-from helpers.images import partfiles
+from helpers.data import partfiles
 from helpers.images.unpacking import image_folder, unpack
 
 PLAIN = {"jpg/1.jpg": b"one" * 500, "jpg/2.jpg": b"two" * 700}

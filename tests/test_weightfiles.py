@@ -9,8 +9,8 @@ from hostile import Malicious
 from origin import Origin, keep, publish
 from torchvision.models import SqueezeNet1_1_Weights, get_model
 
-from helpers.images import downloads
-from helpers.images.downloads import Offline
+from helpers.data import downloads
+from helpers.data.downloads import Offline
 from helpers.sources.backbones import load_backbone
 
 WEIGHTS = SqueezeNet1_1_Weights.IMAGENET1K_V1

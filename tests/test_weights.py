@@ -13,8 +13,8 @@ from origin import Origin, publish
 from torch import nn
 from torchvision.models import WeightsEnum, get_model, get_model_weights
 
+from helpers.data import downloads
 from helpers.heads import swap_head
-from helpers.images import downloads
 from helpers.sources import backbones, weightfiles
 from helpers.sources.architectures import TORCHVISION, _Shapes, fitting, image_size
 from helpers.sources.backbones import load_backbone

@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def is_here(name: str) -> bool:
     """Whether a task or a source model can be opened without any connection. None is made."""
-    from helpers.images.downloads import Offline
+    from helpers.data.downloads import Offline
 
     try:
         _open(name, offline=True)
@@ -86,7 +86,7 @@ def _size(name: str) -> str:
         return CARDS[name].megabytes
     from torchvision.models import get_model_weights
 
-    from helpers.images.downloads import megabytes
+    from helpers.data.downloads import megabytes
 
     return megabytes(get_model_weights(name)["DEFAULT"].meta["_file_size"] * 2**20)
 

@@ -14,10 +14,10 @@ from urllib.parse import urlparse
 import numpy as np
 import requests
 
+from helpers.data.downloads import Gone, Refused, megabytes
+from helpers.data.downloads import offline as is_offline
 from helpers.images.credits import keep_credits
 from helpers.images.decoding import open_image
-from helpers.images.downloads import Gone, Refused, megabytes
-from helpers.images.downloads import offline as is_offline
 from helpers.images.inaturalist import AGENT, ENOUGH_REFUSED, NAME, Service, announced, cannot, get_photo
 from helpers.images.manifests import (
     ENDINGS,

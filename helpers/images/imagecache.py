@@ -23,9 +23,9 @@ import numpy as np
 import platformdirs
 import torch
 
+from helpers.data.wholefiles import content_hash
 from helpers.images import credits
 from helpers.images.decoding import picture_header, quietly, read_image, readers
-from helpers.images.wholefiles import content_hash
 from helpers.notebook.progress import Progress
 
 _UNFINISHED = "unfinished-"

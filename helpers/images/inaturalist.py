@@ -9,12 +9,12 @@ from pathlib import Path
 
 import requests
 
+from helpers.data.downloads import Gone, Offline, Refused, fetch, megabytes
+from helpers.data.downloads import offline as is_offline
+from helpers.data.partfiles import what_is_wrong
 from helpers.images.credits import keep_credits
-from helpers.images.downloads import Gone, Offline, Refused, fetch, megabytes
-from helpers.images.downloads import offline as is_offline
 from helpers.images.imagecache import cache_folder
 from helpers.images.manifests import LICENCES, PHOTOS, SPECIES, Manifest, Photograph, read_manifest
-from helpers.images.partfiles import what_is_wrong
 from helpers.notebook.progress import Progress
 
 NAME = "goldfinch-photos"

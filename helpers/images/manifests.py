@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.images.wholefiles import write_whole
+from helpers.data.wholefiles import write_whole
 
 FORMAT = "goldfinch photographs 1"
 PHOTOS = "https://inaturalist-open-data.s3.amazonaws.com"  # openly licensed photographs, and no others

@@ -11,12 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from helpers.data.wholefiles import write_whole
 from helpers.images.catalog import Card
 from helpers.images.folders import divide, find_images
 from helpers.images.imagecache import Pictures, cache_folder
 from helpers.images.twins import near_groups
 from helpers.images.unpacking import unpack
-from helpers.images.wholefiles import write_whole
 
 # bytes, as TensorFlow Datasets lists them (tensorflow_datasets/url_checksums/oxford_flowers102.txt)
 FLOWERS_SIZES = {"102flowers.tgz": 344_862_509, "imagelabels.mat": 502, "setid.mat": 14_989}
@@ -131,7 +131,7 @@ def _hotdog(card: Card, folder: Path, offline) -> dict[str, dict[str, list[str]]
 
 
 def _fetch(card: Card, url: str, file: Path, offline, **about) -> Path:
-    from helpers.images.downloads import fetch
+    from helpers.data.downloads import fetch
 
     return fetch(url, file, licence=f"licence {card.licence}", instead=card.instead, offline=offline, **about)
 

@@ -6,11 +6,11 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from helpers.data.partfiles import explained, need_room
 from helpers.images.archives import ENDINGS, Member, is_archive, open_archive
 from helpers.images.catalog import CARDS
 from helpers.images.imagecache import cache_folder
 from helpers.images.kinds import is_hidden
-from helpers.images.partfiles import explained, need_room
 
 MAX_BYTES = 8_000_000_000  # of all files together, unpacked
 MAX_FILES = 100_000

@@ -142,7 +142,7 @@ def _address(name: str) -> str:
 
 
 def _forbidden() -> bool:
-    from helpers.images.downloads import offline  # which imports requests
+    from helpers.data.downloads import offline  # which imports requests
 
     return offline()
 

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 
-from helpers.images.downloads import Gone, Offline, Refused, megabytes
-from helpers.images.downloads import offline as _forbidden
-from helpers.images.partfiles import what_is_wrong
+from helpers.data.downloads import Gone, Offline, Refused, megabytes
+from helpers.data.downloads import offline as _forbidden
+from helpers.data.partfiles import what_is_wrong
 from helpers.notebook.progress import Progress
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"  # large models come in parts, with a list of them

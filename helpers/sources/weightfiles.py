@@ -17,7 +17,7 @@ def download(name: str, weights: WeightsEnum, offline: bool | None = None) -> nn
     What is fetched is held against the hash in its name. What is there is taken as torchvision takes it: by its name.
     Raises downloads.Offline (and Refused, Gone), and ValueError for a file that cannot be read.
     """
-    from helpers.images.downloads import fetch  # requests is needed for nothing else here
+    from helpers.data.downloads import fetch  # requests is needed for nothing else here
 
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
     if not file.is_file():

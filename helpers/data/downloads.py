@@ -12,9 +12,9 @@ from urllib.parse import urlparse
 
 import requests
 
-from helpers.images import answers
-from helpers.images.answers import Again, Gone, Refused
-from helpers.images.partfiles import Part, explained, is_page, need_room, read_digest, what_is_wrong
+from helpers.data import answers
+from helpers.data.answers import Again, Gone, Refused
+from helpers.data.partfiles import Part, explained, is_page, need_room, read_digest, what_is_wrong
 from helpers.notebook.progress import Progress
 
 __all__ = ["Gone", "Offline", "Refused", "fetch", "megabytes", "offline"]
