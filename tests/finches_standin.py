@@ -1,7 +1,7 @@
 """A stand-in for iNaturalist: its lists of observations and its photographs, on this machine, drawn by the course.
 
     fill_cache(cache)                             # as after a first open_task("goldfinch-photos", cache_dir=cache)
-    with Archive(per_species=8) as archive:       # to be asked like the real one: collect(folder, 6, service=archive.service)
+    with Archive(per_species=8) as archive:       # within it, collect and restore ask this archive
         archive.observations[3]["photos"][0]["license_code"] = None
 """
 
@@ -11,32 +11,30 @@ import json
 import os
 from functools import lru_cache
 from pathlib import Path
+from unittest import mock
 from urllib.parse import parse_qs, urlparse
 
-import pytest
+import pyinaturalist
 import torch
 from origin import Origin
 from PIL import Image
 
 import helpers as h
 from helpers.data import downloads
-from helpers.images import credits
-from helpers.images.collecting import collect
+from helpers.images import goldfinch_photos, inaturalist
 from helpers.images.drawn.garden import class_names
-from helpers.images.inaturalist import NAME, Service
-from helpers.images.manifests import PHOTOS, SPECIES
+from helpers.images.goldfinch_photos import NAME, PHOTOS, SPECIES
+from helpers.images.inaturalist import collect
 
 LETTERS = "Åsa Öberg", "Jo 'Finch' O'Neil & Co <b>", "José $x_1$ Núñez", "王小明", "أحمد", "Ann\u202e evil", "", None
-GENTLE = {"per_second": 1000, "per_minute": 9000, "burst": 0.01, "backoff": 0.001, "waits": (0.001, 0.001), "pause": 0}
 
 
-@pytest.fixture(autouse=True)
-def without_waiting(monkeypatch):
-    """In a module that imports it: no test waits, is forbidden the network, or meets the photographs of another."""
-    monkeypatch.setattr(downloads, "WAITS", (0, 0, 0))
-    monkeypatch.delenv("COURSE_OFFLINE", raising=False)
-    yield
-    credits.forget()
+class Impatient(pyinaturalist.ClientSession):
+    """The real client, which waits for nothing, and treats http as it does https."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings, per_second=1000, per_minute=9000, burst=0.01, backoff_factor=0.001)
+        self.mount("http://", self.get_adapter("https://"))
 
 
 def fill_cache(cache: str | Path, per_species: int = 32) -> Path:
@@ -47,8 +45,8 @@ def fill_cache(cache: str | Path, per_species: int = 32) -> Path:
     folder, forbidden = Path(cache) / NAME, os.environ.pop("COURSE_OFFLINE", None)
     try:
         if not (folder / "manifest.json").is_file():
-            with Archive(per_species) as archive, contextlib.redirect_stdout(io.StringIO()):
-                collect(folder, per_species, service=archive.service)
+            with Archive(per_species), contextlib.redirect_stdout(io.StringIO()):
+                collect(folder, per_species)
     finally:
         if forbidden is not None:
             os.environ["COURSE_OFFLINE"] = forbidden
@@ -69,9 +67,20 @@ class Archive(Origin):
         self.queries, self.strict_order = [], True
         self.behave("/v1/observations", always=self.answer)
 
-    @property
-    def service(self) -> Service:
-        return Service(api=self.url("/v1"), photos=self.address, **GENTLE)
+    def __enter__(self):
+        super().__enter__()
+        self.patches = contextlib.ExitStack()
+        for place, name, value in (
+            (pyinaturalist, "ClientSession", Impatient), (pyinaturalist.v1.observations, "API_V1", self.url("/v1")),
+            (goldfinch_photos, "PHOTOS", self.address), (goldfinch_photos, "PAUSE", 0), (inaturalist, "WAITS", (0, 0)),
+            (downloads, "WAITS", (0, 0, 0)),
+        ):  # fmt: skip
+            self.patches.enter_context(mock.patch.object(place, name, value))
+        return self
+
+    def __exit__(self, *error):
+        self.patches.close()
+        super().__exit__(*error)
 
     def answer(self, handler):
         asked = {name: values[0] for name, values in parse_qs(urlparse(handler.path).query).items()}

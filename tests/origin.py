@@ -39,15 +39,14 @@ class Origin:
         ("redirect", to)  302 to an address or path; a path that leads to itself is a loop
         "cut"             half of what was asked for, then the connection is closed
         "slow"            half of it, then nothing for as long as anybody waits
-        "trickle"         half of it, then one byte every 20 ms
         "wrong"           other bytes of the same length
         "page"            a login page with status 200, as captive portals send it
         "no ranges"       all of it, whatever range was asked for
         "other range"     206, but beginning elsewhere than asked
-        "longer", "shorter"   a Content-Length that is 100 bytes more or less than the file has
+        "longer"          a Content-Length that is 100 bytes more than the file has
         "no length"       no Content-Length: it ends when the connection closes
         "chunked"         no Content-Length, sent in chunks
-        "no validator"    neither ETag nor Last-Modified
+        "cut, no validator"   half of it, with neither ETag nor Last-Modified
         a function        handler -> None, answers by itself, or (status, headers, body)
     """
 
@@ -175,7 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
             "ETag": f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"',
             "Last-Modified": formatdate(0, usegmt=True),
         }
-        if how == "no validator":
+        if how == "cut, no validator":
             headers = {}
         if how == "wrong":
             content = content.translate(WRONG)
@@ -189,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
                 start -= 10 * (how == "other range")
                 headers["Content-Range"] = f"bytes {start}-{whole - 1}/{whole}"
         body = content[start:]
-        length = len(body) + {"longer": 100, "shorter": -100}.get(how, 0)
+        length = len(body) + 100 * (how == "longer")
         if how == "chunked":
             body = b"".join(b"%x\r\n%s\r\n" % (len(body[i : i + 999]), body[i : i + 999]) for i in range(0, len(body), 999))
             headers["Transfer-Encoding"], body = "chunked", body + b"0\r\n\r\n"
@@ -200,8 +199,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._head(status, headers)
         if self.command == "HEAD":
             return None
-        if how not in ("cut", "slow", "trickle"):
-            self.wfile.write(body[:length] if how == "shorter" else body)
+        if how not in ("cut", "slow", "cut, no validator"):
+            self.wfile.write(body)
             self.close_connection = how in ("longer", "no length")
             return None
         self.wfile.write(body[: length // 2])
@@ -209,10 +208,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         if how == "slow":
             self.origin._closing.wait()
-        for byte in body[length // 2 :] if how == "trickle" else b"":
-            if self.origin._closing.wait(0.02):
-                break
-            self.wfile.write(bytes([byte]))
         return None
 
     def send(self, status: int, headers: dict | None = None, body: bytes = b"") -> None:

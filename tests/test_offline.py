@@ -15,7 +15,7 @@ import helpers
 from helpers.data import downloads
 from helpers.images.catalog import CARDS
 from helpers.images.collecting import collect
-from helpers.images.unpacking import image_folder
+from helpers.images.published import image_folder
 from helpers.lessons.explorer import depth_table, draw_explorer, explore, try_setting
 from helpers.lessons.explorer.prospects import prospect
 from helpers.lessons.explorer.trials import Setting

@@ -26,7 +26,7 @@ from helpers.images import decoding, imagecache
 from helpers.images.decoding import open_image, picture_header, read_image
 from helpers.images.folders import find_images
 from helpers.images.kinds import known_by_its_bytes, shown
-from helpers.images.unpacking import image_folder
+from helpers.images.published import image_folder
 
 heif = pytest.importorskip("pillow_heif", reason="HEIC needs the extra heic")
 

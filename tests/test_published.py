@@ -216,7 +216,7 @@ def test_it_is_fetched_once_announced_and_then_needs_no_connection(tmp_path, cap
     "name, words",
     [
         ("flowers102", ("345 MB", "102flowers.tgz", "https://www.robots.ox.ac.uk", 'open_task("flowers")')),
-        ("hotdog", ("hotdog.zip", "http://d2l-data.s3", "open_task(write_hot_dogs()")),
+        ("hotdog", ("hotdog.zip", "http://d2l-data.s3", 'open_task("flowers")')),
     ],
 )
 @pytest.mark.parametrize("way", ["argument", "variable"])

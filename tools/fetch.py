@@ -94,7 +94,7 @@ def _size(name: str) -> str:
 def _places() -> str:
     import torch
 
-    from helpers.images.imagecache import cache_folder
+    from helpers.data.files import cache_folder
 
     home = torch.hub.get_dir().removesuffix("/hub").removesuffix("\\hub")
     return f"Photographs are in {cache_folder()} (COURSE_CACHE), weights in {home} (TORCH_HOME)."

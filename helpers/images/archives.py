@@ -1,27 +1,33 @@
-"""What is in a zip or a tar, and its bytes, whatever the archive says of itself. Nothing is written here."""
+"""A zip or tar of images -> a folder of images, safely: no path leaves it, no links, bounds on size and number.
+
+Nothing that an archive says of itself is trusted. Only names and bytes are taken from it: no links, rights, owners or times.
+"""
 
 import gzip
 import lzma
+import shutil
 import stat
 import tarfile
+import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from helpers.data.files import disk_errors, need_room
+
+MAX_BYTES = 8_000_000_000  # of all files together, unpacked
+MAX_FILES = 100_000
 PIECE = 1 << 20  # bytes held in memory at a time
 ENDINGS = (".zip", ".tar.gz", ".tgz", ".tar")
-
-
-class Damaged(ValueError):
-    """The archive is cut short, altered, or packed in a way that is not understood."""
+_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError,
+            RecursionError)  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Member:
-    """A file in an archive; or with `plain` False a link or a device; `locked`: it needs a password."""
+class _Member:
+    """A file in an archive; if not `plain`, a link or a device; if `locked`, it needs a password."""
 
     name: str
     size: int
@@ -29,137 +35,102 @@ class Member:
     locked: bool
     source: zipfile.ZipInfo | tarfile.TarInfo
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return PurePosixPath(self.name.replace("\\", "/")).parts
+
 
 def is_archive(path: Path) -> bool:
     return zipfile.is_zipfile(path) or _is_tar(path)
 
 
-@contextmanager
-def open_archive(path: Path, most_bytes: int, most_files: int):
-    """An archive with `members` (folders left out) and `pieces(member)`, to be asked for in the order of the members.
+def unpack(archive: str | Path, folder: str | Path, max_bytes: int = MAX_BYTES, max_files: int = MAX_FILES) -> Path:
+    """Unpack a zip, .tar or .tar.gz into a new folder, and return it; if the folder is there, it was unpacked before.
 
-    A tar is read once to the end for its list; reading stops as soon as it has more than `most_files` or `most_bytes`.
-    Raises Damaged.
+    Everything is checked before anything is written, and it is written elsewhere and renamed: an interrupted or refused
+    archive leaves nothing behind. What systems put beside the pictures (__MACOSX, .DS_Store) is left out. Raises
+    ValueError for names that lead out of the folder, links, devices, passwords, damage, more than `max_files` files or
+    `max_bytes` bytes; OSError if there is no room.
     """
-    try:
-        with _Tar(path, most_bytes, most_files) if _is_tar(path) else _Zip(path) as archive:
-            yield archive
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, tarfile.TarError, gzip.BadGzipFile,
-            EOFError, NotImplementedError, RecursionError) as error:  # fmt: skip
-        raise Damaged(f"{path} is damaged, or packed in an unknown way ({error}). Pack it anew.") from error
+    archive, folder = Path(archive), Path(folder)
+    if folder.is_dir():
+        return folder
+    with ExitStack() as stack:
+        try:
+            members, open_member = _opened(archive, stack, max_bytes, max_files)
+            members = [member for member in members if not _is_junk(member)]
+            _check(archive, members, max_bytes, max_files)
+            stack.enter_context(disk_errors(folder.parent))
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            need_room(folder.parent, sum(member.size for member in members))
+            place = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder.parent, prefix="unfinished-")), "all")
+            place.mkdir()
+            for member in members:
+                target = place.joinpath(*member.parts)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with open_member(member.source) as source, open(target, "wb") as out:
+                    shutil.copyfileobj(source, out)  # never more than `member.size`: both libraries see to that
+        except _DAMAGED as error:
+            raise ValueError(f"{archive} is damaged, or packed in an unknown way ({error}). Pack it again.") from error
+        try:
+            place.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # another process was not faster
+                raise
+    return folder
 
 
-class _Zip:
-    def __init__(self, path: Path):
-        self._zip = zipfile.ZipFile(path)
-        self.members = [
-            Member(
-                _name(info),
-                info.file_size,
-                plain=stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG),
-                locked=bool(info.flag_bits & 0x1),
-                source=info,
-            )
-            for info in self._zip.infolist()
-            if not info.is_dir()
-        ]
-
-    def pieces(self, member: Member) -> Iterator[bytes]:
-        with self._zip.open(member.source) as source:
-            while piece := source.read(PIECE):
-                yield piece
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._zip.close()
-
-
-def _name(info: zipfile.ZipInfo) -> str:
-    """A file's name in the zip. macOS and iOS write UTF-8 without saying so, which reads as "HaÌˆher" if it is not undone."""
-    if not info.flag_bits & 0x800:
-        with suppress(UnicodeError):
-            return info.filename.encode("cp437").decode("utf-8")
-    return info.filename
-
-
-class _Tar:
-    """Only what is read here is taken from a tar: names, kinds and bytes; no owners, rights or times, and no links."""
-
-    def __init__(self, path: Path, most_bytes: int, most_files: int):
-        most = most_bytes + 4096 * (most_files + 1)  # of all bytes: each file has headers and is filled up
-        with _Bounded(path, most) as content:
-            self.members = list(_list(content, most_bytes, most_files))
-        self._content = _Bounded(path, most)
-
-    def pieces(self, member: Member) -> Iterator[bytes]:
-        self._content.seek(member.source.offset_data)
-        left = member.size
-        while left:
-            piece = self._content.read(min(left, PIECE))
-            if not piece:
-                raise EOFError("it is cut short")
-            left -= len(piece)
-            yield piece
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._content.close()
-
-
-def _list(content: "_Bounded", most_bytes: int, most_files: int) -> Iterator[Member]:
-    entries = files = total = 0
-    with tarfile.open(fileobj=content, mode="r:") as tar:
-        for info in tar:
-            entries += 1
-            plain = info.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not info.issparse()
-            if not info.isdir():
-                files, total = files + 1, total + info.size
-                yield Member(info.name, info.size, plain, locked=False, source=info)
-            if info.size < 0 or entries > 2 * most_files + 1000:
-                raise EOFError("a header in it is senseless")
-            if files > most_files or total > most_bytes:
-                return  # whoever asked will say so
+def _opened(archive: Path, stack: ExitStack, max_bytes: int, max_files: int):
+    """The files in an archive, and the function that opens one of them for reading."""
+    if not _is_tar(archive):
+        packed = stack.enter_context(zipfile.ZipFile(archive))
+        return [_in_zip(info) for info in packed.infolist() if not info.is_dir()], packed.open
+    most = max_bytes + 4096 * (max_files + 1)  # each file has headers and is padded
+    content = _Bounded(stack.enter_context((gzip.open if _is_gzip(archive) else open)(archive, "rb")), most)
+    packed = stack.enter_context(tarfile.TarFile(fileobj=content))
+    members, total = [], 0
+    for entries, info in enumerate(packed):
+        plain = info.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not info.issparse()
+        if not info.isdir():
+            members.append(_Member(info.name, info.size, plain, False, info))
+            total += info.size
+        if info.size < 0 or entries > 2 * max_files + 1000:
+            raise tarfile.ReadError("a header in it makes no sense")
+        if len(members) > max_files or total > max_bytes:
+            return members, packed.extractfile  # to be refused, without reading on
     if content.last.strip(b"\0") or not content.last:
-        raise EOFError("it is cut short")  # a tar ends with zeros; tarfile takes any end as one
+        raise tarfile.ReadError("it is cut short")  # a tar ends with zeros; tarfile takes any end as one
     while content.read(PIECE):  # to the end, where gzip has a checksum
         pass
+    return members, packed.extractfile
+
+
+def _in_zip(info: zipfile.ZipInfo) -> _Member:
+    name = info.filename
+    if not info.flag_bits & 0x800:  # macOS and iOS write UTF-8 without saying so, and zipfile reads it as cp437
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    plain = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG)
+    return _Member(name, info.file_size, plain, bool(info.flag_bits & 0x1), info)
 
 
 class _Bounded:
-    """The bytes of a tar, unpacked if it is a .tar.gz, for tarfile: never more than `most`, nor many at a time."""
+    """The bytes of a tar as tarfile reads them: never more than `most` in all, nor many at a time."""
 
-    def __init__(self, path: Path, most: int):
-        self._most, self.last = most, b""
-        self._file = (gzip.open if _is_gzip(path) else open)(path, "rb")
+    def __init__(self, file, most: int):
+        self.file, self.most, self.last = file, most, b""
+        self.tell = file.tell
 
     def read(self, size: int) -> bytes:
-        if not 0 <= size <= PIECE:  # headers are read at once, however long they say they are
-            raise EOFError("a header in it is senseless")
-        self.last = self._file.read(size)
-        if self._file.tell() > self._most:
-            raise EOFError("it is much longer than its files")
+        if not 0 <= size <= PIECE or self.file.tell() > self.most:  # tarfile reads a header at once, however long
+            raise tarfile.ReadError("a header in it makes no sense, or it is much longer than its files")
+        self.last = self.file.read(size)
         return self.last
 
     def seek(self, position: int) -> None:
-        if not 0 <= position <= self._most:
-            raise EOFError("a header in it is senseless")
-        self._file.seek(position)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def close(self) -> None:
-        self._file.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
+        if not 0 <= position <= self.most:
+            raise tarfile.ReadError("a header in it makes no sense")
+        self.file.seek(position)
 
 
 def _is_gzip(path: Path) -> bool:
@@ -168,8 +139,36 @@ def _is_gzip(path: Path) -> bool:
 
 
 def _is_tar(path: Path) -> bool:
-    """A tar, or a gzip (what else would be in one is found out when it is read)."""
-    if _is_gzip(path):
-        return True
+    """A tar, or a gzip (reading it shows whether there is a tar in it)."""
     with open(path, "rb") as file:
-        return file.read(512)[257:262] == b"ustar"
+        return _is_gzip(path) or file.read(512)[257:262] == b"ustar"
+
+
+def _is_junk(member: _Member) -> bool:
+    return any(part == "__MACOSX" or part.startswith("._") or part == ".DS_Store" for part in member.parts)
+
+
+def _check(archive: Path, members: list[_Member], max_bytes: int, max_files: int) -> None:
+    """Raise ValueError for an archive that must not be unpacked."""
+    if len(members) > max_files:
+        raise ValueError(f"{archive} holds {len(members):,} files, more than {max_files:,}. Is it the right one?")
+    seen, folders = {}, {}
+    for member in members:
+        name, parts = member.name, member.parts
+        outside = name.startswith(("/", "\\")) or ".." in parts or PureWindowsPath(name).drive or "\0" in name
+        if outside or not parts:
+            raise ValueError(f"{archive} is refused: the file {name!r} in it would be written outside its folder")
+        if not member.plain:
+            raise ValueError(f"{archive} is refused: {name!r} in it is a link or a device, not a file")
+        if member.locked:
+            raise ValueError(f"{archive} has a password ({name!r}). Unpack it yourself and give the folder.")
+        key = tuple(part.casefold() for part in parts)
+        same = seen.setdefault(key, name)
+        if same is not name:
+            raise ValueError(f"{archive} is refused: {same!r} and {name!r} in it would be one file on some systems")
+        folders |= {key[:depth]: name for depth in range(1, len(key))}
+    if both := seen.keys() & folders:
+        raise ValueError(f"{archive} is refused: {seen[both.pop()]!r} in it is a file, and a folder of other files")
+    total = sum(member.size for member in members)
+    if total > max_bytes:
+        raise ValueError(f"{archive} would take {total:,} bytes unpacked, more than {max_bytes:,}. Unpack it yourself.")

@@ -188,7 +188,7 @@ CARDS = {
             "12.5 % aside for validation, the same ones for everybody",
             citation="A. Zhang, Z. C. Lipton, M. Li and A. J. Smola, Dive into Deep Learning, https://d2l.ai",
             notes=("No licence is stated: use the photographs for study, and do not pass them on.",),
-            instead='open_task(write_hot_dogs(), on_bad="skip")',
+            instead='open_task("flowers")',
         ),
         Card(
             "goldfinch-photos",

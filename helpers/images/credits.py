@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from helpers.data.wholefiles import content_hash, write_whole
+from helpers.data.files import content_hash, write_whole
 
 FILE = ".photo-credits.json"  # in a folder of photographs: {the beginning of a file's sha256: its credit}
 SIDES = (0.1, 0.9)  # a fingerprint with fewer or more set bits is that of an even ground, which is like any other

@@ -20,10 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 import torch
 
-from helpers.data.wholefiles import content_hash
+from helpers.data.files import cache_folder, content_hash
 from helpers.images import credits
 from helpers.images.decoding import picture_header, quietly, read_image, readers
 from helpers.notebook.progress import Progress
@@ -48,14 +47,6 @@ class Pictures:
     pixels: list[str]
     bad: dict[str, str]
     headers: list[dict]
-
-
-def cache_folder(cache_dir=None) -> Path:
-    """The one folder for all that is fetched, unpacked or decoded: `cache_dir`, else the environment variable
-    COURSE_CACHE, else the user's cache folder. Deleting it is safe: it is filled again when needed. (Torchvision's
-    weights lie in torch.hub's own folder, TORCH_HOME, where every other project finds them too.)"""
-    chosen = cache_dir or os.environ.get("COURSE_CACHE")
-    return Path(chosen or platformdirs.user_cache_dir("transfer-learning-course")).expanduser()
 
 
 def decode_once(folder: Path, files: list[str], size: int, max_pixels: int, cache_dir=None) -> Pictures:

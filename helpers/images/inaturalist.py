@@ -1,190 +1,161 @@
-"""Photographs of goldfinches from iNaturalist, on this disk: byte for byte those of a manifest, or which of them are gone."""
+"""A new set of goldfinch photographs, chosen from iNaturalist by licence, species and observer.
 
-import json
-import shutil
+The client is pyinaturalist (J. Cook and others, pyinaturalist.readthedocs.io).
+"""
+
+import hashlib
+import re
 import time
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
-import requests
+import numpy as np
 
-from helpers.data.downloads import Gone, Offline, Refused, fetch, megabytes
-from helpers.data.downloads import offline as is_offline
-from helpers.data.partfiles import what_is_wrong
-from helpers.images.credits import keep_credits
-from helpers.images.imagecache import cache_folder
-from helpers.images.manifests import LICENCES, PHOTOS, SPECIES, Manifest, Photograph, read_manifest
-from helpers.notebook.progress import Progress
+from helpers.data.downloads import Refused, megabytes
+from helpers.images.decoding import open_image
+from helpers.images.goldfinch_photos import (
+    ALL_REFUSED,
+    LICENCES,
+    MAX_BYTES,
+    NAME,
+    PHOTOS,
+    SPECIES,
+    Photograph,
+    announced,
+    fetch_one,
+    offline_error,
+    plain,
+    problem,
+    write_credits,
+    write_manifest,
+)
+from helpers.images.twins import fingerprint
 
-NAME = "goldfinch-photos"
-AGENT = "transfer-learning-course (photographs of goldfinches)"  # photographs themselves: see downloads
-INSTEAD = 'open_task("goldfinches"), which the course draws itself'
-_MISSING = ".missing.json"
-# Amazon S3 answers 403, not 404, for a file that is gone where nobody may list the files (AWS, GetObject, "Permissions");
-# a network that lets nobody through does so too. So many refused and none given: the latter.
-ENOUGH_REFUSED = 10
-_PARTS = ("pool", "val", "test")
+FEWEST = 4  # photographs of a species: two to train on, one to validate and one to test with
+WAITS = (10, 30, 60)  # seconds, when iNaturalist answers that it is asked too often
+_ADDRESS = re.compile(re.escape(f"{PHOTOS}/photos/") + r"(\d+)/\w+\.(jpg|jpeg|png)(?:\?\d*)?")
 
 
-@dataclass(frozen=True)
-class Service:
-    """Where iNaturalist is, and how gently it is asked.
+def collect(folder: str | Path, per_species: int = 100, *, offline: bool | None = None) -> list[Photograph]:
+    """Collect photographs of the four goldfinches from iNaturalist into a folder, and freeze the set as its manifest.json.
 
-    api, photos    where the lists of observations and where the photographs are
-    per_second, per_minute, burst, backoff    requests, how many seconds' worth may come at once, and seconds before one is
-                   tried again: pyinaturalist's own defaults
-    waits          seconds to wait where the service says that it is asked too often, one try after another
-    pause          seconds between two photographs
+    Research grade only (others agreed on the species); of each observation the first photograph that is CC0 or CC BY; of
+    each observer one photograph in all four species, so that pictures of one bird cannot be on two sides of a split. The
+    oldest observations come first, so the same archive gives the same set. It takes its time: one request a second, a
+    pause before each photograph. If interrupted, it goes on when called again. Raises ValueError for a folder that has a
+    manifest, ModuleNotFoundError without pyinaturalist, Offline without a connection.
     """
-
-    api: str = "https://api.inaturalist.org/v1"
-    photos: str = PHOTOS
-    per_second: float = 1
-    per_minute: float = 60
-    burst: float = 5
-    backoff: float = 0.5
-    waits: tuple[float, ...] = (10, 30, 60)
-    pause: float = 0.25
-
-
-def goldfinch_photos(cache_dir=None, offline: bool | None = None, manifest=None, service: Service | None = None):
-    """The photographs, on this disk: (folder, {"pool" | "val" | "test": {class: files below it}}, {file: credit}, notes).
-
-    manifest: the file of a set; None: the set that is in the cache folder, which is collected once if there is none.
-    Raises ValueError for a manifest that is refused, or if too many of its photographs are gone; `downloads.Offline`.
-    """
-    root = cache_folder(cache_dir) / NAME
-    if manifest is None and not (root / "manifest.json").is_file():
-        from helpers.images.collecting import collect
-
-        collect(root, offline=offline, service=service)
-    wanted = read_manifest(root / "manifest.json" if manifest is None else manifest)
-    lost = restore(wanted, root, offline=offline, service=service)
-    notes = _notes(wanted, lost, root)
-    parts = {part: {name: [] for name in wanted.classes} for part in _PARTS}
-    here = [one for one in wanted.photographs if one.file not in lost]
-    for one in here:
-        parts[wanted.sides[one.photo]][SPECIES[one.species]].append(one.file)
-    empty = [f"{part} of {name!r}" for part, classes in parts.items() for name, files in classes.items() if not files]
-    if empty:
-        raise ValueError(f"{wanted.file} can no longer be opened: nothing is left for {', '.join(empty)}. {' '.join(notes)}")
-    for note in notes:
-        print(f"{NAME}: {note}", flush=True)
-    return root, parts, {one.file: one.credit for one in here}, notes
+    folder = Path(folder).expanduser()
+    if type(per_species) is not int or not FEWEST <= per_species <= 2000:
+        raise ValueError(f"per_species={per_species!r} must be a whole number from {FEWEST} to 2000")
+    if (folder / "manifest.json").exists():
+        raise ValueError(f"{folder} has a manifest already: open it with open_task({NAME!r}, manifest=...), or take a new folder")
+    what = f"up to {per_species} photographs a species, {megabytes(MAX_BYTES)} each at most, from iNaturalist"
+    progress = announced(what, per_species * len(SPECIES), folder, offline)
+    chosen: dict[str, Photograph] = {}  # by observer
+    try:
+        with _client(folder) as client:
+            for species in SPECIES:
+                _choose(species, per_species, chosen, client, folder, progress)
+    except BaseException:
+        progress.done(f"{NAME}: stopped after {len(chosen)} photographs; they are kept, and are not fetched again")
+        raise
+    photographs = list(chosen.values())
+    write_credits(photographs, folder)
+    write_manifest(photographs, folder / "manifest.json")
+    progress.done(f"{NAME}: {len(photographs)} photographs, {megabytes(sum(one.bytes for one in photographs))}, are in {folder}")
+    return photographs
 
 
-def restore(
-    manifest: Manifest, folder: str | Path, *, offline: bool | None = None, service: Service | None = None
-) -> dict[str, str]:
-    """Fetch what a folder lacks of a manifest's photographs, byte for byte; returns {file: "gone" or "changed"} of the rest.
-
-    A file counts only if its hash is the manifest's. Photographs beside the manifest are copied. What is gone (its author
-    took it back, say) or changed is noted in the folder, and not asked for again. Raises `downloads.Offline`, and `Refused`
-    where not one is given; what was fetched until then stays.
-    """
-    folder, service = Path(folder), service or Service()
-    lost, known, wanted = {}, _read_missing(folder), []
-    for one in manifest.photographs:
-        beside = manifest.file.parent / one.file if manifest.file else None
-        if is_whole(folder / one.file, one):
+def _choose(species: str, count: int, chosen: dict[str, Photograph], client, folder: Path, progress) -> None:
+    """Add `count` photographs of a species to `chosen` (or fewer, if there are no more), by observers who are not in it."""
+    mine, answers = 0, []
+    for one in _listed(species, client, folder):
+        if one.login.casefold() in chosen:
             continue
-        if beside and is_whole(beside, one):
-            (folder / one.file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(beside, folder / one.file)
-        elif one.file in known:
-            lost[one.file] = known[one.file]
-        else:
-            wanted.append(one)
-    if wanted:
-        about = f"{len(wanted)} photographs ({megabytes(sum(one.bytes for one in wanted))})"
-        if is_offline(offline):
-            raise cannot(f"{about} of the set are not on this machine", "offline=True or COURSE_OFFLINE forbids it", folder)
-        progress = announced(f"{about} from {service.photos.split('/')[2]}", len(wanted), folder)
-        refused, given = [], 0
-        with requests.Session() as session:
-            for one in wanted:
-                try:
-                    why = _fetch(one, folder, session, service, progress)
-                except Refused:
-                    refused.append(one)
-                    if not given and len(refused) == min(ENOUGH_REFUSED, len(manifest)):
-                        raise
-                    continue
-                if why:
-                    lost[one.file] = known[one.file] = why
-                    _write_missing(folder, known)
-                given += not why
-                progress.step()
-        lost |= {one.file: "gone" for one in refused}
-        if given and refused:  # the rest was given, so it is not the network that refuses
-            _write_missing(folder, known | {one.file: "gone" for one in refused})
-        progress.done(f"{NAME}: {given} of {len(wanted)} photographs fetched, every one as it was")
-    keep_credits(folder, {one.sha256: one.credit for one in manifest.photographs if one.file not in lost})
-    return lost
+        if not (folder / one.file).is_file():  # or an interrupted collection has fetched it
+            answers.append(fetch_one(one, folder))
+            if answers == ALL_REFUSED:
+                raise Refused(f"{NAME}: {PHOTOS} refuses every photograph: does this network want you to log in first?")
+        one = _looked_at(one, folder / one.file)
+        if one and one.sha256 not in {other.sha256 for other in chosen.values()}:
+            chosen[one.login.casefold()] = one
+            mine += 1
+            progress.step(1, species)
+        if mine == count:
+            return
+    if mine < FEWEST:
+        raise ValueError(f"iNaturalist gave too few photographs: {mine} of {SPECIES[species]}, and {FEWEST} are needed")
 
 
-def is_whole(file: Path, one: Photograph) -> bool:
-    """Whether a file is that photograph, to the last byte."""
-    return file.is_file() and not what_is_wrong(file, one.bytes, f"sha256:{one.sha256}")
-
-
-def announced(what: str, count: int, folder: Path) -> Progress:
-    """Say what is about to be fetched, in one line, and return the line that will move."""
-    print(f"Fetching {NAME}: {what} (CC0 or CC BY), to {folder.absolute()}", flush=True)
-    return Progress(count, f"{NAME}, photographs:")
-
-
-def cannot(what: str, why: str, folder: Path) -> Offline:
-    """The error that says what is missing, and what can be done without a connection."""
-    return Offline(
-        f"{NAME}: {what}, and they cannot be fetched: {why}. By hand: copy the folder {folder.absolute()} from a machine "
-        f"that has it, or open the manifest of such a copy. Without any photographs: {INSTEAD}."
-    )
-
-
-def get_photo(address: str, file: Path, what: str, session, service: Service, progress, **known) -> Path:
-    """Fetch one photograph, after a pause."""
-    if service.pause:
-        time.sleep(service.pause)
-    return fetch(
-        address.replace(PHOTOS, service.photos, 1), file, what=what, instead=INSTEAD, progress=progress, session=session, **known
-    )
-
-
-def _fetch(one: Photograph, folder: Path, session, service: Service, progress) -> str:
-    """Fetch one photograph of a manifest; "" or why there is none."""
-    known = {"size": one.bytes, "digest": f"sha256:{one.sha256}", "licence": LICENCES[one.licence]}
+def _client(folder: Path):
+    """pyinaturalist's session: it keeps to iNaturalist's rate, tries again, and says who asks. Its files are in the folder."""
     try:
-        get_photo(one.address, folder / one.file, f"photo {one.photo}", session, service, progress, **known)
-    except Gone:
-        return "gone"
-    except ValueError:  # other bytes than those of the manifest
-        with suppress(OSError):
-            (folder / one.file).unlink()
-        return "changed"
-    return ""
+        from pyinaturalist import ClientSession
+    except ModuleNotFoundError as error:
+        remedy = "which is not installed here: run `pip install pyinaturalist`"
+        raise ModuleNotFoundError(f"goldfinch photographs are collected with pyinaturalist, {remedy}") from error
+    own = folder / ".client"
+    own.mkdir(parents=True, exist_ok=True)
+    client = ClientSession(cache_file=own / "answers.db", ratelimit_path=str(own / "rate.db"), lock_path=str(own / "rate.lock"),
+                           user_agent="transfer-learning-course (photographs of goldfinches)")  # fmt: skip
+    client.settings.disabled = True  # no answer is kept: a new set is chosen from the archive as it is
+    return client
 
 
-def _notes(manifest: Manifest, lost: dict[str, str], folder: Path) -> list[str]:
-    notes = []
-    for why, words in (("gone", "no longer on iNaturalist"), ("changed", "no longer the same there, and not used")):
-        photos = [str(one.photo) for one in manifest.photographs if lost.get(one.file) == why]
-        if photos:
-            some = ", ".join(photos[:10]) + (f" and {len(photos) - 10} more" if len(photos) > 10 else "")
-            again = f"To ask again, delete {folder / _MISSING}."
-            notes.append(f"{len(photos)} of the {len(manifest)} photographs are {words}: {some}. {again}")
-    return notes
+def _listed(species: str, client, folder: Path) -> Iterator[Photograph]:
+    """The photographs of a species that may be used, those of the oldest observations first, as iNaturalist lists them."""
+    import requests
+    from pyinaturalist import get_observations
+    from pyinaturalist.session import BucketFullException  # as many requests today as iNaturalist likes
+
+    query = {"taxon_name": species, "quality_grade": "research", "photos": True, "photo_license": ["CC0", "CC-BY"]}
+    last, waits = 0, list(WAITS)
+    while True:
+        try:
+            page = get_observations(**query, order_by="id", order="asc", id_above=last, per_page=200, session=client)["results"]
+            fresh = [observation for observation in page if observation["id"] > last]
+            yield from filter(None, [_usable(observation, species) for observation in fresh])
+        except (requests.RequestException, BucketFullException) as error:
+            answer = getattr(error, "response", None)
+            if answer is not None and answer.status_code == 429 and waits:  # the client itself waits where the 429 says how long
+                time.sleep(waits.pop(0))
+                continue
+            why = "no answer, or errors only" if answer is None else f"it answered {answer.status_code} {answer.reason}"
+            raise offline_error("a list of observations", f"iNaturalist: {why}", folder) from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"iNaturalist answered with something that is no list of observations ({error!r})") from error
+        if not fresh:
+            return
+        last = fresh[-1]["id"]
 
 
-def _write_missing(folder: Path, known: dict[str, str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _MISSING).write_text(json.dumps(known, indent=0), encoding="utf-8")
+def _usable(observation: dict, species: str) -> Photograph | None:
+    """The first photograph of an observation that may be used; None if there is none. That it was asked for proves nothing."""
+    taxon, user = observation.get("taxon") or {}, observation.get("user") or {}
+    name = str(taxon.get("name"))
+    is_below = name.startswith(f"{species} ") and taxon.get("rank") in ("subspecies", "variety", "form")
+    if observation.get("quality_grade") != "research" or not (name == species or is_below):
+        return None
+    for photo in observation.get("photos") or []:
+        licence, found = str(photo.get("license_code")).lower(), _ADDRESS.fullmatch(str(photo.get("url")))
+        if licence in LICENCES and found and found[1] == str(photo.get("id")):
+            named = re.match(r"\(c\) (.{1,200}?),? (?:some|no|all) rights reserved", str(photo.get("attribution")))
+            author = plain(named and named[1]) or plain(user.get("name")) or user.get("login")
+            one = Photograph(species, photo["id"], user.get("login"), author, licence, found[2])
+            return None if problem(asdict(one)) else one
+    return None
 
 
-def _read_missing(folder: Path) -> dict[str, str]:
+def _looked_at(one: Photograph, file: Path) -> Photograph | None:
+    """A photograph with what only its file can tell; None if that is not there, too large or no picture."""
+    if not file.is_file():
+        return None
+    data = file.read_bytes()
     try:
-        known = json.loads((folder / _MISSING).read_text(encoding="utf-8"))
-        return {file: why for file, why in known.items() if why in ("gone", "changed")}
-    except (OSError, ValueError, AttributeError, TypeError):
-        return {}
+        bits = np.packbits(fingerprint(open_image(file)).ravel()).tobytes().hex()
+        one = replace(one, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data), fingerprint=bits)
+        return None if problem(asdict(one)) else one
+    except ValueError:
+        return None

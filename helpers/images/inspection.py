@@ -12,8 +12,8 @@ from helpers.images.folders import find_images
 from helpers.images.imagecache import Pictures, decode_once
 from helpers.images.kinds import is_screenshot, shown
 from helpers.images.oddities import sentences
+from helpers.images.published import image_folder
 from helpers.images.twins import NEAR, flat, near_groups
-from helpers.images.unpacking import image_folder
 
 WIDE = 2.5  # times as long as high, or more: a panorama, of which the central square is the lesser part
 _ROWS = 24  # classes in the table that is shown; `table` has all

@@ -4,6 +4,7 @@ Addresses and digests of Oxford's flowers stand in torchvision's class; those of
 else states, stand here.
 """
 
+import csv
 import hashlib
 import json
 import shutil
@@ -11,12 +12,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from helpers.data.wholefiles import write_whole
-from helpers.images.catalog import Card
+from helpers.data.downloads import fetch
+from helpers.data.files import cache_folder, content_hash, write_whole
+from helpers.images.archives import ENDINGS, is_archive, unpack
+from helpers.images.catalog import CARDS, Card
 from helpers.images.folders import divide, find_images
-from helpers.images.imagecache import Pictures, cache_folder
+from helpers.images.goldfinch_photos import CREDITS, open_set, plain
+from helpers.images.imagecache import Pictures
+from helpers.images.inaturalist import collect
+from helpers.images.kinds import is_hidden
 from helpers.images.twins import near_groups
-from helpers.images.unpacking import unpack
 
 # bytes, as TensorFlow Datasets lists them (tensorflow_datasets/url_checksums/oxford_flowers102.txt)
 FLOWERS_SIZES = {"102flowers.tgz": 344_862_509, "imagelabels.mat": 502, "setid.mat": 14_989}
@@ -31,12 +36,12 @@ class Published:
     """A published set of photographs on this machine.
 
     folder: where it is. parts: {"pool" | "val" | "test": {class: files below the folder}}; only "pool" where it is not
-    published in parts. credits: {file: photographer and licence}. notes: what is to be known about it.
+    published in parts. credits: whose photographs they are, a line each: author, licence, link. notes: what else to know.
     """
 
     folder: Path
     parts: dict[str, dict[str, list[str]]]
-    credits: dict[str, str] = field(default_factory=dict)
+    credits: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -47,11 +52,11 @@ def load(card: Card, cache_dir=None, offline: bool | None = None, manifest=None)
     Raises what `downloads.fetch` raises (`Offline` where they are not here, and no network is or may be used), and
     ValueError where what was unpacked has been changed.
     """
-    if card.name == "goldfinch-photos":
-        from helpers.images.inaturalist import goldfinch_photos
-
-        return Published(*goldfinch_photos(cache_dir=cache_dir, offline=offline, manifest=manifest))
     folder = cache_folder(cache_dir) / card.name
+    if card.name == "goldfinch-photos":
+        if manifest is None and not (folder / "manifest.json").is_file():
+            collect(folder, offline=offline)
+        return Published(folder, *open_set(Path(manifest or folder / "manifest.json").expanduser(), folder, offline))
     listed, parts = folder / "listed.json", None
     with suppress(OSError, ValueError):
         parts = json.loads(listed.read_text(encoding="utf-8"))
@@ -79,6 +84,55 @@ def class_folders(card: Card, cache_dir=None, offline: bool | None = None) -> Pa
     return found.folder / places[0]
 
 
+def image_folder(path: str | Path, cache_dir=None) -> Path:
+    """The folder of class folders at `path`: a folder as it is, a zip or tar unpacked into the cache folder.
+
+    A folder that holds nothing but one other folder, as zips often do, is stepped into. The name of a published task
+    ("hotdog") stands for the class folders of its training part, also where a folder has that name: that is "./hotdog".
+    Raises FileNotFoundError, ValueError for other files, OSError if there is no room; for a published task what its
+    download raises.
+    """
+    place = Path(path).expanduser()
+    if isinstance(path, str) and path in CARDS:
+        if place.is_dir():
+            print(f"{path!r} is the task of this name, not the folder that is here: for the folder write './{path}'")
+        place = class_folders(CARDS[path], cache_dir)
+    if place.is_file():
+        if not is_archive(place):
+            raise ValueError(f"{place} is neither a folder nor a zip (or tar). Give a folder of class folders, or a zip of one.")
+        about = place.stat()
+        now = f"{about.st_size} {about.st_mtime_ns}"
+        of_path, of_state = (content_hash(text.encode())[:12] for text in (str(place.resolve()), now))
+        unpacked = cache_folder(cache_dir) / "unpacked"
+        name = next((place.name[: -len(end)] for end in ENDINGS if place.name.lower().endswith(end)), place.stem)
+        place = unpack(place, unpacked / f"{of_path}-{of_state}" / (name or "images"))
+        for old in unpacked.glob(f"{of_path}-*"):  # of the same archive before it changed
+            if old != place.parent:
+                shutil.rmtree(old, ignore_errors=True)
+    if not place.is_dir():
+        raise FileNotFoundError(f"there is no folder and no zip {place.absolute()}. Is the path right, and quoted?")
+    for _ in range(5):
+        inside = [entry for entry in place.iterdir() if not is_hidden(entry.name)]
+        if len(inside) != 1 or not inside[0].is_dir() or inside[0].is_symlink():
+            break
+        if not any(entry.is_dir() for entry in inside[0].iterdir()):
+            break  # a class folder
+        place = inside[0]
+    return place
+
+
+def read_credits(folder: str | Path) -> list[str]:
+    """Whose photographs are in a folder, a line each, "author, licence, link": from its CREDITS.csv; [] if it has none."""
+    file = Path(folder, CREDITS)
+    if not file.is_file():
+        return []
+    with open(file, newline="", encoding="utf-8-sig") as content:
+        rows = csv.DictReader(content)
+        if "author" not in (rows.fieldnames or ()):
+            raise ValueError(f"{file} must begin with the names of its columns: file,author,licence,link")
+        return [", ".join(filter(None, (plain(row.get(name)) for name in ("author", "licence", "link")))) for row in rows]
+
+
 def changed(folder: Path, error: Exception) -> ValueError:
     """What to raise when `folder` lacks what was unpacked to it."""
     return ValueError(
@@ -91,15 +145,15 @@ def _flowers102(card: Card, folder: Path, offline) -> dict[str, dict[str, list[s
 
     place = folder / "flowers-102"  # where torchvision's class looks for it
 
-    def fetch(part, what):
+    def fetched(part, what):
         name, md5 = Flowers102._file_dict[part]
         about = {"what": f"{card.name}: {what}", "size": FLOWERS_SIZES[name], "digest": f"md5:{md5}"}
         return _fetch(card, Flowers102._download_url_prefix + name, folder / name, offline, **about)
 
     if not place.is_dir():
-        unpack(fetch("image", "the archive of its photographs"), place, max_bytes=MAX_BYTES, max_files=MAX_FILES)
+        unpack(fetched("image", "the archive of its photographs"), place, max_bytes=MAX_BYTES, max_files=MAX_FILES)
     for part, what in (("label", "its labels"), ("setid", "which photograph is in which split")):
-        file = fetch(part, what)
+        file = fetched(part, what)
         shutil.copyfile(file, place / file.name)
     parts = {}
     for part, split in {"pool": "train", "val": "val", "test": "test"}.items():
@@ -131,9 +185,7 @@ def _hotdog(card: Card, folder: Path, offline) -> dict[str, dict[str, list[str]]
 
 
 def _fetch(card: Card, url: str, file: Path, offline, **about) -> Path:
-    from helpers.data.downloads import fetch
-
-    return fetch(url, file, licence=f"licence {card.licence}", instead=card.instead, offline=offline, **about)
+    return fetch(url, file, licence=f"licence {card.licence}", instead=card.instead, forbid=offline, **about)
 
 
 def share_out(card: Card, found: Published, pictures: Pictures, per_class, val, test, seed: int, together: bool):

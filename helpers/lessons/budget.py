@@ -124,7 +124,7 @@ def _offer(network) -> str:
 
 
 def _is_here(card) -> bool:
-    from helpers.images.imagecache import cache_folder
+    from helpers.data.files import cache_folder
 
     if not Path(cache_folder(), card.name).is_dir():
         return False

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from helpers.data.partfiles import is_page
+from helpers.data.files import is_page
 from helpers.sources.architectures import AUXILIARY, OWN, counters, fitting, lacking_head
 from helpers.training.saving import read_safetensors
 

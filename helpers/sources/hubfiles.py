@@ -9,7 +9,6 @@ from pathlib import Path
 
 from helpers.data.downloads import Gone, Offline, Refused, megabytes
 from helpers.data.downloads import offline as _forbidden
-from helpers.data.partfiles import what_is_wrong
 from helpers.notebook.progress import Progress
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"  # large models come in parts, with a list of them
@@ -116,7 +115,8 @@ def _fetched(repo: str, revision: str, file, line: Progress, what: str) -> Path:
             if not (tries_left and type(error).__name__ in _CUT):  # older clients do not go on by themselves
                 raise _explained(error, repo, revision, what) from error
     if file.lfs:
-        wrong = what_is_wrong(path, file.size, f"sha256:{file.lfs.sha256}")
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        wrong = digest != file.lfs.sha256 and f"its sha256 is {digest}, expected was {file.lfs.sha256}"
     else:
         content = path.read_bytes()  # of small files git's own hash is known
         digest = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

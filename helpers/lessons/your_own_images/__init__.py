@@ -1,7 +1,7 @@
 """Lab 3, your own images: a folder from a phone, leaks between its parts, and the classifier taken elsewhere."""
 
 from helpers.images.decoding import image_extensions
-from helpers.images.unpacking import image_folder
+from helpers.images.published import image_folder
 from helpers.lessons.your_own_images.leakage import leak_gaps, leak_study
 from helpers.lessons.your_own_images.snapshots import fresh_hot_dogs, write_hot_dogs
 from helpers.lessons.your_own_images.uploading import show_uploader

@@ -1,0 +1,263 @@
+"""Photographs of four goldfinches from iNaturalist, as a manifest lists them: restored byte for byte, or named as gone.
+
+A manifest holds no address and no path: both follow from a photograph's number, so one that somebody sends you cannot lead
+elsewhere. `inaturalist.py` collects a new set.
+"""
+
+import csv
+import datetime
+import hashlib
+import io
+import json
+import re
+import shutil
+import time
+import unicodedata
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from helpers.data.downloads import Gone, Offline, Refused, fetch, megabytes
+from helpers.data.downloads import offline as is_offline
+from helpers.data.files import write_whole
+from helpers.images.twins import groups_of
+from helpers.notebook.progress import Progress
+
+NAME, FORMAT, CREDITS = "goldfinch-photos", "goldfinch photographs 2", "CREDITS.csv"
+PHOTOS = "https://inaturalist-open-data.s3.amazonaws.com"  # where openly licensed photographs are, and no others
+LICENCES = {"cc0": "CC0 1.0", "cc-by": "CC BY 4.0"}  # iNaturalist's code, and what it stands for
+SPECIES = {  # scientific name -> class, called as in the embedded task; the rarest is collected first
+    "Spinus lawrencei": "Lawrence's",
+    "Spinus tristis": "American",
+    "Carduelis carduelis": "European",
+    "Spinus psaltria": "Lesser",
+}
+MAX_BYTES = 2_000_000  # of a photograph; at 500 pixels a side none comes near
+PAUSE = 0.25  # seconds between two photographs
+# Amazon S3 answers 403, not 404, for a file that is gone where nobody may list the files (AWS, GetObject, "Permissions");
+# a network that lets nobody through does so too. If the first so many are all refused, it is the network.
+ALL_REFUSED = ["refused"] * 10
+INSTEAD = 'open_task("goldfinches"), which the course draws itself'
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """One photograph of a manifest.
+
+    species            scientific name. photo: iNaturalist's number. login: the observer's on iNaturalist
+    author, licence    whom to credit; "cc0" or "cc-by", of this very photograph
+    ending             "jpg", "jpeg" or "png". sha256, bytes: of the file
+    fingerprint        64 hexadecimal digits that near-duplicates share, except for a few bits (`twins.fingerprint`)
+    """
+
+    species: str
+    photo: int
+    login: str
+    author: str
+    licence: str
+    ending: str
+    sha256: str = "0" * 64
+    bytes: int = 1
+    fingerprint: str = "0" * 64
+
+    @property
+    def address(self) -> str:
+        return f"{PHOTOS}/photos/{self.photo}/medium.{self.ending}"  # at most 500 pixels a side
+
+    @property
+    def file(self) -> str:
+        """Where it is kept, below the folder of the set."""
+        return f"{SPECIES[self.species]}/{self.photo}.{self.ending}"
+
+    @property
+    def credit(self) -> list[str]:
+        """Author, licence and link."""
+        author = self.author if self.author == self.login else f"{self.author} ({self.login})"  # few fonts have all letters
+        return [author, LICENCES[self.licence], f"https://www.inaturalist.org/photos/{self.photo}"]
+
+    def is_whole(self, file: Path) -> bool:
+        """Whether a file is this photograph, to the last byte."""
+        return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == self.sha256
+
+
+def open_set(manifest: Path, root: Path, offline: bool | None = None):
+    """The photographs of a manifest, in the folder `root`: ({"pool" | "val" | "test": {class: files}}, credits, notes).
+
+    credits: a line a photograph. Raises ValueError for a manifest that is refused, or if too many of its photographs are
+    gone; Offline.
+    """
+    wanted = read_manifest(manifest)
+    lost = restore(wanted, root, beside=manifest.parent, offline=offline)
+    notes = []
+    for why, words in (("gone", "no longer on iNaturalist"), ("changed", "no longer the same there, and not used")):
+        if photos := [str(photo) for photo, reason in lost.items() if reason == why]:
+            some = ", ".join(photos[:10]) + (f" and {len(photos) - 10} more" if len(photos) > 10 else "")
+            notes.append(f"{len(photos)} of the {len(wanted)} photographs are {words}: {some}. "
+                         f"To ask again, delete {root / '.lost.json'}.")  # fmt: skip
+    parts = {part: {name: [] for name in sorted(SPECIES.values())} for part in ("pool", "val", "test")}
+    sides, here = sides_of(wanted), [one for one in wanted if one.photo not in lost]
+    for one in here:
+        parts[sides[one.photo]][SPECIES[one.species]].append(one.file)
+    if empty := [f"{part} of {name!r}" for part, classes in parts.items() for name, files in classes.items() if not files]:
+        raise ValueError(f"{manifest} can no longer be opened: nothing is left for {', '.join(empty)}. {' '.join(notes)}")
+    for note in notes:
+        print(f"{NAME}: {note}", flush=True)
+    return parts, [", ".join(one.credit) for one in here], notes
+
+
+def restore(photographs: list[Photograph], folder: Path, *, beside: Path | None = None, offline: bool | None = None) -> dict:
+    """Fetch what a folder lacks of a set, byte for byte; returns {photo: "gone" or "changed"} for what cannot be had.
+
+    beside: a folder that may have them already. What is gone (its author took it back, say) or changed is noted in the
+    folder, and not asked for again. Raises Offline, and Refused where not one is given; what arrived until then is kept.
+    """
+    known, wanted, answers = {}, [], {}
+    with suppress(OSError, ValueError):
+        known = dict(json.loads((folder / ".lost.json").read_text(encoding="utf-8")))  # {sha256: "gone" or "changed"}
+    for one in photographs:
+        if one.is_whole(folder / one.file):
+            continue
+        if beside and one.is_whole(beside / one.file):
+            (folder / one.file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(beside / one.file, folder / one.file)
+        elif one.sha256 in known:
+            answers[one.photo] = known[one.sha256]
+        else:
+            wanted.append(one)
+    if wanted:
+        what = f"{len(wanted)} photographs ({megabytes(sum(one.bytes for one in wanted))}) of the set"
+        progress, news = announced(f"{what}, from {PHOTOS.split('/')[2]}", len(wanted), folder, offline), []
+        try:
+            for one in wanted:
+                news.append(fetch_one(one, folder, size=one.bytes, digest=f"sha256:{one.sha256}"))
+                if news == ALL_REFUSED:
+                    raise Refused(f"{NAME}: {PHOTOS} refuses every photograph: does this network want you to log in first?")
+                progress.step()
+        finally:
+            for one, answer in zip(wanted, news, strict=False):
+                if answer:
+                    answers[one.photo] = answer.replace("refused", "gone")
+                    if answer != "refused" or "" in news:  # others were given, so it is not the network that refuses
+                        known[one.sha256] = answers[one.photo]
+            if known:
+                write_whole(folder / ".lost.json", json.dumps(known, indent=0))
+            progress.done(f"{NAME}: {news.count('')} of {len(wanted)} photographs fetched, every one as it was")
+    write_credits([one for one in photographs if one.photo not in answers], folder)
+    return answers
+
+
+def fetch_one(one: Photograph, folder: Path, **known) -> str:
+    """Fetch a photograph after a pause; "", or why there is none: "gone", "changed" (other bytes than known), "refused"."""
+    time.sleep(PAUSE)
+    try:
+        fetch(one.address, folder / one.file, what=f"{NAME}: photograph {one.photo}", instead=INSTEAD, quiet=True, **known)
+    except Gone:
+        return "gone"
+    except Refused:
+        return "refused"
+    except ValueError:
+        return "changed"
+    return ""
+
+
+def sides_of(photographs: list[Photograph]) -> dict[int, str]:
+    """{photo: "pool" | "val" | "test"}: fixed by the observers' logins, whatever the order and the seed.
+
+    A quarter of each class, those whose logins have the smallest hashes, is for testing, the next eighth for validation.
+    Near-duplicates on several sides all go to the pool: two people may have uploaded one picture. Photographs that are
+    gone keep their place, so that the others keep theirs.
+    """
+    sides = {}
+    for species in SPECIES:
+        members = [one for one in photographs if one.species == species]
+        members.sort(key=lambda one: hashlib.sha256(one.login.casefold().encode()).digest())
+        test, val = (max(1, round(share * len(members))) for share in (0.25, 0.125))
+        for row, one in enumerate(members):
+            sides[one.photo] = "test" if row < test else "val" if row < test + val else "pool"
+    prints = np.frombuffer(b"".join(bytes.fromhex(one.fingerprint) for one in photographs), np.uint8).reshape(-1, 32)
+    for group in groups_of(np.unpackbits(prints, axis=1).astype(bool)):
+        near = [photographs[row].photo for row in group]
+        if len({sides[photo] for photo in near}) > 1:
+            sides |= dict.fromkeys(near, "pool")
+    return sides
+
+
+def write_manifest(photographs: list[Photograph], file: Path) -> None:
+    """Write a set as JSON, a line a photograph."""
+    lines = ",\n".join(json.dumps(asdict(one), ensure_ascii=False) for one in photographs)
+    day = datetime.date.today().isoformat()
+    write_whole(file, f'{{\n"format": "{FORMAT}",\n"collected": "{day}",\n"photographs": [\n{lines}\n]\n}}\n')
+
+
+def read_manifest(file: str | Path) -> list[Photograph]:
+    """Read a manifest and check every entry. Raises FileNotFoundError, or ValueError that names the entry and what is wrong."""
+    file = Path(file).expanduser()
+    if not file.is_file():
+        raise FileNotFoundError(f"there is no manifest {file.absolute()}. Is the path right?")
+    try:
+        about = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(about, dict) or about.get("format") != FORMAT or not isinstance(about.get("photographs"), list):
+            raise ValueError(f'it does not say "format": "{FORMAT}", or has no list of photographs')
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        raise ValueError(f"{file} is no intact manifest of goldfinch photographs: {error}") from error
+    seen = {}
+    for number, entry in enumerate(about["photographs"], 1):
+        wrong = problem(entry)
+        for name in () if wrong else ("photo", "login"):
+            first = seen.setdefault((name, str(entry[name]).casefold()), number)
+            wrong = wrong or (first != number and f"has the same {name} as photograph {first}")
+        if wrong:
+            raise ValueError(f"{file} is refused: its photograph {number} {wrong}. Nothing was fetched.")
+    return [Photograph(**entry) for entry in about["photographs"]]
+
+
+_HASH = re.compile("[0-9a-f]{64}").fullmatch
+_VALID = {
+    "species": (str, lambda value: value in SPECIES),
+    "photo": (int, lambda value: 0 < value < 2**53),
+    "login": (str, re.compile(r"[\w.@+-]{1,100}").fullmatch),
+    "author": (str, lambda value: value and value == plain(value)),
+    "licence": (str, lambda value: value in LICENCES),
+    "ending": (str, lambda value: value in ("jpg", "jpeg", "png")),
+    "sha256": (str, _HASH),
+    "bytes": (int, lambda value: 0 < value <= MAX_BYTES),
+    "fingerprint": (str, _HASH),
+}
+
+
+def problem(entry) -> str:
+    """What is wrong with the entry of a photograph in a manifest; "" if nothing is."""
+    if not isinstance(entry, dict) or entry.keys() != _VALID.keys():
+        return f"is not what a manifest holds: {', '.join(_VALID)}"
+    wrong = (name for name, (kind, valid) in _VALID.items() if type(entry[name]) is not kind or not valid(entry[name]))
+    return next((f"has the {name} {str(entry[name])[:60]!r}, which cannot be" for name in wrong), "")
+
+
+def write_credits(photographs: list[Photograph], folder: Path) -> None:
+    out = io.StringIO()
+    rows = [["file", "author", "licence", "link"], *([one.file, *one.credit] for one in photographs)]
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    write_whole(folder / CREDITS, out.getvalue())
+
+
+def plain(text) -> str:
+    """A text as one plain line of at most 200 characters: no line breaks, no control or direction characters."""
+    text = text if isinstance(text, str) else ""
+    return " ".join("".join(c if unicodedata.category(c)[0] not in "CZ" else " " for c in text).split())[:200].strip()
+
+
+def announced(what: str, count: int, folder: Path, offline: bool | None) -> Progress:
+    """Say what is about to be fetched, in one line, and return the line that will move. Raises Offline where it is forbidden."""
+    if is_offline(offline):
+        raise offline_error(what, "offline=True or COURSE_OFFLINE forbids it", folder)
+    print(f"Fetching {NAME}: {what} (CC0 or CC BY), to {folder.absolute()}", flush=True)
+    return Progress(count, f"{NAME}, photographs:")
+
+
+def offline_error(what: str, why: str, folder: Path) -> Offline:
+    return Offline(
+        f"{NAME}: {what}, not on this machine, cannot be fetched: {why}. By hand: copy the folder {folder.absolute()} from a "
+        f"machine that has it, or open the manifest of such a copy. Or without any photographs: {INSTEAD}."
+    )

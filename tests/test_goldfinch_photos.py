@@ -1,0 +1,405 @@
+"""Photographs of goldfinches are chosen by licence, species and observer; their manifest brings them back byte for byte."""
+
+import json
+import random
+import re
+import shutil
+import sys
+from dataclasses import replace
+
+import pytest
+from finches_standin import Archive, fill_cache
+
+import helpers as h
+from helpers.data import downloads
+from helpers.images import goldfinch_photos, inaturalist
+from helpers.images.catalog import CARDS
+from helpers.images.drawn.garden import class_names
+from helpers.images.goldfinch_photos import LICENCES, PHOTOS, SPECIES, read_manifest, restore, sides_of, write_manifest
+from helpers.images.inaturalist import collect
+from helpers.images.published import load, read_credits
+
+LAWRENCE = "Spinus lawrencei"
+
+
+@pytest.fixture(autouse=True)
+def online(monkeypatch):
+    monkeypatch.delenv("COURSE_OFFLINE", raising=False)
+
+
+@pytest.fixture(scope="module")
+def set_of_8(tmp_path_factory):
+    """The manifest of a collected set of 8 photographs a species, its photographs beside it. No test changes it."""
+    folder = tmp_path_factory.mktemp("frozen")
+    with Archive(9):
+        collect(folder, 8)
+    return folder / "manifest.json"
+
+
+@pytest.fixture(scope="module")
+def frozen(set_of_8):
+    return read_manifest(set_of_8)
+
+
+@pytest.fixture
+def archive():
+    with Archive(9) as archive:
+        yield archive
+
+
+@pytest.fixture
+def alone(set_of_8, tmp_path):
+    """The manifest without its photographs."""
+    return shutil.copy(set_of_8, tmp_path / "finches.json")
+
+
+def of(archive, species):
+    return sorted((one for one in archive.observations if one["taxon"]["name"] == species), key=lambda one: one["id"])
+
+
+def photos_of(photographs, species):
+    return [one.photo for one in photographs if one.species == species]
+
+
+def usual(archive, species):
+    return [one["photos"][0]["id"] for one in of(archive, species)]
+
+
+def fetched(archive):
+    return [asked.path for asked in archive.requests if asked.path.startswith("/photos/")]
+
+
+def opened(manifest, cache, **settings):
+    return load(CARDS["goldfinch-photos"], cache, manifest=manifest, **settings)
+
+
+def files_of(found):
+    return sorted(file for classes in found.parts.values() for files in classes.values() for file in files)
+
+
+# --- choosing ---
+
+
+def test_each_species_has_its_oldest_photographs_in_order_and_the_same_again_next_time(archive, frozen, tmp_path):
+    assert collect(tmp_path, 8) == frozen == read_manifest(tmp_path / "manifest.json") and len(frozen) == 32
+    for species in SPECIES:
+        assert photos_of(frozen, species) == usual(archive, species)[:8]
+    assert {one.licence for one in frozen} == set(LICENCES) and len({one.login for one in frozen}) == 32
+    assert all((tmp_path / one.file).stat().st_size == one.bytes for one in frozen)
+
+
+def test_iNaturalist_is_asked_for_little_by_a_client_that_says_who_it_is(archive, tmp_path, monkeypatch):
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    collect(tmp_path / "set", 4)
+    assert [asked["taxon_name"] for asked in archive.queries] == [*SPECIES]
+    for asked in archive.queries:
+        assert asked["quality_grade"] == "research" and asked["photo_license"].lower() == "cc0,cc-by"
+        assert asked["order_by"] == "id" and asked["order"] == "asc"
+    assert len(fetched(archive)) == len(set(fetched(archive))) == 16
+    assert all("transfer-learning-course" in asked.headers["User-Agent"] for asked in archive.requests)
+    assert not (tmp_path / "home").exists(), "the client keeps files elsewhere"
+    assert goldfinch_photos.PHOTOS.startswith("http://127") and PHOTOS == "https://inaturalist-open-data.s3.amazonaws.com"
+
+
+CHANGES = {  # what is wrong with an observation -> how it comes about
+    "no licence": lambda one: one["photos"][0].update(license_code=None),
+    "not for business": lambda one: one["photos"][0].update(license_code="cc-by-nc"),
+    "casual": lambda one: one.update(quality_grade="casual"),
+    "another species": lambda one: one["taxon"].update(name="Spinus pinus"),
+    "a hybrid": lambda one: one["taxon"].update(name="Spinus tristis × psaltria", rank="hybrid"),
+    "a genus": lambda one: one["taxon"].update(name="Spinus", rank="genus"),
+    "no photograph": lambda one: one.update(photos=[]),
+    "elsewhere": lambda one: one["photos"][0].update(url="https://static.inaturalist.org/photos/1/square.jpg"),
+    "another's address": lambda one: one["photos"][0].update(url=f"{PHOTOS}/photos/77/square.jpg"),
+    "a path for a number": lambda one: one["photos"][0].update(id="../../1", url=f"{PHOTOS}/photos/../../1/square.jpg"),
+    "nobody's": lambda one: one.update(user=None),
+}
+
+
+def test_what_may_not_be_used_is_left_out_and_the_next_taken(archive, tmp_path):
+    good = {species: usual(archive, species) for species in SPECIES}
+    for change, one in zip(CHANGES.values(), [one for name in SPECIES for one in of(archive, name)[:3]], strict=False):
+        one["taxon"]["searched"] = [one["taxon"]["name"]]
+        change(one)
+    photographs = collect(tmp_path, 6)
+    for number, species in enumerate(SPECIES):
+        changed = len([*CHANGES][3 * number : 3 * number + 3])
+        assert photos_of(photographs, species) == good[species][changed : changed + 6]
+
+
+def test_a_subspecies_counts_and_of_several_photographs_the_first_free_one(archive, tmp_path):
+    first = of(archive, LAWRENCE)[0]
+    first["taxon"].update(name="Spinus lawrencei lawrencei", rank="subspecies")
+    locked = {"id": 1, "license_code": "cc-by-nc-nd", "url": f"{PHOTOS}/photos/1/square.jpg", "attribution": ""}
+    first["photos"].insert(0, locked)
+    assert photos_of(collect(tmp_path, 4), LAWRENCE)[0] == first["photos"][1]["id"]
+    assert not [path for path in fetched(archive) if "/1/" in path]
+
+
+def test_an_observer_of_many_birds_has_one_photograph_in_the_set(archive, tmp_path):
+    for species in SPECIES:
+        of(archive, species)[0]["user"]["login"] = "Busy_Bird" if species == LAWRENCE else "busy_bird"
+    assert [one.species for one in collect(tmp_path, 4) if one.login.lower() == "busy_bird"] == [LAWRENCE]
+
+
+def test_a_page_that_comes_again_and_again_ends(archive, tmp_path):
+    archive.strict_order = False
+    archive.observations = of(archive, LAWRENCE)
+    with pytest.raises(ValueError, match="too few photographs: 0 of American"):
+        collect(tmp_path, 10)
+    assert len(archive.queries) == 3
+
+
+def test_too_few_photographs_are_an_error(archive, tmp_path):
+    archive.observations = [one for one in archive.observations if one not in of(archive, LAWRENCE)[:6]]
+    with pytest.raises(ValueError, match="too few photographs: 3 of Lawrence's"):
+        collect(tmp_path, 4)
+    assert not (tmp_path / "manifest.json").exists()
+
+
+# --- failures on the way ---
+
+
+def test_a_busy_or_failing_service_is_asked_again(archive, tmp_path):
+    archive.behave("/v1/observations", 429, (429, "0"), 500, 503)
+    photo = f"/photos/{usual(archive, LAWRENCE)[0]}/medium.jpg"
+    archive.behave(photo, "cut", 429, 500)
+    assert len(collect(tmp_path, 4)) == 16 and fetched(archive).count(photo) == 4
+
+
+@pytest.mark.parametrize("answer, said", [(429, "answered 429"), (500, "no answer, or errors only"), (403, "answered 403")])
+def test_a_service_that_goes_on_failing_is_named_with_what_else_there_is(answer, said, archive, tmp_path):
+    archive.behave("/v1/observations", always=answer)
+    with pytest.raises(downloads.Offline, match=rf'iNaturalist: .*{said}.*open_task\("goldfinches"\)') as caught:
+        collect(tmp_path, 4)
+    assert "HTTPConnectionPool" not in str(caught.value)
+
+
+@pytest.mark.parametrize("body", [b'{"results": 7}', b"[1, 2]", b'{"total_results": 1, "results": [[]]}'])
+def test_an_answer_of_another_kind_is_an_error(body, archive, tmp_path):
+    archive.behave("/v1/observations", always=lambda handler: (200, {"Content-Type": "application/json"}, body))
+    with pytest.raises(ValueError, match="no list of observations"):
+        collect(tmp_path, 4)
+
+
+def test_a_photograph_that_is_gone_or_none_is_left_out_and_the_next_taken(archive, tmp_path):
+    gone, broken = usual(archive, LAWRENCE)[0], usual(archive, "Spinus tristis")[1]
+    archive.behave(f"/photos/{gone}/medium.jpg", always=404)
+    archive.files[f"/photos/{broken}/medium.jpg"] = b"\xff\xd8 no picture at all"
+    photographs = collect(tmp_path, 4)
+    assert len(photographs) == 16 and not {gone, broken} & {one.photo for one in photographs}
+
+
+def test_an_interrupted_collection_goes_on_where_it_was(archive, tmp_path, monkeypatch, capsys):
+    def fetch_one(*args, **known):
+        if len(fetched(archive)) == 6:
+            raise KeyboardInterrupt
+        return goldfinch_photos.fetch_one(*args, **known)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inaturalist, "fetch_one", fetch_one)
+        with pytest.raises(KeyboardInterrupt):
+            collect(tmp_path, 4)
+    assert "stopped after 6 photographs" in capsys.readouterr().out
+    assert len(collect(tmp_path, 4)) == 16 and len(fetched(archive)) == len(set(fetched(archive))) == 16
+
+
+def test_nothing_is_asked_when_that_is_forbidden_or_impossible(archive, tmp_path, monkeypatch):
+    with pytest.raises(downloads.Offline, match=r"offline=True or COURSE_OFFLINE.*goldfinches"):
+        collect(tmp_path / "set", offline=True)
+    assert not (tmp_path / "set").exists()
+    with pytest.raises(ValueError, match="per_species=3"):
+        collect(tmp_path / "set", 3)
+    monkeypatch.setitem(sys.modules, "pyinaturalist", None)
+    with pytest.raises(ModuleNotFoundError, match="pip install pyinaturalist"):
+        collect(tmp_path / "set", 4)
+    assert archive.requests == []
+
+
+# --- credits ---
+
+
+def test_the_author_is_whom_the_attribution_names_else_the_observer_in_one_plain_line(archive, tmp_path):
+    first, second, third, fourth = of(archive, LAWRENCE)[:4]
+    first["photos"][0]["attribution"] = "(c) Ann Lee, some rights reserved (CC BY), uploaded by Bob"
+    second["photos"][0]["attribution"], second["user"]["name"] = "no rights reserved, uploaded by Bob", "Bob\u202e\n\tB. "
+    third["photos"][0]["attribution"], third["user"]["name"] = "", None
+    fourth["photos"][0]["attribution"], fourth["user"]["name"] = None, "x" * 999
+    found = collect(tmp_path, 4)[:4]
+    assert [one.author for one in found] == ["Ann Lee", "Bob B.", third["user"]["login"], "x" * 200]
+    assert read_credits(tmp_path)[:3] == [
+        f"Ann Lee ({found[0].login}), {LICENCES[found[0].licence]}, https://www.inaturalist.org/photos/{found[0].photo}",
+        f"Bob B. ({found[1].login}), {LICENCES[found[1].licence]}, https://www.inaturalist.org/photos/{found[1].photo}",
+        f"{found[2].login}, {LICENCES[found[2].licence]}, https://www.inaturalist.org/photos/{found[2].photo}",
+    ]
+
+
+def test_a_filled_cache_opens_offline_with_the_credit_of_every_photograph(tmp_path):
+    folder = fill_cache(tmp_path, 8)
+    task = h.open_task("goldfinch-photos", 4, cache_dir=tmp_path, offline=True)
+    assert task.classes == class_names("goldfinches") and task.card.name == "goldfinch-photos"
+    assert task.credits == read_credits(folder) and len(task.credits) == sum(map(len, (task.pool, task.val, task.test)))
+    rows = (folder / "CREDITS.csv").read_text(encoding="utf-8").splitlines()
+    assert rows[0] == "file,author,licence,link" and all((folder / row.split(",")[0]).is_file() for row in rows[1:])
+
+
+def test_a_list_of_credits_of_ones_own_is_read_and_one_without_columns_refused(tmp_path):
+    assert read_credits(tmp_path) == []
+    (tmp_path / "CREDITS.csv").write_text("file,author,licence\na.jpg,Ann\u202e,CC0\nb.jpg,Bob,\n", encoding="utf-8-sig")
+    assert read_credits(tmp_path) == ["Ann, CC0", "Bob"]
+    (tmp_path / "CREDITS.csv").write_text("Ann,Bob\n")
+    with pytest.raises(ValueError, match="CREDITS.csv must begin with the names of its columns: file,author,licence,link"):
+        read_credits(tmp_path)
+
+
+# --- the same set again ---
+
+
+def test_the_same_set_comes_back_byte_for_byte_and_stays(alone, frozen, set_of_8, archive, tmp_path, capsys):
+    found = opened(alone, tmp_path)
+    said = capsys.readouterr().out.splitlines()[0]
+    assert "32 photographs (" in said and "127.0.0.1" in said and "CC0 or CC BY" in said and str(tmp_path) in said
+    assert files_of(found) == sorted(one.file for one in frozen) and len(found.credits) == 32 and found.notes == []
+    assert all((found.folder / one.file).read_bytes() == (set_of_8.parent / one.file).read_bytes() for one in frozen)
+    asked = len(archive.requests)
+    assert asked == 32 and not archive.queries
+    assert opened(alone, tmp_path, offline=True) == found and len(archive.requests) == asked
+
+
+def test_photographs_beside_the_manifest_need_no_connection(set_of_8, tmp_path):
+    assert len(files_of(opened(set_of_8, tmp_path, offline=True))) == 32
+
+
+def test_offline_says_how_much_is_missing_and_what_else_there_is(alone, tmp_path):
+    with pytest.raises(downloads.Offline, match=r'32 photographs \(.*\) of the set, .*not on this.*open_task\("goldfinches"\)'):
+        opened(alone, tmp_path, offline=True)
+
+
+def test_gone_and_changed_photographs_are_named_not_used_and_not_asked_for_again(alone, frozen, archive, tmp_path, capsys):
+    sides = sides_of(frozen)
+    gone, back, other, shorter, refused = [one.photo for one in frozen if sides[one.photo] == "pool"][::4][:5]
+    for photo, answer in ((gone, 404), (back, 410), (other, "wrong"), (refused, 403)):
+        archive.behave(f"/photos/{photo}/medium.jpg", always=answer)
+    archive.files[f"/photos/{shorter}/medium.jpg"] = archive.files["/photos/1000/medium.jpg"] + b"!"
+    found = opened(alone, tmp_path)
+    assert len(files_of(found)) == len(found.credits) == 27
+    assert f"3 of the 32 photographs are no longer on iNaturalist: {gone}, {back}, {refused}." in found.notes[0]
+    assert f"no longer the same there, and not used: {other}, {shorter}." in found.notes[1]
+    assert found.notes[0] in capsys.readouterr().out
+    assert not {gone, back, other, shorter} & {int(file.stem) for file in found.folder.rglob("*.jpg")}
+    asked = len(archive.requests)
+    assert opened(alone, tmp_path) == found and len(archive.requests) == asked
+    task = h.open_task("goldfinch-photos", 2, manifest=alone, cache_dir=tmp_path, offline=True)
+    assert set(found.notes) <= set(task.notes)
+
+
+def test_where_every_photograph_is_refused_it_is_the_network_and_nothing_is_noted(alone, archive, tmp_path, monkeypatch):
+    for path in archive.files:
+        archive.behave(path, always=403)
+    for _ in range(2):
+        with pytest.raises(downloads.Refused, match="refuses every photograph"):
+            opened(alone, tmp_path)
+    monkeypatch.setattr(inaturalist, "ALL_REFUSED", ["refused"] * 5)
+    with pytest.raises(downloads.Refused, match="refuses every photograph"):
+        collect(tmp_path / "new", 8)
+    assert len(fetched(archive)) == 10 + 10 + 5 and not (tmp_path / "goldfinch-photos/.lost.json").exists()
+
+
+def test_too_many_gone_cannot_be_opened(alone, frozen, archive, tmp_path):
+    for one in frozen:
+        if one.species == "Spinus tristis" and sides_of(frozen)[one.photo] == "val":
+            archive.behave(f"/photos/{one.photo}/medium.jpg", always=404)
+    with pytest.raises(ValueError, match="can no longer be opened: nothing is left for val of 'American'.*no longer on iNat"):
+        opened(alone, tmp_path)
+
+
+def test_a_cut_connection_keeps_what_came_and_a_damaged_file_is_fetched_again(alone, frozen, archive, tmp_path):
+    late, root = frozen[-1], tmp_path / "goldfinch-photos"
+    archive.behave(f"/photos/{late.photo}/medium.jpg", always=500)
+    with pytest.raises(downloads.Offline):
+        opened(alone, tmp_path)
+    (root / frozen[0].file).write_bytes(b"damaged")
+    archive.behave(f"/photos/{late.photo}/medium.jpg", always=200)
+    archive.requests.clear()
+    assert restore(frozen, root) == {}
+    assert {asked.path.split("/")[2] for asked in archive.requests} == {str(late.photo), str(frozen[0].photo)}
+
+
+# --- its splits ---
+
+
+def test_sides_are_fixed_by_the_observers_whatever_the_order_and_the_seed(set_of_8, frozen, tmp_path):
+    sides = sides_of(frozen)
+    assert sides_of(random.Random(1).sample(frozen, len(frozen))) == sides
+    assert sides_of([replace(one, author="Somebody else") for one in frozen]) == sides
+    counts = {side: [*sides.values()].count(side) for side in ("pool", "val", "test")}
+    assert counts["pool"] >= 20 and 4 >= counts["val"] >= 3 and 8 >= counts["test"] >= 6
+    tests = [set(h.open_task("goldfinch-photos", 2, seed, manifest=set_of_8, cache_dir=tmp_path, offline=True).test.files)
+             for seed in (0, 1)]  # fmt: skip
+    assert tests[0] == tests[1]
+
+
+def test_near_duplicates_by_two_people_are_on_one_side(frozen):
+    sides = sides_of(frozen)
+    in_test, in_pool = (next(one for one in frozen if sides[one.photo] == side) for side in ("test", "pool"))
+    bits = int(in_test.fingerprint, 16) ^ 0b1011
+    near = sides_of([replace(one, fingerprint=f"{bits:064x}") if one is in_pool else one for one in frozen])
+    assert near[in_test.photo] == near[in_pool.photo] == "pool"
+    assert sum(near[photo] != sides[photo] for photo in near) == 1
+
+
+# --- a file that others wrote ---
+
+DAMAGE = {
+    "a path for a number": dict(photo="../../etc/passwd"),
+    "no number": dict(photo=0),
+    "a true number": dict(photo=True),
+    "another licence": dict(licence="cc-by-nc"),
+    "a list as licence": dict(licence=["cc0"]),
+    "another species": dict(species="../x"),
+    "another kind of file": dict(ending="py"),
+    "a path as ending": dict(ending="jpg/../x"),
+    "no hash": dict(sha256="../" + "0" * 40),
+    "no fingerprint": dict(fingerprint="no"),
+    "a huge file": dict(bytes=10**9),
+    "lines in a name": dict(author="A\nB"),
+    "no name": dict(author=""),
+    "a path as login": dict(login="../a"),
+    "an address": dict(address="https://evil.example/photos/1000/medium.jpg"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_hostile_manifest_is_refused_before_anything_is_fetched(damage, alone, archive, tmp_path):
+    about = json.loads(alone.read_text(encoding="utf-8"))
+    about["photographs"][2].update(DAMAGE[damage])
+    alone.write_text(json.dumps(about), encoding="utf-8")
+    field = next(iter(DAMAGE[damage]))
+    why = "is not what a manifest holds" if field == "address" else re.escape(f"has the {field} {str(DAMAGE[damage][field])!r}")
+    with pytest.raises(ValueError, match=f"finches.json is refused: its photograph 3 {why}.*Nothing was fetched"):
+        h.open_task("goldfinch-photos", manifest=alone, cache_dir=tmp_path)
+    assert archive.requests == [] and not (tmp_path / "goldfinch-photos").exists()
+
+
+@pytest.mark.parametrize("name", ["photo", "login"])
+def test_a_number_or_observer_that_comes_twice_is_refused(name, frozen, tmp_path):
+    write_manifest([*frozen[:5], replace(frozen[5], **{name: getattr(frozen[0], name)})], tmp_path / "twice.json")
+    with pytest.raises(ValueError, match=f"its photograph 6 has the same {name} as photograph 1"):
+        read_manifest(tmp_path / "twice.json")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"format": "other"}', '{"format": "goldfinch photographs 2"}', "\udcff", "[" * 99999]
+)
+def test_a_damaged_manifest_is_refused(text, tmp_path):
+    (tmp_path / "damaged.json").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(ValueError, match="damaged.json is no intact manifest"):
+        read_manifest(tmp_path / "damaged.json")
+
+
+def test_a_manifest_is_json_with_a_line_a_photograph(frozen, set_of_8, tmp_path):
+    lines = set_of_8.read_text(encoding="utf-8").splitlines()
+    assert sum(line.startswith('{"species"') for line in lines) == len(frozen) == 32
+    with pytest.raises(FileNotFoundError, match="there is no manifest"):
+        read_manifest(tmp_path / "none.json")
