@@ -28,11 +28,11 @@ SIZES = {"flowers102": {"train": 2, "val": 1, "test": 2}, "hotdog": {"train": 16
 
 def picture(label: int, number: int, kind: str = "JPEG", side: int = 16) -> bytes:
     """A file with a picture that is a little wider than high, or the other way round."""
-    dice = np.random.default_rng([label, number])
+    rng = np.random.default_rng([label, number])
     colour = 255 * np.array(colorsys.hsv_to_rgb(label * 0.618 % 1, 0.8, 0.8))
     height, width = (side, side + 4) if number % 2 else (side + 6, side)
     stripes = np.sin(np.arange(width) * (0.4 + 0.3 * (label % 5)))[None, :, None]
-    pixels = colour * (0.8 + 0.2 * stripes) + dice.normal(0, 20, (height, width, 3))
+    pixels = colour * (0.8 + 0.2 * stripes) + rng.normal(0, 20, (height, width, 3))
     out = io.BytesIO()
     Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(out, kind, quality=90)
     return out.getvalue()

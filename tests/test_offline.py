@@ -14,25 +14,17 @@ from standins import fill_cache
 import helpers
 from helpers.data import downloads
 from helpers.images.catalog import CARDS
-from helpers.images.collecting import collect
-from helpers.images.published import image_folder
-from helpers.lessons.explorer import depth_table, draw_explorer, explore, try_setting
-from helpers.lessons.explorer.prospects import prospect
-from helpers.lessons.explorer.trials import Setting
-from helpers.lessons.fine_tuning import range_test
-from helpers.lessons.variants import plot_model_view, step_costs
-from helpers.lessons.variants.diagrams import variant_table
-from helpers.lessons.your_own_images import leak_study
+from helpers.lessons import choosing, explorer, fine_tuning, variants, your_own_images
 from helpers.training.recipes import FEATURE_EXTRACTION, Recipe
 
 NETWORK = {"requests", "urllib.request", "http", "socket", "ssl", "httpx", "aiohttp", "ftplib", "webbrowser", "subprocess",
-           "pyinaturalist", "timm", "transformers", "huggingface_hub", "torch.hub"}  # fmt: skip
+           "pooch", "pyinaturalist", "timm", "transformers", "huggingface_hub", "torch.hub"}  # fmt: skip
 # The modules of helpers that use one of these, or let torchvision fetch: there are no other doors to the network.
-DOORS = {"answers", "budget", "collecting", "downloads", "hfmodels", "hubfiles", "hubs", "inaturalist", "timmodels",
-         "weightfiles"}  # fmt: skip
+DOORS = {"data.downloads", "images.inaturalist", "lessons.budget", "sources.hfmodels", "sources.hubfiles", "sources.hubs",
+         "sources.timmodels", "sources.weightfiles"}  # fmt: skip
 
 FOREIGN = Recipe("foreign", "resnet18", upto="layer4", steps=1)
-SETTING = Setting("resnet18", "goldfinches")
+SETTING = explorer.Setting("resnet18", "goldfinches")
 
 
 def task():
@@ -41,55 +33,39 @@ def task():
     return small_task()
 
 
-def classifier_of_hugging_face(tmp_path):
-    from safetensors.torch import save_file
-
-    from helpers.training.classifier import _FORMAT
-
-    about = {"format": _FORMAT, "classes": "[]", "size": "8", "mean": "[0]", "std": "[1]", "source": "hf:microsoft/resnet-18"}
-    save_file({}, tmp_path / "mine.safetensors", about)
-    return helpers.load_classifier(tmp_path / "mine.safetensors")
-
-
 # Every public function from which a door can be reached, called so that it would have to fetch.
 CALLS = {
     "open_task": lambda _: helpers.open_task("flowers102"),
     "load_backbone": lambda _: helpers.load_backbone("resnet18"),
-    "collect": lambda folder: collect(folder),
-    "load_classifier": classifier_of_hugging_face,
-    "image_folder": lambda _: image_folder("hotdog"),
     "inspect_images": lambda _: helpers.inspect_images("hotdog"),
-    "leak_study": lambda _: leak_study("hotdog", FEATURE_EXTRACTION, 1),
     "fit": lambda _: helpers.fit(FOREIGN, task()),
     "compare": lambda _: helpers.compare([FOREIGN], task(), seeds=1),
     "run_study": lambda _: helpers.run_study("?", [helpers.Case({"from": "foreign"}, FOREIGN, task())], seeds=1),
-    "range_test": lambda _: range_test(FOREIGN, task(), steps=10),
-    "step_costs": lambda _: step_costs([FOREIGN], task(), batch_size=4, rounds=1),
-    "variant_table": lambda _: variant_table([FOREIGN], 3),
-    "plot_model_view": lambda _: plot_model_view([FOREIGN], task(), 1000),
-    "Setting": lambda _: Setting(task="flowers102").open(),
-    "try_setting": lambda _: try_setting(SETTING),
-    "prospect": lambda _: prospect(SETTING),
-    "depth_table": lambda _: depth_table(SETTING),
-    "draw_explorer": lambda _: draw_explorer(SETTING),
-    "explore": lambda _: explore(SETTING),
+    "your_own_images.image_folder": lambda _: your_own_images.image_folder("hotdog"),
+    "your_own_images.leak_study": lambda _: your_own_images.leak_study("hotdog", FEATURE_EXTRACTION, 1),
+    "fine_tuning.range_test": lambda _: fine_tuning.range_test(FOREIGN, task(), steps=10),
+    "variants.step_costs": lambda _: variants.step_costs([FOREIGN], task(), batch_size=4, rounds=1),
+    "variants.plot_model_view": lambda _: variants.plot_model_view([FOREIGN], task(), 1000),
+    "explorer.Setting": lambda _: explorer.Setting(task="flowers102").open(),
+    "explorer.try_setting": lambda _: explorer.try_setting(SETTING),
+    "explorer.depth_table": lambda _: explorer.depth_table(SETTING),
+    "explorer.draw_explorer": lambda _: explorer.draw_explorer(SETTING),
+    "explorer.explore": lambda _: explorer.explore(SETTING),
 }
 # More ways into the same functions.
 MORE = {
     "hotdog": lambda _: helpers.open_task("hotdog"),
     "goldfinch-photos": lambda _: helpers.open_task("goldfinch-photos"),
     "timm": lambda _: helpers.load_backbone("timm:resnet18.a1_in1k"),
-    "hf": lambda _: helpers.load_backbone("hf:microsoft/resnet-18"),
-    "hf, random": lambda _: helpers.load_backbone("hf:microsoft/resnet-18", None),
 }
 # Public functions that reach a door by their source, and never fetch.
 HARMLESS = {
     "choose_budget": "asks one host, unless it is offline: tested below and in test_budget.py",
-    "batchnorm_drift": "opens the source model that comes with the course",
-    "Trial": "a setting that was run, and what came out",
-    "trial_table": "shows trials that were run",
-    "plot_trials": "shows trials that were run",
-    "last_score": "shows the last score of a contest",
+    "load_classifier": "builds an architecture, and loads weights from the file that it is given",
+    "anatomy.batchnorm_drift": "opens the source model that comes with the course",
+    "choosing.heads": "opens the source models that come with the course",
+    "explorer.trial_table": "shows trials that were run",
+    "flowers.last_score": "shows the last score of a contest",
 }
 
 
@@ -121,9 +97,8 @@ def test_socket_that_is_opened_in_these_tests_would_be_noticed(closed):
 
 @pytest.mark.parametrize("name", [*CALLS, *MORE])
 def test_with_course_offline_nothing_opens_a_socket_and_the_message_says_what_to_do(name, closed, monkeypatch, tmp_path):
-    for library, needed in (("timm", name == "timm"), ("transformers", name.startswith("hf") or name == "load_classifier")):
-        if needed:
-            pytest.importorskip(library)
+    if name == "timm":
+        pytest.importorskip("timm")
     monkeypatch.setenv("COURSE_OFFLINE", "1")
     with pytest.raises(downloads.Offline) as refused:
         (CALLS | MORE)[name](tmp_path)
@@ -165,7 +140,7 @@ def test_what_a_message_names_instead_works_without_a_network(closed, monkeypatc
     calls = {card.instead for card in CARDS.values() if not card.embedded} | {"load_backbone('garden')"}
     for call in calls:
         assert eval(call, {name: getattr(helpers, name) for name in helpers.__all__}), call
-    assert len(calls) >= 3 and not closed
+    assert calls >= {'open_task("flowers")', 'open_task("goldfinches")'} and not closed
 
 
 def test_what_is_in_the_caches_opens_without_a_socket(closed, tmp_path, monkeypatch):
@@ -177,9 +152,14 @@ def test_what_is_in_the_caches_opens_without_a_socket(closed, tmp_path, monkeypa
 # What can fetch, found in the source
 
 
+@cache
 def modules():
+    """{"images.tasks": its syntax tree}; a package ("lessons.flowers") is its __init__."""
+    found = {}
     for path in sorted((ROOT / "helpers").rglob("*.py")):
-        yield ".".join(path.relative_to(ROOT / "helpers").with_suffix("").parts), ast.parse(path.read_text(encoding="utf-8"))
+        name = ".".join(path.relative_to(ROOT / "helpers").with_suffix("").parts).removesuffix(".__init__")
+        found[name] = ast.parse(path.read_text(encoding="utf-8"))
+    return found
 
 
 def imported(tree):
@@ -191,7 +171,8 @@ def imported(tree):
             for alias in node.names:
                 own = alias.asname or alias.name
                 if package == "helpers":
-                    names[own] = (below, alias.name) if below else (alias.name, None)
+                    whole = f"{below}.{alias.name}".strip(".")
+                    names[own] = (whole, None) if whole in modules() else (below, alias.name)
                 elif {package, node.module, f"{node.module}.{alias.name}"} & NETWORK:
                     names[own] = ("network", alias.name)
         elif isinstance(node, ast.Import):
@@ -222,11 +203,14 @@ def used(node, names, own, module):
                 yield "network", "torchvision"
 
 
+FACES = [name for name in modules() if name.startswith("lessons.") and (ROOT / "helpers" / name.replace(".", "/")).is_dir()]
+
+
 @cache
 def uses():
     """{(module, function or class or variable): what its code mentions}."""
     found = {}
-    for module, tree in modules():
+    for module, tree in modules().items():
         names, parts = imported(tree), []
         for node in tree.body:
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
@@ -236,6 +220,8 @@ def uses():
                 parts += [(target.id, node) for target in targets if isinstance(target, ast.Name)]
         own = {name for name, _ in parts}
         found |= {(module, name): {*used(node, names, own, module)} - {(module, name)} for name, node in parts}
+        if module in FACES:  # what it takes from elsewhere is as if it stood there
+            found |= {(module, name): {place} for name, place in names.items() if place[1]}
     return found
 
 
@@ -252,4 +238,6 @@ def test_every_public_function_that_can_fetch_is_shown_above_to_keep_the_promise
     while more := {place for place, mentioned in uses().items() if mentioned & reached} - reached:
         reached |= more
     public = {name for module, name in reached if helpers._MODULE.get(name) == module}
+    public |= {f"{module.partition('.')[2]}.{name}" for module, name in reached if module in FACES}
+    public -= {name for name in public if name.endswith("cases")}  # of studies, which open the drawn tasks
     assert public == CALLS.keys() | HARMLESS.keys()

@@ -56,7 +56,7 @@ def test_interrupted_it_says_that_it_can_go_on(monkeypatch, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("helpers.images.published.load", interrupt)
+    monkeypatch.setattr(fetch, "load", interrupt)
     assert fetch.main(["hotdog", "flowers102"]) == 130
     assert capsys.readouterr().out == "\nhotdog: stopped. What was fetched is kept; the same command goes on from there.\n"
 
@@ -76,6 +76,7 @@ def test_without_names_it_lists_what_is_here_and_how_much_the_rest_is_and_fetche
     assert fetch.main([]) == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert lines[:3] == ["flowers102 not here, 345 MB", "squeezenet1_0 not here, 5.0 MB", "garden here"]
+    assert lines[3].startswith("Photographs are in ") and "COURSE_CACHE" in lines[3]
 
 
 def test_name_that_nobody_knows_stops_it_before_anything_is_fetched(origin, capsys):

@@ -274,16 +274,6 @@ def test_a_published_task_names_its_source_licence_and_splits(cache):
     assert ["together", "204", "102", "204"] in [line.split() for line in lines] and len(lines) < 22
 
 
-def test_credits_follow_their_images_and_are_empty_where_none_are_asked_for(cache):
-    task = opened("hotdog", cache, 3)
-    assert task.test.credits == [""] * 12
-    lines = [f"photo {number} by A. Name, CC BY 4.0" for number in range(12)]
-    split = Split(task.test.images, task.test.index, task.test.labels, task.test.files, credits=lines)
-    assert split.select(torch.tensor([4, 0])).credits == [lines[4], lines[0]]
-    with pytest.raises(ValueError, match="3 credits for 12 images"):
-        Split(task.test.images, task.test.index, task.test.labels, task.test.files, credits=lines[:3])
-
-
 # Without a copy of everything
 
 

@@ -5,28 +5,31 @@
     python tools/fetch.py flowers102 --size 224    decode the photographs, too: for a folder that is read-only later
 
 A name is a task of `describe()` or a source model of `load_backbone`. Photographs go to the cache folder (COURSE_CACHE),
-weights to PyTorch's own (TORCH_HOME) or to Hugging Face's (HF_HOME): set these first to fill a folder that many share.
-Ends with 0 if everything is here then, with 1 if something is missing, with 2 for a name that nobody knows, with
-130 if it was interrupted.
+weights to PyTorch's own (TORCH_HOME) or, those of timm, to Hugging Face's (HF_HOME): set these first to fill a folder that
+many share. Exit status: 0 if everything is here then, 1 if something is missing, 2 for an unknown name, 130 if interrupted.
 """
 
 import argparse
 import sys
 
+from helpers.data.downloads import Offline, megabytes
+from helpers.data.files import cache_folder
 from helpers.images.catalog import CARDS, meant
+from helpers.images.published import load
 from helpers.lessons.budget import PHOTOGRAPHS, WANTED
+from helpers.sources.backbones import load_backbone, shipped_sources
 
-HUBS = ("timm:", "hf:")
-PROPOSED = [*(name for name, card in CARDS.items() if not card.embedded), *WANTED]
+PUBLISHED = [name for name, card in CARDS.items() if not card.embedded]
+PROPOSED = [*PUBLISHED, *WANTED]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """What the command does; returns what it ends with."""
+    """What the command does; returns its exit status."""
     given = _arguments(arguments)
     if not given.names:
         for name in PROPOSED:
             print(f"  {name:20} {'here' if is_here(name) else f'not here, {_size(name)}'}")
-        print(f"To fetch what is not here, name it: python tools/fetch.py {PHOTOGRAPHS} {WANTED[0]}")
+        print(f"{_places()}\nTo fetch what is not here, name it: python tools/fetch.py {PHOTOGRAPHS} {WANTED[0]}")
         return 0
     failed = []
     for name in dict.fromkeys(given.names):
@@ -46,8 +49,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 def is_here(name: str) -> bool:
     """Whether a task or a source model can be opened without any connection. None is made."""
-    from helpers.data.downloads import Offline
-
     try:
         _open(name, offline=True)
     except (Offline, ModuleNotFoundError, ValueError):  # nothing, no library that would read it, or something damaged
@@ -61,7 +62,7 @@ def _bring(name: str, size: int | None) -> str:
     if not here:
         _open(name, offline=None)
     decoded = ""
-    if size and name in CARDS and not CARDS[name].embedded:
+    if size and name in PUBLISHED:
         from helpers.images.tasks import open_task
 
         open_task(name, size=size, on_bad="skip")
@@ -70,14 +71,9 @@ def _bring(name: str, size: int | None) -> str:
 
 
 def _open(name: str, offline: bool | None) -> None:
-    if name in CARDS:
-        from helpers.images.published import load
-
-        if not CARDS[name].embedded:
-            load(CARDS[name], offline=offline)
-    else:
-        from helpers.sources.backbones import load_backbone
-
+    if name in PUBLISHED:
+        load(CARDS[name], offline=offline)
+    elif name not in CARDS:
         load_backbone(name, offline=offline)
 
 
@@ -86,21 +82,19 @@ def _size(name: str) -> str:
         return CARDS[name].megabytes
     from torchvision.models import get_model_weights
 
-    from helpers.data.downloads import megabytes
-
     return megabytes(get_model_weights(name)["DEFAULT"].meta["_file_size"] * 2**20)
 
 
 def _places() -> str:
     import torch
 
-    from helpers.data.files import cache_folder
-
     home = torch.hub.get_dir().removesuffix("/hub").removesuffix("\\hub")
     return f"Photographs are in {cache_folder()} (COURSE_CACHE), weights in {home} (TORCH_HOME)."
 
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:
+    from torchvision.models import list_models
+
     about, _, rest = __doc__.partition("\n\n")
     parser = argparse.ArgumentParser("python tools/fetch.py", description=about, epilog=rest,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
@@ -108,17 +102,9 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--size", type=int, help="decode photographs to so many pixels a side, too")
     given = parser.parse_args(arguments)
     for name in given.names:
-        if not (name in CARDS or name.startswith(HUBS) or name in _models()):
+        if not (name in CARDS or name.startswith("timm:") or name in [*shipped_sources(), *list_models()]):
             parser.error(f"{name!r} is neither a task ({', '.join(CARDS)}) nor a source model.{meant(name)}")
     return given
-
-
-def _models() -> list[str]:
-    import torchvision
-
-    from helpers.sources.backbones import shipped_sources
-
-    return [*shipped_sources(), *torchvision.models.list_models(module=torchvision.models)]
 
 
 if __name__ == "__main__":

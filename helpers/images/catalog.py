@@ -1,4 +1,4 @@
-"""The tasks that have a name, each with a card: whose images they are, under which licence, how many, and what to cite."""
+"""The tasks with a name, each with a card: whose images they are, under which licence, how many, and what to cite."""
 
 import difflib
 from dataclasses import dataclass
@@ -108,9 +108,9 @@ class Catalog:
 
 
 def describe(name: str | None = None) -> Card | Catalog:
-    """The card of a task, or a table of all tasks. Nothing is fetched, decoded or drawn for it.
+    """The card of a task, or without a name a table of all tasks. Nothing is fetched, decoded or drawn for it.
 
-    Raises ValueError for a name that is none, with the one that may have been meant.
+    Raises ValueError for an unknown name, and suggests the most similar one.
     """
     if name is None:
         return Catalog(tuple(CARDS.values()))
@@ -195,16 +195,16 @@ CARDS = {
             "photographs of four species of goldfinch",
             source="people who observe nature, on iNaturalist: research grade, each photograph by another observer",
             address="https://www.inaturalist.org",
-            licence="CC0 or CC BY, each its own; credits name photographer and licence, and stand below every figure",
+            licence="CC0 or CC BY, each its own; task.credits and CREDITS.csv name photographer, licence and page",
             download=None,
             classes=4,
             images="100 a species, unless a manifest says otherwise",
             splits="none official: by the observers' names, whatever the seed, a quarter of each species is for test, an eighth "
             "for validation, the rest for training",
-            citation="iNaturalist, https://www.inaturalist.org, and the photographers whom the credits name",
+            citation="iNaturalist, https://www.inaturalist.org, and the photographers in task.credits",
             notes=(
-                "manifest.json in its cache folder lists the set: open_task(..., manifest=...) opens the same one elsewhere "
-                "and later, or says which photographs are gone.",
+                "manifest.json in its cache folder lists the set: opened as manifest=..., it gives the same photographs "
+                "elsewhere and later, or says which of them are gone.",
             ),
             instead='open_task("goldfinches")',
         ),

@@ -48,9 +48,9 @@ class Published:
 def load(card: Card, cache_dir=None, offline: bool | None = None, manifest=None) -> Published:
     """The photographs of a card, fetched unless they are in the cache folder, below the task's own name.
 
-    Once they are fetched, checked and unpacked, a list of them is kept beside them; where that is, nothing else is needed.
-    Raises what `downloads.fetch` raises (`Offline` where they are not here, and no network is or may be used), and
-    ValueError where what was unpacked has been changed.
+    Once they are fetched, checked and unpacked, a list of them is kept beside them, and nothing else is needed after that.
+    manifest: for goldfinch photographs, the file that lists a set. Raises what `downloads.fetch` raises (`Offline` if they
+    are not here, and there is no network or it must not be used), and ValueError if what was unpacked has been changed.
     """
     folder = cache_folder(cache_dir) / card.name
     if card.name == "goldfinch-photos":
@@ -192,8 +192,8 @@ def share_out(card: Card, found: Published, pictures: Pictures, per_class, val, 
     """What is trained, validated and tested on: {"pool" | "val" | "test": {class: rows}}, per_class, notes.
 
     Parts that are published stay as they are, or shrink to `val` and `test` (a number of images or a share of each class).
-    The others are set aside from the pool by content: with seed 0 where the test images are published, so that validation
-    is the same for everybody. `per_class` comes back as it can be had.
+    The others are set aside from the pool by content: with seed 0 if the test images are published, so that validation is
+    the same for everybody. `per_class` comes back smaller if there are not as many training images.
     """
     row_of = {file: row for row, file in enumerate(pictures.files)}
     parts = {
@@ -207,7 +207,7 @@ def share_out(card: Card, found: Published, pictures: Pictures, per_class, val, 
             before = sum(map(len, parts[part].values()))
             parts[part] = {name: _some_of(rows, most, pictures.content) for name, rows in parts[part].items()}
             after = sum(map(len, parts[part].values()))
-            notes.append(f"{part}={most}: {after:,} of its {before:,} images, drawn by content; results on all are another thing")
+            notes.append(f"{part}={most}: {after:,} of its {before:,} images, drawn by content: not comparable with results on all")
     if len(official) < 2:
         groups = near_groups(pictures) if together else _equal(pictures)
         aside = [0 if part in official else share for part, share in (("val", val or 0.125), ("test", test or 0.25))]
@@ -219,8 +219,8 @@ def share_out(card: Card, found: Published, pictures: Pictures, per_class, val, 
     if per_class is not None and per_class > min(map(len, parts["pool"].values())):
         have = sorted({len(rows) for rows in parts["pool"].values()})
         counts = str(have[0]) if len(have) == 1 else f"{have[0]} to {have[-1]}"
-        notes.append(f"per_class={per_class}: there are {counts} training images a class, so it is what there is")
-        print(f"{card.name} has {counts} training images a class, not {per_class}: it is trained on what there is.")
+        notes.append(f"per_class={per_class}: there are only {counts} training images a class; all of them are used")
+        print(f"{card.name} has {counts} training images a class, not {per_class}: all of them are used.")
         per_class = min(per_class, most)
     return parts, per_class, notes
 
@@ -248,6 +248,6 @@ def _repeated(pictures: Pictures, parts) -> list[str]:
     part_of = {file: part for part, classes in parts.items() for files in classes.values() for file in files}
     across = sum(len({part_of[file] for file in group}) > 1 for group in groups)
     return [
-        f"published more than once, and left so: {len(groups)} pictures, such as {' = '.join(groups[0][:3])}; "
+        f"published more than once, and left as they are: {len(groups)} pictures, such as {' = '.join(groups[0][:3])}; "
         f"{across} of them both among training and test or validation images"
     ]
