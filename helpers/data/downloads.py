@@ -65,8 +65,6 @@ def fetch(url: str, file: str | Path, *, what: str, size: int | None = None, dig
     Raises Offline without a network, or where it is forbidden; Refused (403, ...), Gone (404, 410), ValueError for wrong
     bytes, which are not kept, and OSError if the disk is full or read-only.
     """
-    if urlparse(url).scheme not in ("http", "https") or not urlparse(url).hostname:
-        raise ValueError(f"{url!r} is not the address of a file on the web: it must begin with https:// (or http://)")
     download = _Download(url, Path(file).expanduser(), what, size, digest, licence, instead, quiet)
     if fault := download.fault():
         if offline(forbid):
