@@ -1,11 +1,13 @@
 """Photographs of goldfinches are chosen by licence, species and observer; their manifest brings them back byte for byte."""
 
+import csv
 import json
 import random
 import re
 import shutil
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from finches_standin import Archive, fill_cache
@@ -17,7 +19,7 @@ from helpers.images.catalog import CARDS
 from helpers.images.drawn.garden import class_names
 from helpers.images.goldfinch_photos import LICENCES, PHOTOS, SPECIES, read_manifest, restore, sides_of, write_manifest
 from helpers.images.inaturalist import collect
-from helpers.images.published import load, read_credits
+from helpers.images.published import load
 
 LAWRENCE = "Spinus lawrencei"
 
@@ -71,6 +73,14 @@ def fetched(archive):
 
 def opened(manifest, cache, **settings):
     return load(CARDS["goldfinch-photos"], cache, manifest=manifest, **settings)
+
+
+def credits_in(folder):
+    """{file: credit} of its CREDITS.csv."""
+    with open(folder / "CREDITS.csv", newline="", encoding="utf-8") as lines:
+        head, *rows = csv.reader(lines)
+    assert head == ["file", "author", "licence", "link"]
+    return {file: ", ".join(credit) for file, *credit in rows}
 
 
 def files_of(found):
@@ -228,7 +238,7 @@ def test_the_author_is_whom_the_attribution_names_else_the_observer_in_one_plain
     fourth["photos"][0]["attribution"], fourth["user"]["name"] = None, "x" * 999
     found = collect(tmp_path, 4)[:4]
     assert [one.author for one in found] == ["Ann Lee", "Bob B.", third["user"]["login"], "x" * 200]
-    assert read_credits(tmp_path)[:3] == [
+    assert [credits_in(tmp_path)[one.file] for one in found[:3]] == [
         f"Ann Lee ({found[0].login}), {LICENCES[found[0].licence]}, https://www.inaturalist.org/photos/{found[0].photo}",
         f"Bob B. ({found[1].login}), {LICENCES[found[1].licence]}, https://www.inaturalist.org/photos/{found[1].photo}",
         f"{found[2].login}, {LICENCES[found[2].licence]}, https://www.inaturalist.org/photos/{found[2].photo}",
@@ -239,18 +249,9 @@ def test_a_filled_cache_opens_offline_with_the_credit_of_every_photograph(tmp_pa
     folder = fill_cache(tmp_path, 8)
     task = h.open_task("goldfinch-photos", 4, cache_dir=tmp_path, offline=True)
     assert task.classes == class_names("goldfinches") and task.card.name == "goldfinch-photos"
-    assert task.credits == read_credits(folder) and len(task.credits) == sum(map(len, (task.pool, task.val, task.test)))
-    rows = (folder / "CREDITS.csv").read_text(encoding="utf-8").splitlines()
-    assert rows[0] == "file,author,licence,link" and all((folder / row.split(",")[0]).is_file() for row in rows[1:])
-
-
-def test_a_list_of_credits_of_ones_own_is_read_and_one_without_columns_refused(tmp_path):
-    assert read_credits(tmp_path) == []
-    (tmp_path / "CREDITS.csv").write_text("file,author,licence\na.jpg,Ann\u202e,CC0\nb.jpg,Bob,\n", encoding="utf-8-sig")
-    assert read_credits(tmp_path) == ["Ann, CC0", "Bob"]
-    (tmp_path / "CREDITS.csv").write_text("Ann,Bob\n")
-    with pytest.raises(ValueError, match="CREDITS.csv must begin with the names of its columns: file,author,licence,link"):
-        read_credits(tmp_path)
+    for split in (task.train, task.val, task.test, task.pool):
+        for file, credit in zip(split.files, split.credits, strict=True):
+            assert credit == credits_in(folder)[Path(file).relative_to(folder).as_posix()]
 
 
 # --- the same set again ---

@@ -85,8 +85,8 @@ class Photograph:
 def open_set(manifest: Path, root: Path, offline: bool | None = None):
     """The photographs of a manifest, in the folder `root`: ({"pool" | "val" | "test": {class: files}}, credits, notes).
 
-    credits: a line a photograph. Raises ValueError for a manifest that is refused, or if too many of its photographs are
-    gone; Offline.
+    credits: {file: "author, licence, link"}. Raises ValueError for a manifest that is refused, or if too many of its
+    photographs are gone; Offline.
     """
     wanted = read_manifest(manifest)
     lost = restore(wanted, root, beside=manifest.parent, offline=offline)
@@ -104,7 +104,7 @@ def open_set(manifest: Path, root: Path, offline: bool | None = None):
         raise ValueError(f"{manifest} can no longer be opened: nothing is left for {', '.join(empty)}. {' '.join(notes)}")
     for note in notes:
         print(f"{NAME}: {note}", flush=True)
-    return parts, [", ".join(one.credit) for one in here], notes
+    return parts, {one.file: ", ".join(one.credit) for one in here}, notes
 
 
 def restore(photographs: list[Photograph], folder: Path, *, beside: Path | None = None, offline: bool | None = None) -> dict:

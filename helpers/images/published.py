@@ -4,7 +4,6 @@ Addresses and digests of Oxford's flowers stand in torchvision's class; those of
 else states, stand here.
 """
 
-import csv
 import hashlib
 import json
 import shutil
@@ -17,7 +16,7 @@ from helpers.data.files import cache_folder, content_hash, write_whole
 from helpers.images.archives import ENDINGS, is_archive, unpack
 from helpers.images.catalog import CARDS, Card
 from helpers.images.folders import divide, find_images
-from helpers.images.goldfinch_photos import CREDITS, open_set, plain
+from helpers.images.goldfinch_photos import open_set
 from helpers.images.imagecache import Pictures
 from helpers.images.inaturalist import collect
 from helpers.images.kinds import is_hidden
@@ -36,12 +35,12 @@ class Published:
     """A published set of photographs on this machine.
 
     folder: where it is. parts: {"pool" | "val" | "test": {class: files below the folder}}; only "pool" where it is not
-    published in parts. credits: whose photographs they are, a line each: author, licence, link. notes: what else to know.
+    published in parts. credits: {file: "author, licence, link"}. notes: what else to know about it.
     """
 
     folder: Path
     parts: dict[str, dict[str, list[str]]]
-    credits: list[str] = field(default_factory=list)
+    credits: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -121,18 +120,6 @@ def image_folder(path: str | Path, cache_dir=None) -> Path:
     return place
 
 
-def read_credits(folder: str | Path) -> list[str]:
-    """Whose photographs are in a folder, a line each, "author, licence, link": from its CREDITS.csv; [] if it has none."""
-    file = Path(folder, CREDITS)
-    if not file.is_file():
-        return []
-    with open(file, newline="", encoding="utf-8-sig") as content:
-        rows = csv.DictReader(content)
-        if "author" not in (rows.fieldnames or ()):
-            raise ValueError(f"{file} must begin with the names of its columns: file,author,licence,link")
-        return [", ".join(filter(None, (plain(row.get(name)) for name in ("author", "licence", "link")))) for row in rows]
-
-
 def changed(folder: Path, error: Exception) -> ValueError:
     """What to raise when `folder` lacks what was unpacked to it."""
     return ValueError(
@@ -207,7 +194,7 @@ def share_out(card: Card, found: Published, pictures: Pictures, per_class, val, 
             before = sum(map(len, parts[part].values()))
             parts[part] = {name: _some_of(rows, most, pictures.content) for name, rows in parts[part].items()}
             after = sum(map(len, parts[part].values()))
-            notes.append(f"{part}={most}: {after:,} of its {before:,} images, drawn by content: not comparable with results on all")
+            notes.append(f"{part}={most}: {after:,} of its {before:,} images, drawn by content: compare with such results only")
     if len(official) < 2:
         groups = near_groups(pictures) if together else _equal(pictures)
         aside = [0 if part in official else share for part, share in (("val", val or 0.125), ("test", test or 0.25))]

@@ -27,7 +27,6 @@ class Task:
     val, test: no image in common with the pool, nor with each other; official splits are left as published, see notes.
     size: pixels a side. notes: what of a folder was left out, and why; what is to be known about a published split.
     card: of a task that has a name, who made it and under which licence; None for a folder.
-    credits: whose photographs they are, a line each, where they are to be credited one by one.
     """
 
     name: str
@@ -41,7 +40,6 @@ class Task:
     pool: Split
     notes: list[str] = field(default_factory=list)
     card: Card | None = None
-    credits: list[str] = field(default_factory=list)
 
     def draw(self, seed: int) -> "Task":
         """The same task with other training images of the same pool; validation and test images stay.
@@ -143,10 +141,9 @@ def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_ba
         except FileNotFoundError as error:
             raise changed(found.folder, error) from error
         parts, per_class, notes = share_out(card, found, pictures, per_class, val, test, seed, together)
-        splits = _splits(found.folder, pictures, parts)
+        splits = _splits(found.folder, pictures, parts, found.credits)
         train = _draw(splits["pool"], per_class, seed)
-        about = {"notes": notes + skipped, "card": card, "credits": found.credits}
-        return Task(name, list(parts["pool"]), size, per_class, seed, train, **about, **splits)
+        return Task(name, list(parts["pool"]), size, per_class, seed, train, notes=notes + skipped, card=card, **splits)
     folder = Path(name).expanduser()
     if not folder.exists():
         raise FileNotFoundError(
@@ -207,16 +204,17 @@ def _decode(folder, files, size, max_pixels, cache_dir, on_bad) -> tuple[Picture
     return pictures, [f"skipped {why}" for why in bad]
 
 
-def _splits(folder: Path, pictures: Pictures, parts) -> dict[str, Split]:
+def _splits(folder: Path, pictures: Pictures, parts, credits: dict[str, str] | None = None) -> dict[str, Split]:
     """{part: its Split}, from {part: {class: rows}}."""
     splits = {}
     for part, members in parts.items():
         rows = [row for its in members.values() for row in its]
         labels = [label for label, its in enumerate(members.values()) for _ in its]
         files = [pictures.files[row] for row in rows]
+        lines = [(credits or {}).get(file, "") for file in files]
         paths = [str(folder / file) for file in files]
         index, truth = (torch.tensor(numbers, dtype=torch.long) for numbers in (rows, labels))
-        splits[part] = Split(pictures.images, index, truth, paths)
+        splits[part] = Split(pictures.images, index, truth, paths, credits=lines)
     return splits
 
 
