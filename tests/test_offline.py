@@ -14,7 +14,7 @@ from standins import fill_cache
 import helpers
 from helpers.data import downloads
 from helpers.images.catalog import CARDS
-from helpers.lessons import choosing, explorer, fine_tuning, variants, your_own_images
+from helpers.lessons import explorer, fine_tuning, variants, your_own_images
 from helpers.training.recipes import FEATURE_EXTRACTION, Recipe
 
 NETWORK = {"requests", "urllib.request", "http", "socket", "ssl", "httpx", "aiohttp", "ftplib", "webbrowser", "subprocess",

@@ -191,11 +191,12 @@ class _Download:
             if start == 0:
                 tag = response.headers.get("ETag", "")  # If-Range takes a strong one only
                 validator = tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
+                self.part.write_bytes(b"")  # before it is said to be a part of this file
                 write_whole(self.about, f"{self.url}\n{validator}")
             if self.line:
                 self.line.total = total or self.line.total
                 self.line.go_on_from(start)
-            with open(self.part, "ab" if start else "wb") as out:
+            with open(self.part, "ab") as out:
                 while piece and (self.size is None or start <= self.size):
                     start += out.write(piece)
                     if self.line:
