@@ -1,6 +1,6 @@
 """Small stand-ins for published sets of photographs, in their real formats: archives that the course's own loaders read.
 
-    fill_cache(cache, "flowers102")          # as after a download: open_task("flowers102", cache_dir=cache) then needs no network
+    fill_cache(cache, "flowers102")          # as after a download: the task then opens without a network
     with standing_in(archives("hotdog"), origin.url("")): ...     # the loader takes these archives for the real ones
 
 The pictures have a colour and a stripe pattern for each class, and noise of their own.
