@@ -12,7 +12,7 @@ import helpers
 from edition.docstrings import to_rest
 
 LOG = getLogger(__name__)
-CALL = re.compile(r'(<span class="n">h(?:elpers)?</span><span class="o">\.</span>)(<span class="n">)(\w+)(</span>)')
+CALL = re.compile(r'(<span class="n">(\w+)</span><span class="o">\.</span>)(<span class="n">)(\w+)(</span>)')
 
 
 def mathml(formula, as_block=False):
@@ -45,7 +45,7 @@ def read_docstring(app, what, name, obj, options, lines):
 
 
 def link_helpers(app, pagename, templatename, context, doctree):
-    """Let the names in `h.freeze(...)` lead to their entry in the reference."""
+    """Let the names in `h.freeze(...)` and `museum.predict(...)` lead to their entry in the reference."""
     if "body" not in context or not pagename.startswith(("notebooks/", "labs/")):
         return
     entries = {
@@ -55,10 +55,9 @@ def link_helpers(app, pagename, templatename, context, doctree):
     up = "../" * pagename.count("/")
 
     def link(found):
-        before, opening, name, closing = found.groups()
-        if name not in entries:
-            return found[0]
-        return f'{before}<a class="helper" href="{up}{entries[name]}">{opening}{name}{closing}</a>'
+        before, origin, opening, name, closing = found.groups()
+        target = entries.get(name if origin in ("h", "helpers") else f"lessons.{origin}.{name}")
+        return f'{before}<a class="helper" href="{up}{target}">{opening}{name}{closing}</a>' if target else found[0]
 
     context["body"] = CALL.sub(link, context["body"])
 
