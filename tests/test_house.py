@@ -4,6 +4,7 @@
 """
 
 import ast
+import json
 import subprocess
 import sys
 
@@ -48,7 +49,8 @@ def test_a_circle_is_found_however_long_it_is():
 def test_imports_keep_the_contracts_of_pyproject():
     """What import-linter says in `make lint`."""
     pytest.importorskip("importlinter", reason="import-linter comes with the extra test")
-    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as lint; lint()", "--no-cache", "--no-logo"]
+    program = "from importlinter.cli import lint_imports_command as lint; lint()"
+    command = [sys.executable, "-c", program, "--no-cache", "--no-logo"]
     done = subprocess.run(command, cwd=ROOT, env=clean_environment(PYTHONPATH=str(ROOT)), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
@@ -72,8 +74,8 @@ def test_notebooks_import_from_helpers_and_from_the_module_of_their_lecture_and_
 
 
 def test_a_deep_import_is_noticed(tmp_path, monkeypatch):
-    cell = '{{"cell_type": "code", "source": "{}"}}'
-    shallow, deep = "from helpers.lessons import museum", "%pip list\\nfrom helpers.training.fitting import fit"
-    (tmp_path / "a.ipynb").write_text('{"cells": [%s, %s]}' % (cell.format(shallow), cell.format(deep)), encoding="utf-8")
+    sources = ["from helpers.lessons import museum", "%pip list\nfrom helpers.training.fitting import fit"]
+    stored = {"cells": [{"cell_type": "code", "source": source} for source in sources]}
+    (tmp_path / "a.ipynb").write_text(json.dumps(stored), encoding="utf-8")
     monkeypatch.setattr(house, "notebooks", lambda: [tmp_path / "a.ipynb"])
     assert house.too_deep() == ["a.ipynb: helpers.training.fitting"]

@@ -126,7 +126,7 @@ def reachable(graph, start):
 def circles(graph):
     """The groups of nodes that import one another, directly or through others."""
     reach = {node: reachable(graph, node) for node in graph}
-    groups = {frozenset({node, *(other for other in reach[node] if node in reach[other])}) for node in graph if node in reach[node]}
+    groups = {frozenset(other for other in reach[node] if node in reach[other]) for node in graph if node in reach[node]}
     return sorted(sorted(group) for group in groups)
 
 

@@ -106,20 +106,19 @@ def groups():
 
 def lessons():
     """{name: package} of the lectures and labs that have instruments of their own, in the order of their docstrings."""
-    packages = [
-        import_module(f"helpers.lessons.{found.name}") for found in iter_modules(import_module("helpers.lessons").__path__) if found.ispkg
-    ]
+    inside = iter_modules(import_module("helpers.lessons").__path__)
+    packages = [import_module(f"helpers.lessons.{found.name}") for found in inside if found.ispkg]
     packages.sort(key=lambda package: (package.__doc__.startswith("Lab"), package.__doc__))
     return {package.__name__.rpartition(".")[2]: package for package in packages if hasattr(package, "__all__")}
 
 
 def entry(name, home=helpers):
-    """The directive for a public name: autodoc documents functions and classes; a value is shown as it prints, if that is short."""
+    """The directive for a public name: autodoc documents functions and classes; a value is shown as it prints, if short."""
     value, path = getattr(home, name), f"{home.__name__}.{name}"
     if inspect.isclass(value):
         return f".. autoclass:: {path}\n   :members:\n"
     if inspect.ismodule(value):
-        return f".. py:module:: {path}\n\n{to_rest((inspect.getdoc(value) or '').partition(chr(10) * 2)[0])}\n"
+        return f".. py:data:: {path}\n\n   {to_rest(first_paragraph(value))}\n"
     if callable(value):
         return f".. autofunction:: {path}\n"
     shown = re.sub(r"(?<=[(,]) ?(?=\w+=)", "\n       ", repr(value))
@@ -131,14 +130,17 @@ def heading(text, line):
     return f"{text}\n{line * len(text)}\n"
 
 
-def section(title, about, home, names):
+def first_paragraph(module):
+    return " ".join((inspect.getdoc(module) or "").split("\n\n")[0].split())
+
+
+def section(title, module, home, names):
     """The text of a module or package, and the entries of its names."""
-    about = (inspect.getdoc(about) or "").split("\n\n")[0]
-    return [heading(title, "-"), to_rest(about), *(entry(name, home) for name in names)]
+    return [heading(title, "-"), to_rest(first_paragraph(module)), *(entry(name, home) for name in names)]
 
 
 def reference_pages():
-    """{path: text} of the reference: a page for each group of the face, with a section for each module, and one for the lessons."""
+    """{path: text} of the reference: a page for each group of the face, a section for each module; and one for the lessons."""
     parts, listed = {}, {}
     for title, modules in groups().items():
         named = {module: helpers._HOME[module] for module in modules}

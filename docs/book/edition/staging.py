@@ -26,7 +26,8 @@ ROW = re.compile(r"^\| \[(?P<title>[^\]]+)\]\((?P<link>[^)]+)\)[^|]*\|(?P<what>[
 
 def pages(root):
     """{path of a file in the project: path of its page}."""
-    kept = ["README.md", "CONTRIBUTING.md", "notebooks/*.ipynb", "labs/README.md", "labs/*.ipynb", "docs/*.md", "docs/instructors/*.md"]
+    kept = ["README.md", "CONTRIBUTING.md", "docs/*.md", "docs/instructors/*.md"]
+    kept += ["notebooks/*.ipynb", "labs/README.md", "labs/*.ipynb"]
     found = {path: path for pattern in kept for path in sorted(root.glob(pattern))}
     found = {path.relative_to(root).as_posix(): path.relative_to(root).as_posix() for path in found}
     return found | {f"docs/book/{path.name}": path.name for path in sorted((root / "docs/book").glob("*.md"))}
