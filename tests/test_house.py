@@ -40,6 +40,11 @@ def test_no_modules_and_no_rooms_import_one_another_in_a_circle():
     assert house.floors(house.arrows()) <= 6
 
 
+def test_drawing_of_the_architecture_is_that_of_the_imports():
+    drawn = house.DRAWING.search(house.PAGE.read_text(encoding="utf-8"))[0]
+    assert drawn == house.drawing(), "run: python tools/house.py --draw"
+
+
 def test_a_circle_is_found_however_long_it_is():
     graph = {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}, "e": set()}
     assert house.circles(graph) == [["a", "b", "c"]] and house.floors(graph) is None
