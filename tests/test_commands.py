@@ -1,4 +1,4 @@
-"""The commands: `make` lists them, and what keeps one from running is said in one line."""
+"""The commands: `make` lists them, and what keeps one from running is told in one line."""
 
 import os
 import re

@@ -42,7 +42,7 @@ def test_student_guesses_before_results_and_then_sees_the_outcome(path):
     assert len(experiments) >= 3, f"{len(experiments)} predictions"
     assert "h.beside(" not in before, "an outcome without a guess before it"
     for experiment in experiments:
-        assert re.search(r"h\.(beside|show)\(", experiment), f"never held against an outcome: guess = {experiment[:60]}"
+        assert re.search(r"h\.(beside|show)\(", experiment), f"never compared with an outcome: guess = {experiment[:60]}"
     assert code.count("h.beside(") >= len(experiments) / 2, "most guesses stand beside their outcome"
 
 

@@ -92,7 +92,7 @@ def copy_course():
     author = ["-c", "user.name=a copy", "-c", "user.email=copy@localhost"]
     for command in (["init", "--quiet"], ["add", "--all"], [*author, "commit", "--quiet", "-m", "as it is"]):
         subprocess.run(["git", *command], cwd=COPY, check=True)
-    # The one cell that says where helpers come from says something else here than where it was stored.
+    # The one cell that prints where helpers comes from prints something else here than where it was stored.
     first = NOTEBOOKS / "notebooks/00_start_here.ipynb"
     notebook = json.loads(first.read_text(encoding="utf-8"))
     for cell in notebook["cells"]:
