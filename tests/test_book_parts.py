@@ -93,6 +93,7 @@ def test_setup_is_folded_together_with_the_line_on_colab():
         ("Of\n    -1    the head,\n          alone\n    0     none", (), "Of\n\n``-1``\n   the head, alone\n\n``0``\n   none"),
         ("a      one\nlonger two", (), "``a``\n   one\n\n``longer``\n   two"),
         ("a ` alone", (), "a ' alone"),
+        ("For example\n\n>>> f(x_)\n'*'", (), "For example\n\n>>> f(x_)\n'*'"),
     ],
 )
 def test_docstrings_are_read_as_they_are_written_here(docstring, parameters, rest):

@@ -1,7 +1,8 @@
 """The docstrings of `helpers` as reStructuredText, and the pages of the reference.
 
 They are plain text with a few habits: `name` is code; "name   what it is" in columns is a list of terms; a line that
-begins with a parameter ("name: what it is") or with Raises, Returns or Source begins a paragraph of its own.
+begins with a parameter ("name: what it is") or with Raises, Returns or Source begins a paragraph of its own; an example
+(>>>) stays as it is.
 """
 
 import inspect
@@ -38,7 +39,8 @@ def inline(text):
 def to_rest(docstring, parameters=()):
     """A docstring, as inspect.getdoc gives it, as reStructuredText. parameters: the names in the signature."""
     blocks = re.split(r"\n\s*\n", docstring.strip("\n"))
-    return "\n\n".join(part for block in blocks for part in _block(block.splitlines(), parameters))
+    parts = [[block] if block.startswith(">>>") else _block(block.splitlines(), parameters) for block in blocks]
+    return "\n\n".join(text for texts in parts for text in texts)
 
 
 def _block(lines, parameters):
@@ -135,8 +137,9 @@ def first_paragraph(module):
 
 
 def section(title, module, home, names):
-    """The text of a module or package, and the entries of its names."""
-    return [heading(title, "-"), to_rest(first_paragraph(module)), *(entry(name, home) for name in names)]
+    """The text of a module or package, its example if it has one, and the entries of its names."""
+    examples = [block for block in (inspect.getdoc(module) or "").split("\n\n") if block.startswith(">>>")]
+    return [heading(title, "-"), to_rest(first_paragraph(module)), *examples, *(entry(name, home) for name in names)]
 
 
 def reference_pages():
