@@ -32,7 +32,7 @@ def contents():
 def urls():
     """[(name, address)] of every web address in the project."""
     address = re.compile(r"https?://[\w.-][^\s\"'<>)`\\]*")
-    return [(file, url) for file, text in contents() for url in address.findall(text)]
+    return [(file, url) for file, text in contents() for url in address.findall(text.replace(r"\.", "."))]  # in a pattern
 
 
 def commands(text):

@@ -25,7 +25,7 @@ LIMITS = {
     "lines of tests": 14_500,  # about 14,000
     "lines of the core": 450,
     "lines of the longest file": 300,
-    "files in the fullest folder": 13,  # about a dozen, and __init__.py
+    "files in the fullest folder": 15,  # about a dozen
     "entries at the top of helpers": 10,
     "public names": 45,
     "public names that nothing uses": 0,
