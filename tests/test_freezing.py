@@ -53,7 +53,7 @@ def trainable_stages(model):
         (0, {"conv1", "bn1", "layer1", "layer2", "layer3", "layer4", "fc"}),
     ],
 )
-def test_what_trains_after_freezing_up_to_a_place(upto, stages):
+def test_what_trains_after_freezing_up_to_a_stage(upto, stages):
     assert trainable_stages(freeze(GardenNet(10), upto)) == stages
 
 
@@ -63,7 +63,7 @@ def test_freeze_returns_the_model_itself():
 
 
 @pytest.mark.parametrize("upto", [2, 1, -8, 1.01, "layer9", "conv2"])
-def test_a_place_that_does_not_exist_is_refused_and_nothing_changes(upto):
+def test_an_unknown_stage_is_refused_and_nothing_changes(upto):
     model = freeze(GardenNet(10), "layer4")
     with pytest.raises(ValueError, match="or one of the stages conv1, bn1"):
         freeze(model, upto)
@@ -71,8 +71,8 @@ def test_a_place_that_does_not_exist_is_refused_and_nothing_changes(upto):
 
 
 @pytest.mark.parametrize("upto", [True, False, None, b"layer4"])
-def test_a_place_of_the_wrong_type_is_refused(upto):
-    with pytest.raises(TypeError, match="no place to cut"):
+def test_a_stage_of_the_wrong_type_is_refused(upto):
+    with pytest.raises(TypeError, match="not a cut point"):
         freeze(GardenNet(10), upto)
 
 

@@ -149,14 +149,14 @@ def test_a_cut_at_the_input_leaves_the_prefix_empty(at):
 
 
 @pytest.mark.parametrize("at", [1.5, -99, 2, -0.5, float("nan"), "layer5", "layer4.0", "features", ""])
-def test_a_place_that_does_not_exist_is_refused_with_a_list_of_stages(at):
-    with pytest.raises(ValueError, match="no place to cut.*conv1, bn1, relu, maxpool, layer1, layer2"):
+def test_an_unknown_cut_point_is_refused_with_a_list_of_stages(at):
+    with pytest.raises(ValueError, match="not a cut point.*conv1, bn1, relu, maxpool, layer1, layer2"):
         split(GardenNet(10), at)
 
 
 @pytest.mark.parametrize("at", [True, False, None, ["layer4"], 1j])
-def test_a_place_of_the_wrong_type_is_refused(at):
-    with pytest.raises(TypeError, match="no place to cut"):
+def test_a_cut_point_of_the_wrong_type_is_refused(at):
+    with pytest.raises(TypeError, match="not a cut point"):
         split(GardenNet(10), at)
 
 
@@ -197,7 +197,7 @@ def test_halves_can_be_copied_and_pickled():
 
 def test_functional_dropout_cannot_be_split_and_the_message_says_what_to_do():
     functional = Chain(lambda self, x: F.dropout(self.conv2(self.conv1(x)), training=self.training))
-    with pytest.raises(ValueError, match="use nn.Dropout in place of F.dropout"):
+    with pytest.raises(ValueError, match="use nn.Dropout instead of F.dropout"):
         split(functional, -1)
 
 
@@ -235,7 +235,7 @@ def test_lazy_layers_have_to_be_filled_first():
     assert stage_names(net) == ["0", "1", "2"]
 
 
-def test_what_is_no_model_is_refused():
+def test_something_that_is_not_a_model_is_refused():
     with pytest.raises(TypeError, match="expected a model .torch.nn.Module., got str"):
         stage_names("resnet18")
 
