@@ -1,6 +1,7 @@
 """Every torchvision classifier, quickly: with cheap weights at a small size, or only its shapes if it is a giant."""
 
 import warnings
+from contextlib import contextmanager
 from unittest import mock
 
 import torch
@@ -38,18 +39,32 @@ def build(name: str, meta: bool = False, **settings) -> nn.Module:
     """A model with cheap random weights (the same at each call), or on the meta device: shapes without values."""
     if name.startswith("vit"):
         settings["image_size"] = smallest_size(name)
-    keep = lambda *args, **kwargs: (*args, *kwargs.values())[0]
-    initialisers = {name: keep for name in dir(nn.init) if name.endswith("_") and not name.startswith("_")}
-    with warnings.catch_warnings(), mock.patch.multiple(nn.init, **initialisers):
-        warnings.simplefilter("ignore")  # googlenet and inception_v3 announce another initialisation
-        if meta:
-            with _ParametersOnMeta():
-                return get_model(name, weights=None, **settings)
+    if meta:
+        with shapes_only():
+            return get_model(name, weights=None, **settings)
+    with without_initialising():
         model = get_model(name, weights=None, **settings)
     with torch.no_grad():
         for key, parameter in model.named_parameters():
             _fill(parameter, centre=float(parameter.ndim < 2 and key.endswith("weight")))
     return model
+
+
+@contextmanager
+def without_initialising():
+    """Parameters that are made in here keep the values that the memory has: no time goes into random numbers."""
+    keep = lambda *args, **kwargs: (*args, *kwargs.values())[0]
+    initialisers = {name: keep for name in dir(nn.init) if name.endswith("_") and not name.startswith("_")}
+    with warnings.catch_warnings(), mock.patch.multiple(nn.init, **initialisers):
+        warnings.simplefilter("ignore")  # googlenet and inception_v3 announce another initialisation
+        yield
+
+
+@contextmanager
+def shapes_only():
+    """Networks that are made in here have parameters without values, on the meta device."""
+    with without_initialising(), _ParametersOnMeta():
+        yield
 
 
 def batch(size: int, meta: bool = False, n: int = 4, classes: int = 7) -> tuple[torch.Tensor, torch.Tensor]:

@@ -20,9 +20,8 @@ from helpers.images.augmentation import augment
 from helpers.images.drawn import garden
 from helpers.lessons.pretext.tasks import train_simclr
 from helpers.notebook.progress import Progress
-from helpers.sources.backbones import SHIPPED
 from helpers.sources.gardennet import GardenNet
-from helpers.sources.shipping import MEAN, SIZE, STD, save_source
+from helpers.sources.shipping import MEAN, SHIPPED, SIZE, STD, save_source
 from helpers.training.devices import device, has_bfloat16
 
 BATCH, PEAK_LR, WEIGHT_DECAY, SMOOTHING = 128, 3e-3, 0.05, 0.1

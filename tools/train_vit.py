@@ -19,9 +19,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from helpers.images.drawn import garden
 from helpers.notebook.progress import Progress
-from helpers.sources.backbones import SHIPPED, load_backbone
+from helpers.sources.backbones import load_backbone
 from helpers.sources.gardennet import GardenViT
-from helpers.sources.shipping import save_source
+from helpers.sources.shipping import SHIPPED, save_source
 from helpers.training.devices import device, has_bfloat16
 
 sys.path.insert(0, str(Path(__file__).parent))
