@@ -1,4 +1,4 @@
-"""Says at the end of a test run how each invariant was checked on each torchvision classifier."""
+"""Says at the end of a test run how each invariant was checked on each classifier."""
 
 from collections import defaultdict
 
@@ -10,7 +10,7 @@ INVARIANTS = {
     "I2": "the trainable parameters are those that the suffix reaches",
     "I3": "suffix(prefix(x)) equals model(x) bitwise",
     "I3 gradients": "the suffix's gradients equal the model's bitwise",
-    "I4": "freeze depends on the model and the place only",
+    "I4": "freeze depends on the model and the stage only",
     "I4 head": "before or after swap_head makes no difference",
     "I5": "one parameter group per stage, from the start to the end",
     "I6": "swap_head leaves all other tensors as they are",
@@ -34,7 +34,7 @@ def pytest_terminal_summary(terminalreporter):
                     invariant, model, how = value.split("|")
                     coverage[invariant]["FAILED" if outcome == "failed" else how].append(model)
     if coverage:
-        terminalreporter.section("torchvision classifiers checked")
+        terminalreporter.section("classifiers checked")
     for invariant in sorted(coverage):
         terminalreporter.write_line(f"{invariant}: {INVARIANTS[invariant]}")
         ways = sorted(coverage[invariant].items(), key=lambda way: -len(way[1]))

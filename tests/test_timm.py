@@ -1,4 +1,4 @@
-"""Source models of timm: which pass the invariants, what comes with them, what is refused.
+"""Source models of timm: what comes with them, and what is refused. Their families are in test_invariants.py.
 
 The hub is a stand-in on this machine; its client, the library and the files are the real ones.
 """
@@ -15,114 +15,21 @@ from origin import Origin
 from PIL import Image
 from safetensors.torch import save
 from torch import nn
-from torch.nn.functional import cross_entropy
+from zoo import build
 
 timm = pytest.importorskip("timm", reason="the extra 'hubs' is not installed")
 
-from test_invariants import Witness, assert_equal, freezing_of, tensors_of_stages  # noqa: E402
-
 from helpers.data.downloads import Offline  # noqa: E402
-from helpers.freezing import freeze, parameter_groups  # noqa: E402
-from helpers.heads import find_head, swap_head  # noqa: E402
+from helpers.heads import find_head  # noqa: E402
 from helpers.sources import from_timm  # noqa: E402
 from helpers.sources.backbones import load_backbone  # noqa: E402
-from helpers.stages import part, split, stage_names, stages  # noqa: E402
+from helpers.stages import stage_names  # noqa: E402
 from helpers.training.classifier import load_classifier  # noqa: E402
 from helpers.training.fitting import fit  # noqa: E402
 from helpers.training.ledger import summary  # noqa: E402
 from helpers.training.recipes import FEATURE_EXTRACTION  # noqa: E402
 
-SMALL_VIT = {"img_size": 32, "embed_dim": 24, "depth": 3, "num_heads": 3}
-FAMILIES = {  # family: a small one of it, and what makes it smaller
-    "resnet": ("test_resnet", {}),
-    "convnext": ("test_convnext", {}),
-    "efficientnet": ("test_efficientnet", {}),
-    "mobilenetv3": ("mobilenetv3_small_050", {}),
-    "regnet": ("regnetx_002", {}),
-    "densenet": ("densenet121", {"growth_rate": 8, "block_config": (1, 1, 1, 1)}),
-    "mixer": (timm.models.mlp_mixer.MlpMixer, {"img_size": 32, "patch_size": 16, "num_blocks": 2, "embed_dim": 16}),
-    "vit": ("vit_tiny_patch16_224", SMALL_VIT),
-    "deit": ("deit_tiny_patch16_224", SMALL_VIT),
-    "deit3": ("deit3_small_patch16_224", SMALL_VIT),
-    "dinov2": ("vit_small_patch14_reg4_dinov2", SMALL_VIT | {"patch_size": 16, "num_classes": 3}),
-    "beit": ("beit_base_patch16_224", SMALL_VIT),
-    "cait": ("cait_xxs24_224", SMALL_VIT),
-    "swin": ("swin_tiny_patch4_window7_224",
-             {"img_size": 32, "window_size": 4, "embed_dim": 8, "depths": (1, 2), "num_heads": (1, 2)}),
-    "nfnet": ("test_nfnet", {}),
-    "byobnet": ("test_byobnet", {}),
-    "coatnet": ("test_coatnet", {"img_size": 64}),
-    "maxvit": ("test_maxvit", {"img_size": 64}),
-}  # fmt: skip
 TINY = "timm:test_resnet.r160_in1k"
-
-
-def build(family: str) -> tuple[nn.Module, int]:
-    """A random network of a family, and the width of the images that it takes."""
-    torch.manual_seed(0)
-    name, small = FAMILIES[family]
-    if isinstance(name, str) and not timm.is_model(name):
-        pytest.skip(f"timm {timm.__version__} has no {name}")
-    return (timm.create_model(name, **small) if isinstance(name, str) else name(**small)), small.get("img_size", 32)
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_I1_to_I4_hold_for_the_family(family):
-    (model, size), (other, _) = build(family), build(family)
-    swap_head(model, 5)
-    images, labels = torch.randn(3, 3, size, size), torch.tensor([0, 1, 4])
-    names = stage_names(model)
-    middle = names[len(names) // 2]
-
-    # I4: freezing depends on the stage only, and not on when the head is swapped
-    model.train()
-    frozen = freezing_of(freeze(model, middle))
-    freeze(freeze(model, -1), 0)
-    assert freezing_of(freeze(model, middle)) == frozen == freezing_of(swap_head(freeze(other.train(), middle), 5))
-
-    # I3: one stage after the other is the model, so a cut anywhere is
-    model.eval()
-    found = stages(model)
-    inputs, value = [None, *(stage.input for stage in found[1:]), None], images
-    with torch.no_grad():
-        for i, stage in enumerate(found):
-            value = part(model, [stage], start=inputs[i], end=inputs[i + 1])(value)
-        assert_equal(value, model(images))
-
-    # I2, I3: what the suffix reaches is what trains, with the same gradients (autograd says which)
-    model.train()
-    torch.manual_seed(1)
-    logits = model(images)
-    cross_entropy(logits, labels).backward()
-    gradients = {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
-    model.zero_grad()
-    prefix, suffix = split(model, middle)
-    with torch.no_grad():
-        features = prefix(images)  # still frozen: torch.matmul sums in another order where a weight wants a gradient (mixer)
-    model.requires_grad_(True)
-    torch.manual_seed(1)
-    again = suffix(features)
-    cross_entropy(again, labels).backward()
-    assert_equal(again, logits)
-    reached = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-    assert reached.keys() == {name for name, gradient in gradients.items() if gradient is not None}
-    assert 0 < len(reached) < len(list(model.parameters()))
-    for name, gradient in reached.items():
-        assert_equal(gradient, gradients[name])
-    model.zero_grad()
-
-    # I1: frozen means frozen
-    freeze(model, middle)
-    optimizer = torch.optim.SGD(parameter_groups(model, lr=0.01, weight_decay=0.1), momentum=0.9)
-    still = Witness(tensors_of_stages(model, names[: names.index(middle)])
-                    | {name: p for name, p in model.named_parameters() if not p.requires_grad})  # fmt: skip
-    moving = Witness({name: p for name, p in model.named_parameters() if name in reached})
-    for _ in range(2):
-        cross_entropy(model.train()(images), labels).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    assert not still.changed() and moving.changed() == reached.keys()
-    assert model(images).isfinite().all()
 
 
 # --- weights from the hub ---
@@ -230,7 +137,8 @@ def test_a_model_whose_parts_give_other_logits_is_refused(monkeypatch):
 
 
 def test_a_network_that_was_trained_without_classes_gets_a_head_of_zeros():
-    model = timm.create_model("vit_tiny_patch16_224", **SMALL_VIT, num_classes=0)
+    model = build("timm:vit")
+    model.reset_classifier(0)
     from_timm._add_head(model, "timm:vit_tiny_patch16_224")
     assert find_head(model) == "head" and model.head.out_features == 1 and not model.head.weight.any()
 
