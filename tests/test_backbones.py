@@ -59,8 +59,10 @@ def test_an_unknown_name_or_another_kind_of_model_is_refused_with_similar_names(
         load_backbone(name)
 
 
-@pytest.mark.parametrize("name, weights, near", [("resnet50", "imagenet", "IMAGENET1K_V2"),
-                                                 ("garden-small", "garden", "garden-small"), ("timm:resnet18", "a1", "DEFAULT")])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, weights, near",
+    [("resnet50", "imagenet", "IMAGENET1K_V2"), ("garden-small", "garden", "garden-small"), ("timm:resnet18", "a1", "DEFAULT")],
+)
 def test_unknown_weights_are_refused_with_those_that_exist(name, weights, near):
     with pytest.raises(ValueError, match=f"unknown weights of '?{name}'?: '{weights}'.*{near}"):
         load_backbone(name, weights)
