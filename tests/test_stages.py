@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from zoo import build
 
 from helpers.sources.gardennet import GardenNet
-from helpers.stages import cut, split, stage_names
+from helpers.stages import cut, split, stage_names, stages
 
 
 class Cifar(nn.Module):
@@ -111,6 +111,16 @@ def test_a_list_of_blocks_is_a_stage_a_block():
 )
 def test_no_cut_within(forward):
     assert stage_names(Chain(forward, drop=nn.Dropout())) == ["conv1", "head"]
+
+
+def test_weights_that_are_tied_or_replaced_later_are_seen():
+    net = Chain(lambda self, x: self.conv2(self.conv1(x)))
+    assert stage_names(net) == ["conv1", "conv2", "head"]
+    net.conv2.weight = net.conv1.weight
+    assert stage_names(net) == ["conv1", "head"]
+    net.conv2 = nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU())
+    assert stage_names(net) == ["conv1", "conv2", "head"]
+    assert set(net.parameters()) == {p for stage in stages(net) for p in stage.parameters}
 
 
 def test_dropout_right_before_the_head_belongs_to_the_head():
