@@ -10,7 +10,7 @@ INVARIANTS = {
     "I2": "the trainable parameters are those that the suffix reaches",
     "I3": "suffix(prefix(x)) equals model(x) bitwise",
     "I3 gradients": "the suffix's gradients equal the model's bitwise",
-    "I4": "freeze depends on the model and the place only",
+    "I4": "freeze depends on the model and the stage only",
     "I4 head": "before or after swap_head makes no difference",
     "I5": "one parameter group per stage, from the start to the end",
     "I6": "swap_head leaves all other tensors as they are",

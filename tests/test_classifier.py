@@ -10,7 +10,7 @@ from fits import fitted, short, small_task, write_source
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from helpers.sources.backbones import SHIPPED
+from helpers.sources.shipping import SHIPPED
 from helpers.training.classifier import load_classifier
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL
 from helpers.training.saving import read_safetensors

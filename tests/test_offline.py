@@ -18,10 +18,10 @@ from helpers.lessons import explorer, fine_tuning, variants, your_own_images
 from helpers.training.recipes import FEATURE_EXTRACTION, Recipe
 
 NETWORK = {"requests", "urllib.request", "http", "socket", "ssl", "httpx", "aiohttp", "ftplib", "webbrowser", "subprocess",
-           "pooch", "pyinaturalist", "timm", "transformers", "huggingface_hub", "torch.hub"}  # fmt: skip
+           "pooch", "pyinaturalist", "timm", "huggingface_hub", "torch.hub"}  # fmt: skip
 # The modules of helpers that use one of these, or let torchvision fetch: there are no other doors to the network.
-DOORS = {"data.downloads", "images.inaturalist", "lessons.budget", "sources.hfmodels", "sources.hubfiles", "sources.hubs",
-         "sources.timmodels", "sources.weightfiles"}  # fmt: skip
+DOORS = {"data.downloads", "images.inaturalist", "lessons.budget", "sources.backbones", "sources.from_timm",
+         "sources.from_torchvision"}  # fmt: skip
 
 FOREIGN = Recipe("foreign", "resnet18", upto="layer4", steps=1)
 SETTING = explorer.Setting("resnet18", "goldfinches")

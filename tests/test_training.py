@@ -15,7 +15,7 @@ from scipy import stats
 from torchvision.models import get_model_weights
 
 from helpers.images.tasks import open_task
-from helpers.sources import backbones
+from helpers.sources import shipping
 from helpers.sources.backbones import load_backbone
 from helpers.stages import stages
 from helpers.training.fitting import fit
@@ -69,12 +69,12 @@ def test_all_parameters_train_where_nothing_is_frozen(recipe):
 
 
 def test_scratch_uses_nothing_of_the_embedded_source(monkeypatch, tmp_path):
-    tensors, about = read_safetensors(backbones.SHIPPED / "garden.safetensors")
+    tensors, about = read_safetensors(shipping.SHIPPED / "garden.safetensors")
     other = tmp_path / "garden.safetensors"
     save_file({name: torch.zeros_like(tensor) for name, tensor in tensors.items()}, other, about)
     expected = fitted(short(SCRATCH)), fitted(short(FEATURE_EXTRACTION))
     (tmp_path / "SHA256SUMS").write_text(f"{hashlib.sha256(other.read_bytes()).hexdigest()}  {other.name}\n")
-    monkeypatch.setattr(backbones, "SHIPPED", tmp_path)
+    monkeypatch.setattr(shipping, "SHIPPED", tmp_path)
     assert torch.equal(fit(short(SCRATCH), small_task()).logits, expected[0].logits)
     assert not torch.equal(fit(short(FEATURE_EXTRACTION), small_task()).logits, expected[1].logits)
 

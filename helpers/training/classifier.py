@@ -81,8 +81,6 @@ class Classifier:
             "mean": json.dumps(list(self.backbone.mean)),
             "std": json.dumps(list(self.backbone.std)),
         }
-        if self.backbone.files:
-            about["files"] = json.dumps(self.backbone.files)
         tensors = {
             name: tensor.detach().cpu().clone().contiguous()
             for name, tensor in self.model.state_dict().items()
@@ -102,10 +100,6 @@ def architecture(source: str) -> str:
 def _architecture_of(about: dict[str, str], tensors: dict[str, torch.Tensor]) -> Backbone:
     """A random model of the saved one's architecture; without a network, also where it came from one."""
     source, settings = about["source"], image_size(about["source"], tensors)
-    if "files" in about:
-        from helpers.sources.hubs import load_from_hub
-
-        return load_from_hub(source, None, files=json.loads(about["files"]))
     backbone = load_backbone(source, weights=None)
     if settings:  # a ViT, perhaps for images of another size than usual
         backbone.model, backbone.size = new_model(source, **settings), settings["image_size"]

@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from helpers.freezing import held_modules
 from helpers.heads import find_head, swap_head
+from helpers.sources.checkpoints import read_safetensors
 
 FORMAT = "transfer-learning-course trained 1"
 
@@ -98,17 +98,3 @@ def _refuse(path: str | Path, model: nn.Module, differing: set[str]) -> None:
             f"{path} belongs to another source model than this {type(model).__name__}. Missing or different: "
             f"{', '.join(sorted(differing)[:5])}{more}"
         )
-
-
-def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors and the metadata of a safetensors file, which cannot hold code.
-
-    Raises FileNotFoundError, and ValueError if the file is damaged.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"{path} is no intact safetensors file ({error})") from error
