@@ -31,8 +31,8 @@ from helpers.sources.backbones import load_backbone  # noqa: E402
 from helpers.sources.chains import FAMILIES, Chain  # noqa: E402
 from helpers.stages import part, split, stage_names, stages  # noqa: E402
 from helpers.training.classifier import load_classifier  # noqa: E402
+from helpers.training.costs import summary  # noqa: E402
 from helpers.training.fitting import fit  # noqa: E402
-from helpers.training.ledger import summary  # noqa: E402
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_LAST  # noqa: E402
 
 SMALL_VIT = {"img_size": 32, "embed_dim": 24, "depth": 3, "num_heads": 3}

@@ -4,11 +4,11 @@ import zipfile
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from helpers.data.files import is_page
 from helpers.sources.architectures import AUXILIARY, OWN, counters, fitting, lacking_head
-from helpers.training.saving import read_safetensors
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "state_dict_ema", "model_ema", "ema", "weights")
@@ -45,6 +45,20 @@ def read_checkpoint(path: Path, arch: str | None = None) -> tuple[dict[str, Tens
             lightning = "It is a checkpoint of Lightning. " if "pytorch-lightning_version" in content else ""
             raise ValueError(f"{message}. {lightning}{_advice(path, content[key], arch, key)}")
     raise ValueError(message)
+
+
+def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors and the metadata of a safetensors file, which cannot hold code.
+
+    Raises FileNotFoundError, and ValueError if the file is damaged.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not an intact safetensors file ({error})") from error
 
 
 def fill(model: nn.Module, state: dict[str, Tensor], path: str | Path, arch: str) -> nn.Module:
