@@ -19,7 +19,7 @@ from zoo import GIANTS, NAMES, TIMM, Learner, batch, build, quiet_trainer, small
 from helpers.freezing import freeze, parameter_groups
 from helpers.heads import find_head, swap_head
 from helpers.stages import part, split, stage_names, stages
-from helpers.training.saving import _trained, load_trained, save_trained
+from helpers.training.classifier import load_trained, save_trained, trained_tensors
 from helpers.training.thawing import Thaw
 
 
@@ -281,7 +281,7 @@ def test_I8_saving_what_was_trained_and_loading_it_gives_the_whole_model(subject
     if not subject.is_real:
         freeze(model, subject.middle)
         _, suffix = split(model, subject.middle)
-        assert _trained(model) == suffix.state_dict().keys()
+        assert trained_tensors(model) == suffix.state_dict().keys()
         return
     upto = subject.middle if subject.is_small else stage_names(model)[-1]
     freeze(model, upto)

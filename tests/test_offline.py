@@ -9,6 +9,7 @@ from functools import cache
 
 import pytest
 from project import ROOT
+from short.short_course import shorten
 from standins import fill_cache
 
 import helpers
@@ -135,7 +136,7 @@ def test_full_budget_opens_no_socket_with_course_offline(closed, monkeypatch):
 
 def test_what_a_message_names_instead_works_without_a_network(closed, monkeypatch, tmp_path):
     monkeypatch.setenv("COURSE_OFFLINE", "1")
-    monkeypatch.setenv("COURSE_RUN", "smoke")  # few images
+    shorten(monkeypatch)
     monkeypatch.chdir(tmp_path)
     calls = {card.instead for card in CARDS.values() if not card.embedded} | {"load_backbone('garden')"}
     for call in calls:

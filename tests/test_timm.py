@@ -25,8 +25,8 @@ from helpers.sources import from_timm  # noqa: E402
 from helpers.sources.backbones import load_backbone  # noqa: E402
 from helpers.stages import stage_names  # noqa: E402
 from helpers.training.classifier import load_classifier  # noqa: E402
+from helpers.training.costs import summary  # noqa: E402
 from helpers.training.fitting import fit  # noqa: E402
-from helpers.training.ledger import summary  # noqa: E402
 from helpers.training.recipes import FEATURE_EXTRACTION  # noqa: E402
 
 TINY = "timm:test_resnet.r160_in1k"

@@ -13,9 +13,8 @@ from helpers.lessons.explorer.prospects import depth_table, prospect
 from helpers.lessons.explorer.trials import Setting, Trial, model_of, try_setting
 from helpers.lessons.variants.diagrams import plot_network
 from helpers.stages import stage_names
-from helpers.training.costs import count_flops, stage_seconds
+from helpers.training.costs import count_flops, stage_seconds, summary
 from helpers.training.fitting import fit
-from helpers.training.ledger import summary
 
 HEAD = Setting(task="goldfinches", upto="fc", per_class=5, steps=40, lr=1e-2)
 DEEP = replace(HEAD, upto="layer4", lr=1e-3, steps=10)

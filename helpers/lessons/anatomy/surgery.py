@@ -13,9 +13,8 @@ from helpers.freezing import freeze
 from helpers.notebook.figures import COLOURS, _axes, _in_style
 from helpers.sources.backbones import load_backbone
 from helpers.stages import part, split, stages
+from helpers.training.devices import provenance, seeded
 from helpers.training.features import extract
-from helpers.training.results import provenance
-from helpers.training.smoke import few
 from helpers.training.study import Study
 
 GLOBAL = (nn.Linear, nn.MultiheadAttention)  # each of their outputs depends on the whole picture
@@ -128,11 +127,10 @@ def plot_parameters(tables: dict[str, pandas.DataFrame]):
 
 def fit_head(features: torch.Tensor, labels: torch.Tensor, classes: int, seed: int = 0, steps: int = 200) -> nn.Linear:
     """A linear layer on features float32 (N, D), fitted to labels int64 (N,): AdamW on all of them at once."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         head = nn.Linear(features.shape[1], classes)
     optimizer = torch.optim.AdamW(head.parameters(), lr=1e-2, weight_decay=0.05)
-    for _ in range(few(steps, 10)):
+    for _ in range(steps):
         loss = F.cross_entropy(head(features), labels)
         optimizer.zero_grad()
         loss.backward()

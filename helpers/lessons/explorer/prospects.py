@@ -9,10 +9,10 @@ import pandas
 import torch
 
 from helpers.freezing import freeze
-from helpers.lessons.explorer.trials import Setting, _model, _Unseen, places, short, steps_of_run
+from helpers.lessons.explorer.trials import Setting, _model, places, short
 from helpers.stages import split
-from helpers.training.costs import count_flops, stage_seconds
-from helpers.training.ledger import summary
+from helpers.training.costs import count_flops, stage_seconds, summary
+from helpers.training.devices import device, seeded
 from helpers.training.loop import CHECKS, Run
 from helpers.training.recipes import Recipe
 
@@ -137,19 +137,16 @@ def _flops(source: str, classes: int, size: int, seed: int, upto: str, batch: in
 def _calibration(source: str, classes: int, size: int, seed: int) -> tuple[list[tuple[float, float]], float, float]:
     """Seconds of each stage, forward and backward, an image; of a step of the head on features; of the calibration."""
     started = time.perf_counter()
-    device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    model = _copy(source, classes, seed).to(device)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        images = torch.randn(32, 3, size, size, device=device)
+    model = _copy(source, classes, seed).to(device())
+    with seeded(seed):
+        images = torch.randn(32, 3, size, size, device=device())
         times = list(stage_seconds(model, images).values())
     prefix, suffix = split(freeze(model, -1), -1)
     with torch.no_grad():
-        features, labels = prefix(images), torch.arange(32, device=device) % classes
-    run = Run(Recipe("calibration"), suffix, suffix, (features, labels), (features, labels), 20, 1e-3, seed,
-              None, _Unseen()).to(device)  # fmt: skip
+        features, labels = prefix(images), torch.arange(32, device=device()) % classes
+    run = Run(Recipe("calibration", steps=20), suffix, (features, labels), (features, labels), seed=seed)
     began = time.perf_counter()
-    for _ in steps_of_run(run, []):
+    for _ in run.steps():
         pass
     return times, (time.perf_counter() - began) / 20, time.perf_counter() - started
 

@@ -1,10 +1,9 @@
 """One setting of the freeze explorer and what came of it: a fit on kept features, made step by step."""
 
 import copy
-import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import torch
@@ -14,9 +13,10 @@ from helpers.heads import swap_head
 from helpers.images.tasks import Task, open_task
 from helpers.sources.backbones import Backbone, load_backbone
 from helpers.stages import split, stages
+from helpers.training.devices import device, seeded
 from helpers.training.features import LARGEST_CACHE, extract
 from helpers.training.intervals import wilson
-from helpers.training.loop import FAR_ABOVE_GUESSING, LARGEST_GRADIENT, Run
+from helpers.training.loop import Run
 from helpers.training.recipes import Recipe
 
 
@@ -126,53 +126,25 @@ def steps_of(trial: Trial) -> Iterator[Step]:
     setting, task, recipe = trial.setting, trial.setting.open(), trial.setting.recipe()
     backbone, model = (copy.deepcopy(thing) for thing in model_of(setting))
     started = time.perf_counter()
-    device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     trial.history, trial.n, first = [], len(task.val), 0
     warm_up = 0 if setting.only_head else setting.head_steps
     for upto, steps, lr in ((-1, warm_up, recipe.head_lr), (setting.upto, setting.steps, setting.lr)):
         if steps:
-            freeze(model.to(device).train(), upto)
+            freeze(model.to(device()).train(), upto)
             trains, train, val = model, task.train.pixels, task.val.pixels
             if upto != places(setting)[0]:
                 prefix, trains = split(model, upto)
                 place = "head" if upto == -1 or setting.only_head else upto
                 train = yield from _features(setting, task, place, "training", prefix, backbone)
                 val = yield from _features(setting, task, place, "validation", prefix, backbone)
-            run = Run(recipe, trains, trains, (train, task.train.labels), (val, task.val.labels), steps, lr, setting.seed,
-                      backbone, _Unseen(), first)  # fmt: skip
-            yield from steps_of_run(run.to(device), trial.history, first, warm_up + setting.steps)
+            run = Run(replace(recipe, steps=steps, lr=lr), trains, (train, task.train.labels), (val, task.val.labels),
+                      seed=setting.seed, normalise=backbone.normalise, first_step=first)  # fmt: skip
+            earlier = trial.history
+            for done in run.steps():
+                trial.history = [*earlier, *run.history]
+                yield Step("training, step", first + done, warm_up + setting.steps)
             first += steps
-    last = trial.history[-1]
-    if max(last["train_loss"], last["val_loss"]) > FAR_ABOVE_GUESSING * math.log(len(task.classes)):
-        raise run._diverged(last)
     trial.seconds = time.perf_counter() - started
-
-
-def steps_of_run(run: Run, history: list[dict], first: int = 0, total: int | None = None) -> Iterator[Step]:
-    """What Lightning's trainer does with a `Run` under `fit`, one optimizer step at a time; rows go to `history`."""
-    configured = run.configure_optimizers()
-    optimizer, schedule = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
-    trained = [parameter for parameter in run.parameters() if parameter.requires_grad]
-    done, total = first, total or first + run.steps
-    for part in run.batches:
-        run.train()
-        for rows in part:
-            loss = run.training_step(rows, 0)
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(trained, LARGEST_GRADIENT)
-            optimizer.step()
-            schedule.step()
-            done += 1
-            yield Step("training, step", done, total)
-        run.eval()
-        for rows in torch.arange(len(run.val_data[1])).split(250):  # a DataLoader would draw from torch's random numbers
-            with torch.no_grad():
-                run.validation_step(rows, 0)
-            yield Step("training, step", done, total)
-        run.on_validation_epoch_end()
-        history.append(run.history[-1] | {"step": done})
-        yield Step("training, step", done, total)
 
 
 @lru_cache(maxsize=8)
@@ -182,8 +154,7 @@ def _opened(name: str, per_class: int) -> Task:
 
 @lru_cache(maxsize=16)
 def _model(source: str, classes: int, seed: int) -> tuple[Backbone, torch.nn.Module]:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)  # as `fit` begins, for the same random head
+    with seeded(seed):  # as `fit` begins, for the same random head
         backbone = load_backbone(source)
         return backbone, swap_head(backbone.model, classes).to(memory_format=torch.channels_last)
 
@@ -206,12 +177,6 @@ def places(setting: Setting) -> tuple[str, ...]:
 @lru_cache(maxsize=32)
 def _places(source: str, classes: int) -> tuple[str, ...]:
     return tuple(stage.name for stage in stages(_model(source, classes, 0)[1]) if stage.parameters)
-
-
-class _Unseen:
-    """A progress line that nobody reads: a trial reports by its steps."""
-
-    def step(self, count: int = 1) -> None: ...
 
 
 _KEPT: dict[tuple, torch.Tensor] = {}  # features by source, task, place and images; the newest are kept

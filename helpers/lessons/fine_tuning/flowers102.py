@@ -19,6 +19,7 @@ from helpers.images.catalog import describe
 from helpers.images.tasks import Task, open_task
 from helpers.lessons.fine_tuning.literature import as_markdown, not_found, reported
 from helpers.sources.backbones import load_backbone
+from helpers.training.devices import device
 from helpers.training.fitting import Fit
 from helpers.training.loop import CHECKS, quiet
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, Recipe
@@ -133,17 +134,16 @@ def passes(recipes: tuple[Recipe, ...] = RECIPES) -> tuple[int, int]:
 
 def seconds_an_image(source: str, count: int = 2) -> tuple[float, float]:
     """Seconds to look at an image, and to train everything on it, on this machine: the fastest of three tries."""
-    device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     with quiet(), torch.random.fork_rng():
-        model = swap_head(load_backbone(source, weights=None).model, 102).to(device, memory_format=torch.channels_last)
-        images = torch.rand(count, 3, SIZE, SIZE, device=device)
+        model = swap_head(load_backbone(source, weights=None).model, 102).to(device(), memory_format=torch.channels_last)
+        images = torch.rand(count, 3, SIZE, SIZE, device=device())
     times = []
     for _ in range(3):
         started = time.perf_counter()
         with torch.no_grad():
             model(images).sum().item()
         between = time.perf_counter()
-        loss = F.cross_entropy(model(images), torch.arange(count, device=device))
+        loss = F.cross_entropy(model(images), torch.arange(count, device=device()))
         loss.backward()
         loss.item()
         times.append(((between - started) / count, (time.perf_counter() - between) / count))

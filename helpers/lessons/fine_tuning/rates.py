@@ -10,9 +10,9 @@ from helpers.heads import swap_head
 from helpers.images.augmentation import augment
 from helpers.images.tasks import Task
 from helpers.notebook.figures import COLOURS, _axes, _in_style
-from helpers.training.fitting import _source
+from helpers.training.devices import seeded
+from helpers.training.fitting import source_of
 from helpers.training.recipes import Recipe
-from helpers.training.smoke import few
 
 STOP = 4  # times the lowest loss: beyond it nothing more is learnt from going on
 
@@ -29,10 +29,8 @@ def range_test(
     """
     if not (0 < low < high and steps >= 10):
         raise ValueError(f"need 0 < low < high and steps >= 10, got {low=}, {high=}, {steps=}")
-    steps = few(steps, 10)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        backbone = _source(recipe)
+    with seeded(seed):
+        backbone = source_of(recipe)
         model = freeze(swap_head(backbone.model, len(task.classes)).train(), recipe.upto)
         optimizer = torch.optim.AdamW(parameter_groups(model, low, recipe.decay, recipe.weight_decay))
         growth, rows, smooth, lowest = (high / low) ** (1 / (steps - 1)), [], 0.0, math.inf

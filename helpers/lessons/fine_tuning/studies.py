@@ -17,9 +17,10 @@ from helpers.images.drawn.garden import render_split
 from helpers.images.tasks import open_task
 from helpers.lessons.fine_tuning.movement import features_moved
 from helpers.sources.backbones import load_backbone
-from helpers.training.curves import overfitting, paired_values
+from helpers.training.batchnorm import BATCHNORM
 from helpers.training.fitting import Fit
-from helpers.training.recipes import BATCHNORM, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, SCRATCH, Recipe
+from helpers.training.learning_curves import overfitting
+from helpers.training.recipes import FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, SCRATCH, Recipe
 from helpers.training.study import SHIPPED, Case, join_studies, load_study, run_study
 
 COMMAND = "python tools/measure.py tuning"
@@ -156,7 +157,7 @@ def stamps() -> dict[str, str]:
     depth = load_study("depth").select(depth=["head", "layer4", "layer2", "all"])
     points = {
         "warmup": warmup.paired("warm-up", "all at once"),
-        "studio": paired_values(warmup, "elsewhere", "warm-up", "all at once", ["task", "lr"], scale=100),
+        "studio": warmup.paired("warm-up", "all at once", column="elsewhere"),
         "switch": switches.paired("switch", "baseline"),
         "batchnorm": norm.paired("batchnorm", "live"),
         "subset": subsets.paired("trains", "everything"),

@@ -12,7 +12,6 @@ from helpers.lessons.anatomy.surgery import fit_head, study_of
 from helpers.sources.backbones import Backbone
 from helpers.stages import split
 from helpers.training.features import extract
-from helpers.training.smoke import STEPS, few
 from helpers.training.study import Study
 
 
@@ -27,7 +26,7 @@ def batches(count: int, size: int, steps: int, seed: int = 0) -> list[torch.Tens
     dice, rows = torch.Generator().manual_seed(seed), []
     while len(rows) < steps:
         rows += torch.randperm(count, generator=dice).split(size)
-    return rows[: few(steps, STEPS)]
+    return rows[:steps]
 
 
 @torch.no_grad()

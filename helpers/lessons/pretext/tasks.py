@@ -17,7 +17,6 @@ from helpers.notebook.progress import Progress
 from helpers.sources.gardennet import GardenNet
 from helpers.sources.shipping import MEAN, STD
 from helpers.training.devices import device, has_bfloat16
-from helpers.training.smoke import STEPS, few
 
 TURNS = ["0 degrees", "90 degrees", "180 degrees", "270 degrees"]
 PEAK_LR, WEIGHT_DECAY, TEMPERATURE = 3e-3, 0.05, 0.1
@@ -142,7 +141,6 @@ def train_rotation(images, *, epochs: int, seed: int = 0, after_epoch=lambda epo
 
 def _train(Pretext, images, epochs, seed, after_epoch) -> GardenNet:
     batch = min(Pretext.pictures, len(images))
-    images = images[: few(len(images), STEPS * batch)]
     if batch < 2 or images.dtype != torch.uint8:
         raise ValueError(f"images must be uint8 (N, 3, S, S), two or more, got {images.dtype} {tuple(images.shape)}")
     where = device()
