@@ -30,7 +30,7 @@ class Classifier:
     backbone  the network (with the new head) and its preprocessing
     classes   names, in the order of the logits
     size      pixels a side of the images it was trained on
-    source    what `load_backbone` builds the architecture from
+    source    what `load_backbone` builds the architecture from: `Backbone.arch`
     """
 
     backbone: Backbone
@@ -84,14 +84,6 @@ class Classifier:
         tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in self.model.state_dict().items()}
         save_file(tensors, path, about)
         return Path(path)
-
-
-def architecture(source: str) -> str:
-    """The name by which `load_backbone` knows the architecture of a source model, also of one that is a file."""
-    if Path(source).suffix != ".safetensors":
-        return source
-    name = read_safetensors(source)[1]["arch"]
-    return {"GardenNet": "garden", "GardenViT": "garden-vit"}.get(name, name)
 
 
 def _architecture_of(about: dict[str, str], tensors: dict[str, Tensor]) -> Backbone:

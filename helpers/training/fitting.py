@@ -15,7 +15,7 @@ from helpers.notebook.progress import Progress
 from helpers.sources.backbones import Backbone, load_backbone
 from helpers.stages import cut, split
 from helpers.training.batchnorm import release_batchnorm, set_batchnorm
-from helpers.training.classifier import Classifier, architecture
+from helpers.training.classifier import Classifier
 from helpers.training.devices import device, seeded
 from helpers.training.features import extract, fixed_views, worth_caching
 from helpers.training.intervals import wilson
@@ -124,7 +124,7 @@ def fit(recipe: Recipe, task: Task, seed: int = 0, *, cache: bool = True, progre
         release_batchnorm(model)
         if recipe.only == "lora":
             merge_adapters(model)  # into the weights: a network like any other
-        classifier = Classifier(backbone, task.classes, task.size, architecture(recipe.source))
+        classifier = Classifier(backbone, task.classes, task.size, backbone.arch)
         model.cpu().eval()
         logits = classifier.logits(task.test)
     if warning := phases[-1][0].warning:
@@ -138,10 +138,8 @@ def fit(recipe: Recipe, task: Task, seed: int = 0, *, cache: bool = True, progre
 def source_of(recipe: Recipe) -> Backbone:
     """The source model as a recipe starts from it, with the preprocessing that it asks for; the head is the source's."""
     backbone = load_backbone(recipe.source, recipe.weights)
-    if recipe.weights is None and backbone.weights:  # a checkpoint: only its architecture and preprocessing count
-        backbone.model = load_backbone(architecture(recipe.source), weights=None).model
     if recipe.copied is not None:
-        fresh = load_backbone(architecture(recipe.source), weights=None).model
+        fresh = load_backbone(recipe.source, weights=None).model
         backbone.model = transplant(backbone.model, fresh, recipe.copied)
     if recipe.preprocessing == "none":
         backbone = replace(backbone, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
