@@ -1,87 +1,110 @@
 """The labs' checks: they pass right answers, and give every typical wrong one its own hint instead of a traceback.
 
-The answers stand in tests/answers/, a module a lab.
+The answers are in tests/answers/, a module a lab.
 """
 
+import ast
 import copy
 import inspect
-import itertools
 import re
 import signal
 import time
+import tomllib
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 import torch
+from answers import arguments
 from project import ROOT
 from torch import nn
 
 from helpers import check
-from helpers.lessons.probes import head_trains, logits_of, stands_still
-from helpers.notebook.checking import _CHECKS, Check, Checks, Finding, answer_of, checked, number, tensor
+from helpers.lessons.probes import head_trains, logits_of, stays_frozen
+from helpers.notebook.checking import CHECKS, Check, Checks, checked
+from helpers.notebook.findings import Finding, answer_of, hints, number, tensor
 from helpers.notebook.timelimit import TimeIsUp, time_limit
 
 LABS = sorted(path.stem for path in (ROOT / "solutions").glob("lab*.ipynb"))
 ANSWERS = {lab: import_module(f"answers.{lab}") for lab in LABS}
-dir(check)  # loads the checklists
-ALL = {name: one for name, one in _CHECKS.items() if one.lab in LABS}
+dir(check)  # loads the checks
+ALL = {name: one for name, one in CHECKS.items() if one.lab in LABS}
 
 
-def fresh(name: str, seconds: float | None = None) -> Check:
-    return Check(ALL[name].lab, ALL[name].function, seconds or ALL[name].seconds)
+def judged(name: str, *answers, seconds: float | None = None):
+    """The verdicts of a check that has not been tried yet on these answers, one after the other."""
+    one = Check(ALL[name].lab, ALL[name].function, seconds or ALL[name].seconds)
+    verdicts = [one.judge(*args, **settings) for args, settings in map(arguments, answers)]
+    return verdicts if len(verdicts) > 1 else verdicts[0]
 
 
 def cases(kind: str):
-    for name, one in ALL.items():
-        for case, value in getattr(ANSWERS[one.lab], kind).get(name, {}).items():
-            yield pytest.param(name, value, id=f"{name}: {case}")
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_every_check_says_what_it_asks_and_has_answers_to_be_tested_with(name):
-    one = ALL[name]
-    assert inspect.getdoc(one.function), f"{name} needs a docstring: its first line is shown"
-    right, wrong = (getattr(ANSWERS[one.lab], kind).get(name, {}) for kind in ("RIGHT", "WRONG"))
-    assert right, f"tests/answers/{one.lab}.py has no right answer for {name}"
-    findings = [finding for finding, _ in wrong.values()]
-    assert len(findings) >= 3, f"{name} needs three typical wrong answers"
-    assert len(set(findings)) == len(findings), f"two wrong answers to {name} get the same hint"
+    answers = {name: getattr(ANSWERS[one.lab], kind).get(name, {}) for name, one in ALL.items()}
+    return [pytest.param(name, case, one, id=f"{name}: {case}") for name, own in answers.items() for case, one in own.items()]
 
 
 @pytest.mark.parametrize("lab", LABS)
-def test_no_answer_is_for_a_check_that_does_not_exist(lab):
-    mine = {name for name, one in ALL.items() if one.lab == lab}
-    assert {*ANSWERS[lab].RIGHT, *ANSWERS[lab].WRONG} <= mine
+def test_every_check_says_what_it_asks_and_has_answers_to_be_tested_with(lab):
+    mine = {name: one for name, one in ALL.items() if one.lab == lab}
+    assert all(inspect.getdoc(one.function) for one in mine.values()), "the first line of the docstring is shown"
+    assert mine.keys() == ANSWERS[lab].RIGHT.keys() == ANSWERS[lab].WRONG.keys()
+    assert all(len(wrong) >= 3 for wrong in ANSWERS[lab].WRONG.values()), "three typical wrong answers to each check"
 
 
-@pytest.mark.parametrize("name, answer", list(cases("RIGHT")))
-def test_right_answers_pass(name, answer):
-    args, kwargs = answer()
-    verdict = fresh(name).judge(*args, **kwargs)
-    assert verdict.passed, verdict
+@pytest.mark.parametrize("name, case, answer", cases("RIGHT"))
+def test_right_answers_pass(name, case, answer):
+    assert judged(name, answer).passed, judged(name, answer)
 
 
-@pytest.mark.parametrize("name, wrong", list(cases("WRONG")))
-def test_a_typical_wrong_answer_gets_its_own_hint_and_the_next_time_another(name, wrong):
-    finding, answer = wrong
-    one = fresh(name)
-    verdicts = []
-    for _ in range(2):
-        args, kwargs = answer()
-        verdicts.append(one.judge(*args, **kwargs))
-    first, second = verdicts
-    assert not first.passed and not second.passed
-    assert (first.finding, second.finding) == (finding, finding), first
+@pytest.mark.parametrize("name, finding, answer", cases("WRONG"))
+def test_a_typical_wrong_answer_gets_its_own_hint_and_the_next_time_another(name, finding, answer):
+    first, second = judged(name, answer, answer)
+    assert (first.passed, first.finding, second.finding) == (False, finding, finding), first
     assert first.seen and first.expected and first.hint[1] != second.hint[1]
+
+
+# The texts of the findings
+
+
+FOLDERS = ["notebook", "lessons", *(f"lessons/{name}" for name in ("flowers", "goldfinches", "your_own_images", "museum"))]
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_finding_has_its_hints_and_all_hints_belong_to_a_finding(folder):
+    """Findings are made by their names, found("..."), so names that are misspelt, and hints that nobody shows, are seen here."""
+    path = ROOT / "helpers" / folder / "hints.toml"
+    hints(path)  # raises if one has less than two hints
+    texts = tomllib.loads(path.read_text(encoding="utf-8"))
+    trees = [ast.walk(ast.parse(file.read_text(encoding="utf-8"))) for file in path.parent.glob("*.py")]
+    nodes = [node for tree in trees for node in tree]
+    calls = [node for node in nodes if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("found", "_found")]
+    asked = {call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)}
+    assert asked and asked <= texts.keys()
+    assert texts.keys() <= {node.value for node in nodes if isinstance(node, ast.Constant)}, "hints that no check gives"
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ('[x]\nexpected = "a"\nhints = ["one"]', "'x': give two hints"),
+        ('[x]\nhints = ["one", "two"]', "'x': a finding has `expected` and `hints`, got hints"),
+    ],
+)
+def test_a_finding_without_a_second_hint_or_an_expectation_is_refused(tmp_path, text, words):
+    (tmp_path / "hints.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=words):
+        hints(tmp_path / "hints.toml")
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_different_mistakes_get_different_hints(name):
-    hints = {}
-    for finding, answer in ANSWERS[ALL[name].lab].WRONG[name].values():
-        args, kwargs = answer()
-        hints[finding] = fresh(name).judge(*args, **kwargs).hint[1]
-    assert len(set(hints.values())) == len(hints), hints
+    folder = Path(inspect.getfile(ALL[name].function)).parent
+    files = [ROOT / "helpers/notebook/hints.toml", ROOT / "helpers/lessons/hints.toml", folder / "hints.toml"]
+    texts = {}
+    for file in files:  # those of the lab last: its words come before the common ones
+        texts |= tomllib.loads(file.read_text(encoding="utf-8"))
+    first = [texts[finding]["hints"][0] for finding in ANSWERS[ALL[name].lab].WRONG[name]]
+    assert len(set(first)) == len(first), first
 
 
 # What can go wrong in anybody's code, put in place of a right answer.
@@ -142,10 +165,9 @@ def spoilt(value):
 
 @pytest.mark.parametrize("name", ALL)
 def test_whatever_goes_wrong_in_an_answer_gives_a_hint_and_no_traceback(name):
-    answer = next(iter(ANSWERS[ALL[name].lab].RIGHT[name].values()))
-    for why, bad in spoilt(answer()[0][0]):
-        args, kwargs = answer()
-        verdict = fresh(name, seconds=0.7).judge(bad, *args[1:], **kwargs)
+    args, settings = arguments(next(iter(ANSWERS[ALL[name].lab].RIGHT[name].values())))
+    for why, bad in spoilt(args[0]):
+        verdict = Check("", ALL[name].function, 0.7).judge(bad, *args[1:], **settings)
         assert not verdict.passed, f"an answer that {why} passes"
         assert verdict.seen and verdict.expected and verdict.hint[1], why
 
@@ -297,7 +319,7 @@ def test_the_tally_counts_what_passed_and_names_what_is_open(capsys):
 @pytest.mark.parametrize(
     "value, finding",
     [
-        ([1.0], "wrong type"),
+        ([1.0], "not a tensor"),
         (torch.zeros(3), "wrong shape"),
         (torch.zeros(2, 3, dtype=torch.int64), "wrong dtype"),
         (torch.tensor([[0.0, float("nan"), 1.0]] * 2), "not finite"),
@@ -311,18 +333,13 @@ def test_tensors_are_asked_for_type_shape_dtype_device_and_finite_values(value, 
 
 
 @pytest.mark.parametrize(
-    "value, finding", [("1", "wrong type"), (True, "wrong type"), (float("nan"), "not finite"), (2, "out of range")]
+    "value, finding", [("1", "not one number"), (True, "not one number"), (float("nan"), "not finite"), (2, "out of range")]
 )
 def test_numbers_are_asked_for_type_and_range(value, finding):
     with pytest.raises(Finding) as raised:
         number(value, "the accuracy", 0, 1)
     assert raised.value.name == finding
     assert number(torch.tensor(0.5), "the accuracy", 0, 1) == 0.5
-
-
-def test_a_finding_without_a_second_hint_is_refused():
-    with pytest.raises(ValueError, match="two hints"):
-        Finding("x", seen="", expected="", hints=("one",))
 
 
 # The probes: what a network does in a real training step.
@@ -349,8 +366,8 @@ def frozen(mode_held: bool):
     "probe, model, finding",
     [
         (lambda model: logits_of(model, 4), network(10), "wrong number of outputs"),
-        (stands_still, network(), "parameters move"),
-        (stands_still, frozen(mode_held=False), "buffers move"),
+        (stays_frozen, network(), "parameters move"),
+        (stays_frozen, frozen(mode_held=False), "buffers move"),
         (head_trains, network().requires_grad_(False), "head frozen"),
     ],
 )
@@ -368,7 +385,7 @@ def test_probes_find_what_is_wrong_and_leave_the_network_as_it_was(probe, model,
 def test_probes_are_content_with_a_frozen_network_whose_head_trains():
     model = frozen(mode_held=True)
     logits_of(model, 4)
-    stands_still(model)
+    stays_frozen(model)
     head_trains(model)
 
 
@@ -376,4 +393,3 @@ def test_a_mistake_is_told_by_word_and_sign_and_not_by_colour_alone():
     shown = [Check("nowhere", adds_up.function, 1).judge(answer)._repr_html_() for answer in (lambda a, b: 3, lambda a, b: 4)]
     plain = [re.sub(r"<[^>]*>", "", html) for html in shown]
     assert "✔ passed" in plain[0] and "✘ not yet" in plain[1]
-    assert all(a != b for a, b in itertools.pairwise(plain))

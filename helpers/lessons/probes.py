@@ -5,101 +5,16 @@ that finds something wrong raises `Finding`.
 """
 
 import copy
+from pathlib import Path
 
 import torch
 from torch import nn
 
 from helpers.heads import find_head
-from helpers.notebook.findings import Finding, a_model, tensor
+from helpers.notebook.findings import a_model, hints, tensor
+from helpers.sources.gardennet import GardenNet
 
-
-def logits_of(model, num_classes: int, size: int = 32) -> torch.Tensor:
-    """The logits (2, num_classes) of two images in evaluation mode; raises Finding for another shape, NaN, no network."""
-    model = copy.deepcopy(a_model(model)).eval()
-    with torch.no_grad():
-        logits = tensor(model(images(2, size)), "the logits")
-    if logits.shape == (2, num_classes):
-        return logits
-    raise Finding(
-        "wrong number of outputs",
-        seen=f"two images give logits of shape {tuple(logits.shape)}",
-        expected=f"shape (2, {num_classes}): a row for each image, a number for each class",
-        hints=(
-            "What makes the number of logits is the shape of the last layer's weight. Look at it after your change.",
-            "An attribute such as out_features only labels a layer. Its weight was made when the layer was made.",
-        ),
-    )
-
-
-def stands_still(model, head: str | None = None, size: int = 32, steps: int = 2) -> None:
-    """Nothing outside the head changes while a copy trains, called with train() as a loop does, with weight decay.
-
-    head: the path of the output layer, found where it is None. Raises Finding "parameters move" or "buffers move".
-    """
-    model = copy.deepcopy(a_model(model))
-    prefix = (head or find_head(model)) + "."
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    train_a_little(model, size, steps)
-    moved = [name for name, value in model.state_dict().items() if not torch.equal(value, before[name])]
-    moved = [name for name in moved if not name.startswith(prefix)]
-    parameters = [name for name in moved if name in dict(model.named_parameters())]
-    if parameters:
-        raise Finding(
-            "parameters move",
-            seen=f"{steps} training steps changed {_some(parameters)}",
-            expected="only the head changes",
-            hints=(
-                "Print the names of all parameters with requires_grad: which of them are not the head's?",
-                "The order matters: first everything stands still, then the head alone is let go.",
-            ),
-        )
-    if moved:
-        raise Finding(
-            "buffers move",
-            seen=f"{steps} training steps changed {_some(moved)}: no parameters, and yet they are part of the network",
-            expected="outside the head nothing changes, not even a buffer",
-            hints=(
-                "Which layers keep statistics of the batches they see, and in which mode do they do so?",
-                "model.train() puts every layer into training mode, frozen or not. What has to happen after it?",
-            ),
-        )
-
-
-def head_trains(model, head: str | None = None, size: int = 32) -> None:
-    """The head's weight changes while a copy trains; raises Finding "head frozen" if not."""
-    model = copy.deepcopy(a_model(model))
-    path = head or find_head(model)
-    before = model.get_submodule(path).weight.clone()
-    trains = any(parameter.requires_grad for parameter in model.parameters())
-    if trains:
-        train_a_little(model, size, 1)
-    if not trains or torch.equal(model.get_submodule(path).weight, before):
-        raise Finding(
-            "head frozen",
-            seen="a training step leaves the head's weight as it was" if trains else "no parameter has requires_grad",
-            expected="the head learns",
-            hints=(
-                "Does the head's weight have requires_grad? What did your code do last: freeze, or put the head on?",
-                "A loop over model.parameters() reaches the head too, if it is already there.",
-            ),
-        )
-
-
-def train_a_little(model: nn.Module, size: int = 32, steps: int = 2, optimizer=None) -> None:
-    """Train in place: train(), then steps of cross-entropy on random images; AdamW over what has requires_grad."""
-    dice = torch.Generator().manual_seed(0)
-    pictures = images(4, size)
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if optimizer is None and not trainable:
-        return
-    optimizer = optimizer or torch.optim.AdamW(trainable, lr=0.01, weight_decay=0.1)
-    model.train()
-    for _ in range(steps):
-        logits = model(pictures)
-        loss = nn.functional.cross_entropy(logits, torch.randint(logits.shape[1], (4,), generator=dice))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+found = hints(Path(__file__).with_name("hints.toml"))
 
 
 def images(count: int, size: int = 32) -> torch.Tensor:
@@ -107,5 +22,106 @@ def images(count: int, size: int = 32) -> torch.Tensor:
     return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(1))
 
 
-def _some(names: list[str]) -> str:
+def network(classes: int) -> GardenNet:
+    """A small network in training mode, whose BatchNorm has seen images: its running averages are its own."""
+    torch.manual_seed(1)
+    model = GardenNet(classes, width=8)
+    with torch.no_grad():
+        model(2 * images(8) + 1)
+    return model
+
+
+def kept(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Copies of all tensors of a network, for `changes`."""
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def changes(model: nn.Module, before: dict[str, torch.Tensor]) -> list[str]:
+    """The names of the tensors that differ from those before."""
+    return [name for name, value in model.state_dict().items() if not torch.equal(value, before[name])]
+
+
+def lost(model: nn.Module, source: dict[str, torch.Tensor], head: str | tuple[str, ...] = "fc.") -> list[str]:
+    """The names of the source's tensors outside the head that the network does not have as they were."""
+    now = model.state_dict()
+    return [name for name, value in source.items() if not name.startswith(head) and not same(now.get(name), value)]
+
+
+def same(a, b: torch.Tensor) -> bool:
+    """Whether a is a tensor that equals b."""
+    return isinstance(a, torch.Tensor) and a.shape == b.shape and torch.equal(a, b)
+
+
+def some(names) -> str:
+    """The first three of these names, and how many more there are."""
+    names = list(names)
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def recognise(found, value, mistakes, seen: str, atol: float = 1e-4) -> None:
+    """Raise the finding of the first mistake that leads to this value.
+
+    mistakes: [(name of the finding, what an answer with this mistake returns)], numbers or tensors.
+    """
+    value = torch.as_tensor(value, dtype=torch.float64)
+    for name, result in mistakes:
+        result = torch.as_tensor(result, dtype=torch.float64)
+        if result.shape == value.shape and torch.allclose(value, result, rtol=1e-5, atol=atol):
+            raise found(name, seen)
+
+
+def logits_of(model, num_classes: int, size: int = 32) -> torch.Tensor:
+    """The logits (2, num_classes) of two images in evaluation mode; raises Finding for another shape, NaN, no network."""
+    model = copy.deepcopy(a_model(model)).eval()
+    with torch.no_grad():
+        logits = tensor(model(images(2, size)), "the logits")
+    if logits.shape != (2, num_classes):
+        seen = f"two images give logits of shape {tuple(logits.shape)}"
+        raise found("wrong number of outputs", seen, f"shape (2, {num_classes}): one row per image, one number per class")
+    return logits
+
+
+def stays_frozen(model, head: str | None = None, size: int = 32, steps: int = 2) -> None:
+    """Nothing outside the head changes while a copy trains, called with train() as a loop does, with weight decay.
+
+    head: the path of the output layer; None finds it. Raises Finding "parameters move" or "buffers move".
+    """
+    model = copy.deepcopy(a_model(model))
+    prefix = (head or find_head(model)) + "."
+    before = kept(model)
+    train_a_little(model, size, steps)
+    moved = [name for name in changes(model, before) if not name.startswith(prefix)]
+    if parameters := [name for name in moved if name in dict(model.named_parameters())]:
+        raise found("parameters move", f"{steps} training steps changed {some(parameters)}")
+    if moved:
+        raise found("buffers move", f"{steps} training steps changed {some(moved)}: not parameters, but part of the network")
+
+
+def head_trains(model, head: str | None = None, size: int = 32) -> None:
+    """The head's weight changes while a copy trains; raises Finding "head frozen" if not."""
+    model = copy.deepcopy(a_model(model))
+    weight = model.get_submodule(head or find_head(model)).weight
+    before = weight.clone()
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise found("head frozen", "no parameter has requires_grad")
+    train_a_little(model, size, 1)
+    if torch.equal(weight, before):
+        raise found("head frozen", "a training step leaves the head's weight unchanged")
+
+
+def train_a_little(model: nn.Module, size: int, steps: int) -> None:
+    """Train in place: train(), then steps of cross-entropy on random images; AdamW over what has requires_grad."""
+    rng, pictures = torch.Generator().manual_seed(0), images(4, size)
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not trainable:
+        return
+    optimizer = torch.optim.AdamW(trainable, lr=0.01, weight_decay=0.1)
+    model.train()
+    for _ in range(steps):
+        logits = model(pictures)
+        loss = nn.functional.cross_entropy(logits, torch.randint(logits.shape[1], (4,), generator=rng))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+

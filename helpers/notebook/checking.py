@@ -3,8 +3,8 @@
     from helpers import check
     check.head_swapped(model, num_classes=4)
 
-What each check asks for stands in a module a lab (`Checks` is told which). There a check is a function that raises
-`Finding` when it finds something wrong; what can go wrong in anybody's code is turned into findings here.
+What each check asks for is in the checks.py of a lab (`Checks` is told which). There, a check is a function that raises
+a `Finding` when something is wrong; exceptions and endless loops in a student's code are turned into findings here.
 """
 
 import difflib
@@ -13,29 +13,74 @@ import inspect
 import os
 import warnings
 from dataclasses import dataclass
+from html import escape
 from importlib import import_module
 
 import torch
 
-from helpers.notebook.findings import Finding, answer_of, number, tensor  # what those modules take from here
+from helpers.notebook.findings import Finding, explain, out_of_time
 from helpers.notebook.timelimit import TimeIsUp, time_limit
-from helpers.notebook.trouble import explain
-from helpers.notebook.verdicts import Verdict
+
+# Dark enough to be read on white, light enough on black; sign and words tell them apart, too.
+_COLOURS = {True: "#1a7f4b", False: "#b35900"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of a check: a card in a notebook, lines of text elsewhere.
+
+    name, what: the check, and what it asks for. finding: the kind of mistake, "" if it passed.
+    seen, expected: one line each. hint: its number ("hint 1 of 2") and text. note: shown after "passed".
+    """
+
+    name: str
+    what: str
+    passed: bool
+    finding: str = ""
+    seen: str = ""
+    expected: str = ""
+    hint: tuple[str, str] = ("", "")
+    note: str = ""
+
+    @property
+    def title(self) -> str:
+        return ("✔ passed: " if self.passed else "✘ not yet: ") + self.name
+
+    def _lines(self) -> list[tuple[str, str]]:
+        if self.passed:
+            return [("", self.note)] if self.note else []
+        return [("seen", self.seen), ("expected", self.expected), self.hint]
+
+    def __repr__(self) -> str:
+        width = max((len(label) for label, _ in self._lines()), default=0)
+        lines = [f"    {label + ':' if label else '':{width + 2}}{text}" for label, text in self._lines()]
+        return "\n".join([f"{self.title} ({self.what.rstrip('.')})", *lines])
+
+    def _repr_html_(self) -> str:
+        colour = _COLOURS[self.passed]
+        rows = "".join(
+            f'<div style="margin-top:0.2em">{f"<b>{escape(label)}:</b> " if label else ""}{escape(text)}</div>'
+            for label, text in self._lines()
+        )
+        return (
+            f'<div role="status" style="border-left:0.4em solid {colour}; padding:0.4em 0.8em; margin:0.2em 0; max-width:52em">'
+            f'<b style="color:{colour}">{escape(self.title)}</b> <span>{escape(self.what)}</span>{rows}</div>'
+        )
 
 
 @dataclass(eq=False)
 class Check:
-    """A check by its name, what it asks, and how its answers fared in this session."""
+    """A check: its lab, its function, its time limit, and how its answers did in this session."""
 
     lab: str
     function: object
     seconds: float
-    passed: bool | None = None  # None: never tried
+    passed: bool | None = None  # None: not tried yet
 
     def __post_init__(self):
         functools.update_wrapper(self, self.function)
         self.name = self.function.__name__
-        self.made: dict[str, int] = {}  # how often each finding was made
+        self.made: dict[str, int] = {}  # how often each kind of finding was made
 
     def __call__(self, *answer, **settings) -> None:
         """Judge an answer and show the verdict. Under nbgrader a wrong answer raises AssertionError."""
@@ -48,7 +93,7 @@ class Check:
             raise AssertionError(f"{self.name}: {verdict.seen}")
 
     def judge(self, *answer, **settings) -> Verdict:
-        """The verdict on an answer. Random numbers come from a seed of the check's own; the student's go on as before."""
+        """The verdict on an answer. The check uses a random seed of its own and leaves the student's generator as it was."""
         what = inspect.getdoc(self.function).splitlines()[0]
         try:
             note = self._run(answer, settings)
@@ -69,49 +114,40 @@ class Check:
                 torch.enable_grad(),
                 torch.random.fork_rng(devices=[]),
             ):
-                torch.manual_seed(0)
+                torch.default_generator.manual_seed(0)  # that of the CPU alone: the GPU's is not restored
                 return self.function(*answer, **settings)
         except Finding:
             raise
         except TimeIsUp:
-            raise Finding(
-                "takes too long",
-                seen=f"no answer within {self.seconds:g} seconds",
-                expected="an answer after a moment",
-                hints=(
-                    "Is there a loop that never ends? Look at what its condition waits for, and whether that ever changes.",
-                    "Print something in the loop and call your function yourself, in a new cell; stop it with the square button.",
-                ),
-            ) from None
+            raise out_of_time(self.seconds) from None
         except Exception as error:  # whatever the student's code raises becomes a hint
-            raise Finding(**explain(error), kind=type(error).__name__) from None
+            raise explain(error) from None
 
 
-__all__ = ["Check", "Checks", "Finding", "answer_of", "checked", "number", "tensor"]
-
-_CHECKS: dict[str, Check] = {}
+CHECKS: dict[str, Check] = {}  # those of the modules that have been imported
 
 
 def checked(lab: str, seconds: float = 20):
     """Decorator: make a function a check of a lab, `check.NAME`.
 
-    The first line of its docstring says what has to hold; a text that it returns is shown behind "passed".
-    Raises ValueError if another check has the name.
+    The first line of its docstring tells what the answer has to do; a text that it returns is shown after "passed".
+    Raises ValueError if another lab has a check of that name.
     """
 
     def register(function) -> Check:
-        if function.__name__ in _CHECKS and _CHECKS[function.__name__].lab != lab:
-            raise ValueError(f"there are two checks {function.__name__!r}: in {_CHECKS[function.__name__].lab} and {lab}")
-        _CHECKS[function.__name__] = Check(lab, function, seconds)
-        return _CHECKS[function.__name__]
+        name = function.__name__
+        if name in CHECKS and CHECKS[name].lab != lab:
+            raise ValueError(f"there are two checks {name!r}: in {CHECKS[name].lab} and {lab}")
+        CHECKS[name] = Check(lab, function, seconds)
+        return CHECKS[name]
 
     return register
 
 
 class Checks:
-    """All checks by name: `check.head_swapped(model, num_classes=4)`; `check.tally(lab)` says how many passed.
+    """All checks by name: `check.head_swapped(model, num_classes=4)`; `check.tally(lab)` counts how many passed.
 
-    labs: {name of a lab: the module that defines its checks}, imported when a check is first asked for.
+    labs: {name of a lab: the module that defines its checks}, imported when a check is first used.
     """
 
     def __init__(self, labs: dict[str, str]):
@@ -120,9 +156,7 @@ class Checks:
     def _all(self) -> dict[str, Check]:
         for module in self._labs.values():
             import_module(module)
-        labs = list(self._labs)
-        known = {name: one for name, one in _CHECKS.items() if one.lab in labs}
-        return dict(sorted(known.items(), key=lambda item: labs.index(item[1].lab)))  # within a lab as defined
+        return {name: one for lab in self._labs for name, one in CHECKS.items() if one.lab == lab}
 
     def __getattr__(self, name: str) -> Check:
         if name.startswith("_"):
@@ -139,11 +173,11 @@ class Checks:
     def tally(self, lab: str) -> None:
         """Print in one line how many checks of a lab have passed in this session, and which are open.
 
-        Raises ValueError for a lab that has no checks.
+        Raises ValueError for an unknown lab.
         """
         if lab not in self._labs:
             raise ValueError(f"there is no lab {lab!r}: tally takes one of {', '.join(self._labs)}")
         mine = [one for one in self._all().values() if one.lab == lab]
-        done = sum(bool(one.passed) for one in mine)
         open_ones = [one.name + ("" if one.passed is False else " (not tried)") for one in mine if not one.passed]
+        done = len(mine) - len(open_ones)
         print(f"{lab}: {done} of {len(mine)} checks passed" + (f"; open: {', '.join(open_ones)}" if open_ones else ""))

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 import helpers as h
-from answers import call
+from answers import Given
 from helpers.training.classifier import Classifier
 
 # a copy with a new head
@@ -296,155 +296,119 @@ def of_the_source(task):
     return Classifier(backbone, backbone.classes, 64, "garden")
 
 
-def contest(answer, task=small, **settings):
-    return lambda: call(answer, task(), **settings)
+def contest(answer, **settings):
+    return Given(answer, small, **settings)
 
 
 RIGHT = {
     "head_renewed": {
-        "copied, then replaced": lambda: call(with_new_head()),
-        "built anew, loaded, then replaced": lambda: call(built_anew),
-        "without a bias": lambda: call(with_new_head(layer=lambda a, b: nn.Linear(a, b, bias=False))),
+        "copied, then replaced": with_new_head(),
+        "built anew, loaded, then replaced": built_anew,
+        "without a bias": with_new_head(layer=lambda a, b: nn.Linear(a, b, bias=False)),
     },
-    "body_frozen": {
-        "no gradients, evaluation mode": lambda: call(freeze_body()),
-        "by the helper": lambda: call(lambda model: h.freeze(model, -1)),
-    },
+    "body_frozen": {"no gradients, evaluation mode": freeze_body(), "by the helper": lambda model: h.freeze(model, -1)},
     "optimizer_made": {
-        "AdamW of what trains": lambda: call(optimizer()),
-        "AdamW of all parameters": lambda: call(optimizer(lambda model: model.parameters())),
-        "SGD of the head": lambda: call(optimizer(lambda model: model.fc.parameters(), torch.optim.SGD)),
+        "AdamW of what trains": optimizer(),
+        "AdamW of all parameters": optimizer(lambda model: model.parameters()),
+        "SGD of the head": optimizer(lambda model: model.fc.parameters(), torch.optim.SGD),
     },
     "step_trains": {
-        "empty, compute, move": lambda: call(step("zero", "backward", "step")),
-        "emptied at the end": lambda: call(step("backward", "step", "zero")),
+        "empty, compute, move": step("zero", "backward", "step"),
+        "emptied at the end": step("backward", "step", "zero"),
     },
-    "accuracy_counted": {
-        "in batches": lambda: call(accuracy()),
-        "all at once": lambda: call(accuracy(1000)),
-        "one by one": lambda: call(accuracy(1)),
-    },
-    "helpers_used": {
-        "swap, then freeze": lambda: call(with_helpers()),
-        "up to the layer named fc": lambda: call(with_helpers(upto="fc")),
-    },
-    "pair_is_fair": {"nothing is copied": lambda: call(pair(copied=0))},
-    "difference_paired": {
-        "1.96 standard errors": lambda: call(paired()),
-        "about two": lambda: call(paired(times=2)),
-    },
-    "confusion_found": {
-        "a table of counts": lambda: call(confusion()),
-        "pairs counted": lambda: call(by_counting_pairs),
-    },
+    "accuracy_counted": {"in batches": accuracy(), "all at once": accuracy(1000), "one by one": accuracy(1)},
+    "helpers_used": {"swap, then freeze": with_helpers(), "up to the layer named fc": with_helpers(upto="fc")},
+    "pair_is_fair": {"nothing is copied": pair(copied=0)},
+    "difference_paired": {"1.96 standard errors": paired(), "about two": paired(times=2)},
+    "confusion_found": {"a table of counts": confusion(), "pairs counted": by_counting_pairs},
     "contest": {
         "a function": contest(discriminant),
         "a fit": contest(lambda task: h.fit(h.FEATURE_EXTRACTION, task)),
         "a classifier": contest(lambda task: h.fit(h.FEATURE_EXTRACTION, task).classifier),
     },
 }
+
 WRONG = {
     "head_renewed": {
-        "a label changed": ("old width", lambda: call(relabelled)),
-        "no copy": ("source changed", lambda: call(with_new_head(lambda model: model))),
-        "a shallow copy": ("shared weights", lambda: call(with_new_head(shallow))),
-        "a new network": ("body not copied", lambda: call(lambda model, n: h.GardenNet(n, width=8))),
-        "put behind the old head": ("old head kept", lambda: call(behind)),
-        "rows of the old head": ("head not new", lambda: call(old_rows)),
+        "old width": relabelled,
+        "source changed": with_new_head(lambda model: model),
+        "shared weights": with_new_head(shallow),
+        "body not copied": lambda model, n: h.GardenNet(n, width=8),
+        "old head kept": behind,
+        "head not new": old_rows,
     },
     "body_frozen": {
-        "training mode": ("buffers move", lambda: call(freeze_body(mode=lambda model: model.train()))),
-        "evaluation mode alone": ("parameters move", lambda: call(freeze_body(lambda name: True))),
-        "frozen with the head": ("head frozen", lambda: call(freeze_body(lambda name: False))),
-        "the head frozen": ("wrong way round", lambda: call(freeze_body(lambda name: "fc" not in name))),
+        "buffers move": freeze_body(mode=lambda model: model.train()),
+        "parameters move": freeze_body(lambda name: True),
+        "head frozen": freeze_body(lambda name: False),
+        "wrong way round": freeze_body(lambda name: "fc" not in name),
     },
     "optimizer_made": {
-        "a list of parameters": ("no optimizer", lambda: call(lambda model, lr: list(model.fc.parameters()))),
-        "made for the model before the swap": (
-            "another network's",
-            lambda: call(optimizer(lambda model: another().parameters())),
-        ),
-        "what does not train": (
-            "frozen parts only",
-            lambda: call(optimizer(lambda model: [p for p in model.parameters() if not p.requires_grad])),
-        ),
-        "the weight alone": ("part of the head", lambda: call(optimizer(lambda model: [model.fc.weight]))),
-        "the default rate": ("another rate", lambda: call(optimizer(rate=0.001))),
+        "no optimizer": lambda model, lr: list(model.fc.parameters()),
+        "another network's": optimizer(lambda model: another().parameters()),
+        "frozen parts only": optimizer(lambda model: [p for p in model.parameters() if not p.requires_grad]),
+        "part of the head": optimizer(lambda model: [model.fc.weight]),
+        "another rate": optimizer(rate=0.001),
     },
     "step_trains": {
-        "not emptied": ("gradients pile up", lambda: call(step("backward", "step"))),
-        "no backward": ("no gradients", lambda: call(step("zero", "step"))),
-        "no step": ("no step", lambda: call(step("zero", "backward"))),
-        "emptied in between": ("gradients thrown away", lambda: call(step("backward", "zero", "step"))),
-        "steps first": ("steps too early", lambda: call(step("zero", "step", "backward"))),
-        "softmax first": (
-            "another loss",
-            lambda: call(step("zero", "backward", "step", loss_of=lambda x, y: cross_entropy(x.softmax(1), y))),
-        ),
-        "train() in each step": (
-            "mode changed",
-            lambda: call(step("zero", "backward", "step", before=lambda model: model.train())),
-        ),
+        "gradients pile up": step("backward", "step"),
+        "no gradients": step("zero", "step"),
+        "no step": step("zero", "backward"),
+        "gradients thrown away": step("backward", "zero", "step"),
+        "steps too early": step("zero", "step", "backward"),
+        "another loss": step("zero", "backward", "step", loss_of=lambda x, y: cross_entropy(x.softmax(1), y)),
+        "mode changed": step("zero", "backward", "step", before=lambda model: model.train()),
     },
     "accuracy_counted": {
-        "in training mode": ("judged in training mode", lambda: call(accuracy(mode=lambda model: model.train()))),
-        "pixels from 0 to 1": ("pixels not prepared", lambda: call(accuracy(prepare=lambda images: images / 255))),
-        "the mean of batches": ("mean of batches", lambda: call(mean_of_batches)),
-        "returned inside the loop": ("images left out", lambda: call(first_batch_only)),
-        "per cent": ("out of range", lambda: call(in_percent)),
-        "along the wrong axis": ("miscounted", lambda: call(along_the_wrong_axis)),
+        "judged in training mode": accuracy(mode=lambda model: model.train()),
+        "pixels not prepared": accuracy(prepare=lambda images: images / 255),
+        "mean of batches": mean_of_batches,
+        "images left out": first_batch_only,
+        "out of range": in_percent,
+        "miscounted": along_the_wrong_axis,
     },
     "helpers_used": {
-        "old head": ("wrong number of outputs", lambda: call(with_helpers(swap=False))),
-        "nothing frozen": ("parameters move", lambda: call(with_helpers(upto=0))),
-        "frozen by hand": ("buffers move", lambda: call(frozen_by_hand)),
-        "the head frozen too": ("head frozen", lambda: call(all_frozen)),
-        "random weights": ("nothing transferred", lambda: call(with_helpers(weights=None))),
-        "the backbone itself": ("not a network", lambda: call(lambda n: h.load_backbone("garden"))),
+        "wrong number of outputs": with_helpers(swap=False),
+        "parameters move": with_helpers(upto=0),
+        "buffers move": frozen_by_hand,
+        "head frozen": all_frozen,
+        "nothing transferred": with_helpers(weights=None),
+        "not a network": lambda n: h.load_backbone("garden"),
     },
     "pair_is_fair": {
-        "one recipe": ("not two recipes", lambda: call(lambda source: h.FEATURE_EXTRACTION)),
-        "another name only": ("nothing differs", lambda: call(pair())),
-        "the shipped scratch": (
-            "more differs",
-            lambda: call(lambda source: (replace(h.SCRATCH, name="random features"), h.FEATURE_EXTRACTION)),
-        ),
-        "no weights at all": ("random weights frozen", lambda: call(pair(weights=None))),
-        "half of the stages": ("part is copied", lambda: call(pair(copied=0.5))),
-        "the other way round": ("the other way round", lambda: call(pair(-1, copied=0))),
-        "the same name": ("another name", lambda: call(pair(copied=0, name="feature extraction"))),
+        "not two recipes": lambda source: h.FEATURE_EXTRACTION,
+        "nothing differs": pair(),
+        "more differs": lambda source: (replace(h.SCRATCH, name="random features"), h.FEATURE_EXTRACTION),
+        "random weights frozen": pair(weights=None),
+        "part is copied": pair(copied=0.5),
+        "the other way round": pair(-1, copied=0),
+        "another name": pair(copied=0, name="feature extraction"),
     },
     "difference_paired": {
-        "the other way round": ("the wrong sign", lambda: call(paired(sign=-1))),
-        "shares": ("not in points", lambda: call(paired(scale=1))),
-        "as if the images differed": ("not paired", lambda: call(paired(paired=False))),
-        "the spread of one image": ("spread, not error", lambda: call(paired(error=False))),
-        "from end to end": ("whole width", lambda: call(paired(times=3.92))),
-        "the difference alone": ("not two numbers", lambda: call(lambda a, b: 100 * (a.float() - b.float()).mean())),
-        "another quantile": ("another interval", lambda: call(paired(times=1.28))),
+        "the wrong sign": paired(sign=-1),
+        "not in points": paired(scale=1),
+        "not paired": paired(paired=False),
+        "spread, not error": paired(error=False),
+        "whole width": paired(times=3.92),
+        "not two numbers": lambda a, b: 100 * (a.float() - b.float()).mean(),
+        "another interval": paired(times=1.28),
     },
     "confusion_found": {
-        "right answers too": ("right answers counted", lambda: call(confusion(of=lambda counts: counts))),
-        "columns before rows": ("taken the wrong way", lambda: call(confusion(order=-1))),
-        "positions": ("numbers, not names", lambda: call(confusion(names=int))),
-        "the first that happens": (
-            "not the most frequent",
-            lambda: call(confusion(of=lambda counts: (counts.fill_diagonal_(0) > 0).long())),
-        ),
-        "all images of the kind": (
-            "another count",
-            lambda: call(confusion(how_many=lambda counts, row, column: counts[row].sum())),
-        ),
-        "the pair alone": ("not three things", lambda: call(lambda *a: confusion()(*a)[:2])),
+        "right answers counted": confusion(of=lambda counts: counts),
+        "taken the wrong way": confusion(order=-1),
+        "numbers, not names": confusion(names=int),
+        "not the most frequent": confusion(of=lambda counts: (counts.fill_diagonal_(0) > 0).long()),
+        "another count": confusion(how_many=lambda counts, row, column: counts[row].sum()),
+        "not three things": lambda *a: confusion()(*a)[:2],
     },
     "contest": {
-        "draws pictures of its own": ("more pictures", contest(draws_more)),
-        "takes too long": ("too slow", contest(slow, minutes=0.001)),
-        "a bare network": ("no preprocessing", contest(lambda task: garden().model)),
-        "an accuracy": ("no classifier", contest(lambda task: 0.93)),
-        "the source's classes": ("wrong classes", contest(of_the_source)),
-        "normalised by the batch": ("depends on its neighbours", contest(normalised_by_the_batch)),
-        "always the same answer": ("no better than chance", contest(constant)),
-        "by the mean colour": ("behind the plain recipe", contest(mean_colour)),
+        "more pictures": contest(draws_more),
+        "too slow": contest(slow, minutes=0.001),
+        "no preprocessing": contest(lambda task: garden().model),
+        "no classifier": contest(lambda task: 0.93),
+        "wrong classes": contest(of_the_source),
+        "depends on its neighbours": contest(normalised_by_the_batch),
+        "no better than chance": contest(constant),
+        "behind the plain recipe": contest(mean_colour),
     },
 }

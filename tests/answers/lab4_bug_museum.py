@@ -1,4 +1,4 @@
-"""Answers to the checks of lab 4: right ones, the museum's exhibits, and what people mend wrongly."""
+"""Answers to the checks of lab 4: right ones, the museum's exhibits, and typical wrong fixes."""
 
 import copy
 
@@ -8,7 +8,6 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 import helpers as h
-from answers import call
 from helpers.lessons.museum.rooms import batches, predict, what_changed
 from helpers.sources.gardennet import GardenNet
 
@@ -27,11 +26,6 @@ def changed(names=lambda model: model.state_dict(), copied=torch.clone, same=tor
         return [name for name, value in names(model).items() if not same(value, before[name])]
 
     return lamp
-
-
-def acts_first(model, action):
-    action()
-    return changed()(model, lambda: None)
 
 
 def all_names(model, action):
@@ -213,10 +207,6 @@ def one_raw(backbones, pixels):
     return own(backbones, pixels) | {"garden-petals": pixels.float() / 255}
 
 
-def all_raw(backbones, pixels):
-    return dict.fromkeys(backbones, pixels.float() / 255)
-
-
 def all_like_the_first(backbones, pixels):
     return dict.fromkeys(backbones, next(iter(backbones.values())).normalise(pixels))
 
@@ -297,8 +287,8 @@ def constant(optimizer, steps):
 # the last room
 
 
-def adapting(build_first=False, awake=False, batch_means=False, *, frozen=True, last_stage=True, judged_awake=False,
-             head=True, head_rests=False):  # fmt: skip
+def adapting(*, build_first=False, live=False, batch_means=False, frozen=True, last_stage=True, tested_live=False, head=True,
+             head_frozen=False):  # fmt: skip
     def adapt(model, train, test, num_classes, steps=40, lr=1e-3, seed=0):
         torch.manual_seed(seed)
         parts = ("layer4.", "fc.") if last_stage else "fc."
@@ -310,18 +300,18 @@ def adapting(build_first=False, awake=False, batch_means=False, *, frozen=True, 
         if build_first:
             model = new_head(model, num_classes)
         for rows in batches(len(train[0]), 32, steps, seed):
-            if awake:
+            if live:
                 model.train()
             else:
                 h.freeze(model, "layer4" if last_stage else -1).train()
                 if not frozen:
                     model.requires_grad_(True)
-                model.fc.requires_grad_(not head_rests)
+                model.fc.requires_grad_(not head_frozen)
             loss = F.cross_entropy(model(train[0][rows]), train[1][rows])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        model.train(judged_awake)
+        model.train(tested_live)
         with torch.no_grad():
             right = [model(x).argmax(1) == y for x, y in zip(test[0].split(64), test[1].split(64), strict=True)]
         if batch_means:
@@ -332,126 +322,123 @@ def adapting(build_first=False, awake=False, batch_means=False, *, frozen=True, 
 
 
 def held_copy(*answer, **settings):
-    """The mended script on a copy of the model, with the helpers."""
+    """The fixed script on a copy of the model, with the helpers."""
     return adapting()(copy.deepcopy(answer[0]), *answer[1:], **settings)
 
 
 RIGHT = {
-    "lamp_shows_all": {"copies of all": lambda: call(changed()), "the helper": lambda: call(what_changed)},
+    "lamp_shows_all": {"copies of all": changed(), "the helper": what_changed},
     "backbone_at_rest": {
-        "rest, then wake the head": lambda: call(mode(head_alone)),
-        "evaluation mode": lambda: call(mode(lambda model: model.eval())),
-        "the helper": lambda: call(mode(lambda model: h.freeze(model, -1).train())),
+        "rest, then wake the head": mode(head_alone),
+        "evaluation mode": mode(lambda model: model.eval()),
+        "the helper": mode(lambda model: h.freeze(model, -1).train()),
     },
     "judged_at_rest": {
-        "modes put back": lambda: call(around(after=put_back)),
-        "the helper": lambda: call(lambda *answer: predict(*answer)),
-        "on a copy": lambda: call(lambda model, images: answers(copy.deepcopy(model).eval(), images)),
+        "modes put back": around(after=put_back),
+        "the helper": lambda *answer: predict(*answer),
+        "on a copy": lambda model, images: answers(copy.deepcopy(model).eval(), images),
     },
-    "layer_replaced": {"by hand": lambda: call(new_head), "the helper": lambda: call(h.swap_head)},
+    "layer_replaced": {"by hand": new_head, "the helper": h.swap_head},
     "head_let_go": {
-        "swap, then freeze by name": lambda: call(only("layer4.", "fc.")),
-        "freeze, then swap": lambda: call(froze_then_swapped),
-        "the helpers": lambda: call(lambda model, classes: h.freeze(h.swap_head(model, classes), "layer4")),
+        "swap, then freeze by name": only("layer4.", "fc."),
+        "freeze, then swap": froze_then_swapped,
+        "the helpers": lambda model, classes: h.freeze(h.swap_head(model, classes), "layer4"),
     },
     "share_possible": {
-        "all shares": lambda: call(lambda share, n: any(round(k / n, 4) == share for k in range(n + 1))),
-        "the nearest": lambda: call(lambda share, n: abs(round(share * n) / n - share) <= 5e-5),
+        "all shares": lambda share, n: any(round(k / n, 4) == share for k in range(n + 1)),
+        "the nearest": lambda share, n: abs(round(share * n) / n - share) <= 5e-5,
     },
-    "every_image_counts": {"counted": lambda: call(counted), "pooled": lambda: call(pooled)},
-    "inputs_comparable": {"each its own": lambda: call(own), "by the transforms": lambda: call(by_transforms)},
-    "optimizer_knows_head": {
-        "swap, then build": lambda: call(swap_then_build),
-        "by the helpers": lambda: call(by_helpers),
-    },
-    "rates_kept": {"a peak for each group": lambda: call(cycle()), "a factor for all": lambda: call(cosine)},
-    "three_bugs_mended": {"mended": lambda: call(adapting()), "on a copy": lambda: call(held_copy)},
+    "every_image_counts": {"counted": counted, "pooled": pooled},
+    "inputs_comparable": {"each its own": own, "by the transforms": by_transforms},
+    "optimizer_knows_head": {"swap, then build": swap_then_build, "by the helpers": by_helpers},
+    "rates_kept": {"a peak for each group": cycle(), "a factor for all": cosine},
+    "three_bugs_fixed": {"fixed": adapting(), "on a copy": held_copy},
 }
 
 WRONG = {
     "lamp_shows_all": {
-        "no copies": ("sees nothing", lambda: call(changed(copied=lambda value: value))),
-        "parameters only": ("buffers missed", lambda: call(changed(names=lambda model: dict(model.named_parameters())))),
-        "nearly equal": ("small changes missed", lambda: call(changed(same=lambda a, b: torch.allclose(a, b, rtol=1e-3)))),
-        "all names": ("false alarm", lambda: call(all_names)),
-        "never acts": ("action not run once", lambda: call(lambda model, action: [])),
-        "pairs": ("not a list of names", lambda: call(lambda model, action: [action(), model.fc.bias])),
+        "sees nothing": changed(copied=lambda value: value),
+        "buffers missed": changed(names=lambda model: dict(model.named_parameters())),
+        "small changes missed": changed(same=lambda a, b: torch.allclose(a, b, rtol=1e-3)),
+        "false alarm": all_names,
+        "action not run once": lambda model, action: [],
+        "not a list of names": lambda model, action: [action(), model.fc.bias],
     },
     "backbone_at_rest": {
-        "live BatchNorm": ("buffers move", lambda: call(mode(live))),
-        "first level only": ("some buffers move", lambda: call(mode(first_level))),
-        "momentum 0": ("depends on the batch", lambda: call(mode(no_momentum))),
-        "head frozen, too": ("head frozen", lambda: call(mode(everything))),
+        "buffers move": mode(live),
+        "some buffers move": mode(first_level),
+        "depends on the batch": mode(no_momentum),
+        "head frozen": mode(everything),
     },
     "judged_at_rest": {
-        "train mode": ("train mode", lambda: call(answers)),
-        "not put back": ("left at rest", lambda: call(around())),
-        "model.train() at the end": ("modes mixed up", lambda: call(around(after=lambda model, modes: model.train()))),
-        "BatchNorm alone": ("dropout on", lambda: call(around(only_batchnorm, put_back))),
-        "momentum 0": ("depends on the batch", lambda: call(around(by_the_batch, put_back))),
-        "in another order": ("wrong labels", lambda: call(around(after=put_back, ask=twisted))),
-        "logits": ("wrong shape", lambda: call(around(after=put_back, ask=torch.no_grad()(lambda model, images: model(images))))),
+        "train mode": answers,
+        "left at rest": around(),
+        "modes mixed up": around(after=lambda model, modes: model.train()),
+        "dropout on": around(only_batchnorm, put_back),
+        "depends on the batch": around(by_the_batch, put_back),
+        "wrong labels": around(after=put_back, ask=twisted),
+        "wrong shape": around(after=put_back, ask=torch.no_grad()(lambda model, images: model(images))),
     },
     "layer_replaced": {
-        "label changed": ("wrong number of outputs", lambda: call(relabelled)),
-        "another network": ("backbone lost", lambda: call(another_network)),
-        "on top of the old head": ("old head inside", lambda: call(stacked)),
-        "rows of the old head": ("old rows kept", lambda: call(cut_rows)),
-        "layers in a row": ("no fc", lambda: call(in_a_row)),
+        "wrong number of outputs": relabelled,
+        "backbone lost": another_network,
+        "old head inside": stacked,
+        "old rows kept": cut_rows,
+        "no fc": in_a_row,
     },
     "head_let_go": {
-        "frozen after the swap": ("head frozen", lambda: call(only("layer4."))),
-        "all frozen after the swap": ("nothing trains", lambda: call(only())),
-        "nothing frozen": ("parameters move", lambda: call(new_head)),
-        "head alone": ("last stage frozen", lambda: call(only("fc."))),
-        "label changed": ("wrong number of outputs", lambda: call(only("layer4.", "fc.", swap=relabelled))),
-        "another network": ("backbone lost", lambda: call(only("layer4.", "fc.", swap=another_network))),
+        "head frozen": only("layer4."),
+        "nothing trains": only(),
+        "parameters move": new_head,
+        "last stage frozen": only("fc."),
+        "wrong number of outputs": only("layer4.", "fc.", swap=relabelled),
+        "backbone lost": only("layer4.", "fc.", swap=another_network),
     },
     "share_possible": {
-        "exact": ("rounding forgotten", lambda: call(lambda share, n: share * n == round(share * n))),
-        "within one percent": ("accepts too much", lambda: call(lambda share, n: abs(round(share * n) / n - share) < 0.01)),
-        "without the ends": ("ends left out", lambda: call(lambda share, n: any(round(k / n, 4) == share for k in range(1, n)))),
-        "a number": ("no verdict", lambda: call(lambda share, n: share * n)),
+        "rounding forgotten": lambda share, n: share * n == round(share * n),
+        "accepts too much": lambda share, n: abs(round(share * n) / n - share) < 0.01,
+        "ends left out": lambda share, n: any(round(k / n, 4) == share for k in range(1, n)),
+        "no verdict": lambda share, n: share * n,
     },
     "every_image_counts": {
-        "mean of batches": ("mean of batch accuracies", lambda: call(mean_of_batches)),
-        "full batches only": ("images left out", lambda: call(only_full)),
-        "by batch size": ("wrong divisor", lambda: call(by_batch_size)),
-        "percent": ("out of range", lambda: call(lambda batches: 100 * pooled(batches))),
-        "last batch": ("another share", lambda: call(lambda batches: pooled(list(batches)[-1:]))),
+        "mean of batch accuracies": mean_of_batches,
+        "images left out": only_full,
+        "wrong divisor": by_batch_size,
+        "out of range": lambda batches: 100 * pooled(batches),
+        "another share": lambda batches: pooled(list(batches)[-1:]),
     },
     "inputs_comparable": {
-        "one of them raw": ("raw pixels", lambda: call(one_raw)),
-        "all like the first": ("another's statistics", lambda: call(all_like_the_first)),
-        "by the batch": ("the batch's own statistics", lambda: call(by_their_own)),
-        "one of them cropped": ("other images", lambda: call(one_cropped)),
-        "not a dict": ("variants missing", lambda: call(lambda backbones, pixels: list(own(backbones, pixels).values()))),
+        "raw pixels": one_raw,
+        "another's statistics": all_like_the_first,
+        "the batch's own statistics": by_their_own,
+        "other images": one_cropped,
+        "variants missing": lambda backbones, pixels: list(own(backbones, pixels).values()),
     },
     "optimizer_knows_head": {
-        "built before the swap": ("head not in the optimizer", lambda: call(build_then_swap)),
-        "head alone": ("backbone missing", lambda: call(head_only)),
-        "head added later": ("stale parameters", lambda: call(added_later)),
-        "the usual rate": ("another rate", lambda: call(usual_rate)),
-        "label changed": ("wrong number of outputs", lambda: call(label_then_build)),
-        "model alone": ("not a pair", lambda: call(lambda *answer: swap_then_build(*answer)[0])),
+        "head not in the optimizer": build_then_swap,
+        "backbone missing": head_only,
+        "stale parameters": added_later,
+        "another rate": usual_rate,
+        "wrong number of outputs": label_then_build,
+        "not a pair": lambda *answer: swap_then_build(*answer)[0],
     },
     "rates_kept": {
-        "one peak for all": ("rates overwritten", lambda: call(cycle(max))),
-        "sorted": ("rates swapped", lambda: call(cycle(lambda rates: sorted(rates, reverse=True)))),
-        "ten times as high": ("another peak", lambda: call(cycle(lambda rates: [10 * rate for rate in rates]))),
-        "constant": ("no cycle", lambda: call(constant)),
-        "too long": ("does not come down", lambda: call(cycle(last=3))),
-        "too short": ("ends too early", lambda: call(cycle(last=0.5))),
-        "two peaks": ("rates written down", lambda: call(cycle(lambda rates: [1e-4, 1e-2]))),
-        "nothing like it": ("not a schedule", lambda: call(lambda optimizer, steps: [1e-3] * steps)),
+        "rates overwritten": cycle(max),
+        "rates swapped": cycle(lambda rates: sorted(rates, reverse=True)),
+        "another peak": cycle(lambda rates: [10 * rate for rate in rates]),
+        "no cycle": constant,
+        "does not come down": cycle(last=3),
+        "ends too early": cycle(last=0.5),
+        "rates written down": cycle(lambda rates: [1e-4, 1e-2]),
+        "not a schedule": lambda optimizer, steps: [1e-3] * steps,
     },
-    "three_bugs_mended": {
-        "as it hangs there": ("head never trained", lambda: call(adapting(build_first=True, awake=True, batch_means=True))),
-        "live BatchNorm": ("frozen part lives", lambda: call(adapting(awake=True))),
-        "mean of batches": ("mean of batch accuracies", lambda: call(adapting(batch_means=True))),
-        "judged in training mode": ("another accuracy", lambda: call(adapting(judged_awake=True))),
-        "nothing frozen": ("parameters move", lambda: call(adapting(frozen=False))),
-        "head alone": ("last stage frozen", lambda: call(adapting(last_stage=False))),
-        "label changed": ("wrong number of outputs", lambda: call(adapting(head=False))),
+    "three_bugs_fixed": {
+        "head never trained": adapting(build_first=True, live=True, batch_means=True),
+        "frozen part lives": adapting(live=True),
+        "mean of batch accuracies": adapting(batch_means=True),
+        "another accuracy": adapting(tested_live=True),
+        "parameters move": adapting(frozen=False),
+        "last stage frozen": adapting(last_stage=False),
+        "wrong number of outputs": adapting(head=False),
     },
 }

@@ -1,4 +1,4 @@
-"""What lab 4 asks for: mended code, judged by what it does to small networks."""
+"""What lab 4 asks for: fixed code, judged by what it does to small networks."""
 
 import copy
 from collections.abc import Mapping
@@ -8,21 +8,20 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from helpers.lessons.museum import probes
-from helpers.lessons.museum.findings import found
-from helpers.lessons.museum.probes import network, new_layer, pictures, same, some, train
+from helpers.lessons.museum.probes import TRAINED, found, network, new_layer, pictures, train
 from helpers.lessons.museum.rooms import predict, what_changed
-from helpers.lessons.probes import images, logits_of
-from helpers.notebook.checking import answer_of, checked, number, tensor
-from helpers.notebook.findings import a_model
+from helpers.lessons.probes import images, logits_of, lost, some
+from helpers.notebook.checking import checked
+from helpers.notebook.findings import a_model, answer_of, kind_of, number, tensor
 
 LAB = "lab4_bug_museum"
 
-COUNTER = "num_batches_tracked"  # goes on in training mode even where the averages are kept from moving
+COUNTER = "num_batches_tracked"  # counts in training mode even if the averages are kept from changing
 
 
 @checked(LAB, seconds=10)
 def lamp_shows_all(changed):
-    """The lamp shows every tensor that changes, and no other."""
+    """The lamp lists every tensor that changes, and no other."""
     model, calls = network(), []
 
     def act():
@@ -36,17 +35,17 @@ def lamp_shows_all(changed):
     if len(calls) != 1:
         raise found("action not run once", f"action() was called {len(calls)} times")
     if not isinstance(names, (list, tuple, set)) or not all(isinstance(name, str) for name in names):
-        raise found("not a list of names", f"{type(names).__name__} with {str(names)[:60]!r}")
-    missing = {"conv1.weight", "fc.bias", "layer2.0.bn1.running_mean"} - set(names)
+        raise found("not a list of names", f"{kind_of(names)}: {str(names)[:60]!r}")
+    wanted = {"conv1.weight", "fc.bias", "layer2.0.bn1.running_mean"}
+    missing = wanted - set(names)
     if len(missing) == 3:
         raise found("sees nothing", "three tensors were changed, and none of them is in your list")
     if "layer2.0.bn1.running_mean" in missing:
         raise found("buffers missed", "the running mean of a BatchNorm layer was changed, and is not in your list")
     if missing:
-        raise found("small changes missed", f"changed by a hair, and not in your list: {some(missing)}")
-    idle = set(answer_of(changed, model, lambda: None)) | (set(names) - {"conv1.weight", "fc.bias", "layer2.0.bn1.running_mean"})
-    if idle:
-        raise found("false alarm", f"in your list, and not changed: {some(sorted(idle))}")
+        raise found("small changes missed", f"changed slightly, and not in your list: {some(missing)}")
+    if idle := set(answer_of(changed, model, lambda: None)) | (set(names) - wanted):
+        raise found("false alarm", f"in your list, but not changed: {some(sorted(idle))}")
 
 
 @checked(LAB, seconds=10)
@@ -60,7 +59,7 @@ def backbone_at_rest(training_mode):
         for _ in range(2):
             a_model(answer_of(training_mode, model))
             if not model.fc.weight.requires_grad:
-                raise found("head frozen", "the head's weight has no requires_grad any more")
+                raise found("head frozen", "the head's weight no longer has requires_grad")
             train(model, optimizer, 2)
             with torch.no_grad():
                 alone, among = model(pictures(8)[:2]), model(pictures(8))[:2]
@@ -72,37 +71,37 @@ def backbone_at_rest(training_mode):
         layers = {name.rpartition(".")[0] for name in moved}
         all_layers = {name for name, module in model.named_modules() if isinstance(module, _BatchNorm)}
         kind = "buffers move" if layers >= all_layers else "some buffers move"
-        raise found(kind, f"two epochs changed {some(moved)}: not a parameter, and yet a part of the network")
+        raise found(kind, f"two epochs changed {some(moved)}: not a parameter, but part of the network")
     if moved or max(unlike) > 1e-3:
-        raise found("depends on the batch", "two pictures give other logits alone than in a batch of eight")
+        raise found("depends on the batch", "two pictures give different logits alone and in a batch of eight")
     if torch.equal(model.fc.weight, before):
         raise found("head frozen", "two epochs leave the head's weight as it was")
 
 
 @checked(LAB, seconds=10)
-def judged_at_rest(predict_mended):
-    """The answers do not depend on the batch, and judging leaves the network as it was."""
+def judged_at_rest(predict_fixed):
+    """The answers do not depend on the batch, and the evaluation leaves the network as it was."""
     model = network()
     model.fc = nn.Sequential(nn.Dropout(0.5), model.fc)
-    model.layer1.eval()  # held at rest on purpose
+    model.layer1.eval()  # in evaluation mode on purpose
     modes = [module.training for module in model.modules()]
     photos, answers = pictures(24), []
-    moved = what_changed(model, lambda: answers.append(answer_of(predict_mended, model, photos)))
+    moved = what_changed(model, lambda: answers.append(answer_of(predict_fixed, model, photos)))
     if any(not name.endswith(COUNTER) for name in moved):
         raise found("train mode", f"while it answered, {some(moved)} changed")
     labels = tensor(answers[0], "the labels", shape=(24,), dtype=torch.int64)
     after = [module.training for module in model.modules()]
     if after != modes:
         kind = "left at rest" if not any(after) else "modes mixed up"
-        awake = f"{sum(after)} modules in training mode, {len(after) - sum(after)} at rest"
-        raise found(kind, f"before: {sum(modes)} modules in training mode, {len(modes) - sum(modes)} at rest; after: {awake}")
-    if any(not torch.equal(predict_mended(model, photos), labels) for _ in range(3)):
-        raise found("dropout on", "the same network, asked again about the same pictures, answers otherwise")
-    alone = torch.stack([predict_mended(model, photos[[i, i]])[0] for i in range(24)])
-    truth = predict(model, photos)
-    if not torch.equal(alone, labels) and not torch.equal(alone, truth):
+        seen = f"of {len(modes)} modules, {sum(modes)} were in training mode before and {sum(after)} after"
+        raise found(kind, seen)
+    if any(not torch.equal(predict_fixed(model, photos), labels) for _ in range(3)):
+        raise found("dropout on", "the same network gives different answers for the same pictures")
+    alone = torch.stack([predict_fixed(model, photos[[i, i]])[0] for i in range(24)])
+    wanted = predict(model, photos)
+    if not torch.equal(alone, labels) and not torch.equal(alone, wanted):
         raise found("depends on the batch", f"without the others, {(alone != labels).sum()} of 24 pictures get another label")
-    if wrong := int((labels != truth).sum()):
+    if wrong := int((labels != wanted).sum()):
         raise found("wrong labels", f"{wrong} of 24 labels are not those of the largest logit in evaluation mode")
 
 
@@ -126,7 +125,7 @@ def head_let_go(last_stage_trains):
     model.eval()  # this is about parameters; room 1 was about modes
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.01, weight_decay=0.1)
     moved = what_changed(model, lambda: train(model, optimizer, 2))
-    if others := [name for name in moved if not name.startswith(probes.TRAINED)]:
+    if others := [name for name in moved if not name.startswith(TRAINED)]:
         raise found("parameters move", f"two steps changed {some(others)}")
     heads = [name for name in model.state_dict() if name.startswith("fc.")]
     if not set(heads) <= set(moved):
@@ -137,7 +136,7 @@ def head_let_go(last_stage_trains):
 
 @checked(LAB, seconds=10)
 def share_possible(possible):
-    """A printed share is possible if a whole number of right answers gives it, rounded to four decimals."""
+    """A printed share is possible if a whole number of correct answers gives it, rounded to four decimals."""
     kinds = {
         "rounding forgotten": [(0.8667, 75), (0.3333, 3), (0.0067, 150)],
         "accepts too much": [(0.8561, 75), (0.5, 75), (0.874, 75), (0.0005, 1000)],
@@ -148,9 +147,9 @@ def share_possible(possible):
             verdict = answer_of(possible, share, n)
             if not isinstance(verdict, (bool, torch.Tensor)) and type(verdict).__name__ not in ("bool", "bool_"):
                 raise found("no verdict", f"possible({share}, {n}) returned {verdict!r}")
-            truth = any(round(k / n, 4) == share for k in range(n + 1))
-            if bool(verdict) != truth:
-                raise found(kind, f"possible({share}, {n}) returned {bool(verdict)}", f"{truth}: {found(kind, '').expected}")
+            wanted = any(round(k / n, 4) == share for k in range(n + 1))
+            if bool(verdict) != wanted:
+                raise found(kind, f"possible({share}, {n}) returned {bool(verdict)}", f"{wanted}: {found(kind, '').expected}")
 
 
 @checked(LAB, seconds=10)
@@ -164,25 +163,25 @@ def every_image_counts(accuracy):
 
 @checked(LAB, seconds=10)
 def inputs_comparable(inputs_for):
-    """Every variant sees the same images, prepared as its own weights were trained."""
+    """Every variant gets the same images, prepared as its own weights were trained."""
     backbones, pixels = probes.three_backbones()
     inputs, few = answer_of(inputs_for, backbones, pixels), answer_of(inputs_for, backbones, pixels[:2])
     if not isinstance(inputs, Mapping) or set(inputs) != set(backbones):
-        names = list(inputs) if isinstance(inputs, Mapping) else type(inputs).__name__
+        names = list(inputs) if isinstance(inputs, Mapping) else kind_of(inputs)
         raise found("variants missing", f"the variants are {list(backbones)}, your function returned {names}")
     probes.compare_inputs(backbones, pixels, inputs, few)
 
 
 @checked(LAB, seconds=10)
 def optimizer_knows_head(start):
-    """The optimizer moves the new head, and has what trains of this model, and no more."""
+    """The optimizer has everything that trains in this model, including the new head, and nothing else."""
     for frozen in (False, True):
         model = network(20).requires_grad_(not frozen)
         model.layer4.requires_grad_(True)
         old = copy.deepcopy(model)
         pair = answer_of(start, model, 5, 0.003)
         if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not hasattr(pair[1], "param_groups"):
-            raise found("not a pair", f"{type(pair).__name__} came back")
+            raise found("not a pair", f"your function returned {kind_of(pair)}")
         model, optimizer = new_layer(pair[0], old, 5), pair[1]
         held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
         mine = {id(parameter): name for name, parameter in model.named_parameters()}
@@ -191,7 +190,7 @@ def optimizer_knows_head(start):
             raise found("head not in the optimizer", f"two steps changed {some(moved) or 'nothing'}, but not the head")
         due = {id(parameter): name for name, parameter in model.named_parameters() if parameter.requires_grad}
         if missing := [name for key, name in due.items() if key not in held]:
-            raise found("backbone missing", f"not in the optimizer, and with requires_grad: {some(missing)}")
+            raise found("backbone missing", f"with requires_grad, but not in the optimizer: {some(missing)}")
         if held - mine.keys():
             raise found("stale parameters", f"{len(held - mine.keys())} tensors in the optimizer are not the model's")
         if any(abs(group["lr"] - 0.003) > 1e-9 for group in optimizer.param_groups):
@@ -200,7 +199,7 @@ def optimizer_knows_head(start):
 
 @checked(LAB, seconds=10)
 def rates_kept(schedule_for):
-    """Each group rises to its own rate and falls again."""
+    """Each group rises to its own learning rate and falls again."""
     own, steps = [1e-4, 1e-5, 1e-2], 20
     groups = [{"params": [nn.Parameter(torch.ones(2))], "lr": rate} for rate in own]
     optimizer = torch.optim.AdamW(groups)
@@ -211,7 +210,7 @@ def rates_kept(schedule_for):
             raise
         raise found("rates written down", str(error)) from None
     if not hasattr(schedule, "step"):
-        raise found("not a schedule", f"{type(schedule).__name__} came back")
+        raise found("not a schedule", f"your function returned {kind_of(schedule)}")
     rates = []
     for step in range(steps):
         rates.append([group["lr"] for group in optimizer.param_groups])
@@ -225,8 +224,8 @@ def rates_kept(schedule_for):
 
 
 @checked(LAB, seconds=30)
-def three_bugs_mended(adapt):
-    """The frozen part rests, the new head learns, and the accuracy is that of all test images."""
+def three_bugs_fixed(adapt):
+    """The frozen part does not change, the new head trains, and the accuracy is that of all test images."""
     source = network(20)
     training = pictures(24), torch.arange(24) % 3
     tests = images(75) * torch.linspace(0.3, 3, 75).view(-1, 1, 1, 1)
@@ -235,13 +234,13 @@ def three_bugs_mended(adapt):
         torch.manual_seed(0)
         pair = answer_of(adapt, copy.deepcopy(source), training, (tests, labels), 3, steps=steps)
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise found("not a pair", f"{type(pair).__name__} came back", "the model and its accuracy: return model, accuracy")
+            raise found("not a pair", f"your function returned {kind_of(pair)}", "return model, accuracy")
         logits_of(pair[0], 3)
         return pair
 
     model, short = (run(torch.zeros(75, dtype=torch.int64), steps)[0] for steps in (3, 1))
     now, short, before = model.state_dict(), short.state_dict(), source.state_dict()
-    moved = [name for name, value in before.items() if not name.startswith(probes.TRAINED) and not same(now.get(name), value)]
+    moved = lost(model, before, head=TRAINED)
     parameters = dict(source.named_parameters())
     if any(name in parameters for name in moved):
         raise found("parameters move", f"training changed {some(name for name in moved if name in parameters)}")

@@ -1,29 +1,30 @@
-"""The small networks on which lab 4 tries answers, and what it compares of them."""
+"""The small networks on which lab 4's checks try answers, and what they compare."""
+
+from pathlib import Path
 
 import torch
 from torch import nn
 from torchvision.transforms import v2
 
-from helpers.lessons.museum.findings import found
-from helpers.lessons.probes import images, logits_of
-from helpers.notebook.checking import number, tensor
-from helpers.notebook.findings import a_model
+from helpers.lessons.probes import images, logits_of, lost, recognise, same, some
+from helpers.notebook.findings import a_model, hints, number, tensor
 from helpers.sources.backbones import Backbone
 from helpers.sources.gardennet import GardenNet
 
-TRAINED = ("layer4.", "fc.")  # where two of the rooms have training start
+found = hints(Path(__file__).with_name("hints.toml"))
+TRAINED = ("layer4.", "fc.")  # what trains in two of the rooms
 
 
 def network(classes: int = 4) -> GardenNet:
-    """A small network of the kind that the lab works with; BatchNorm has seen images, and the head tells them apart."""
+    """A small network whose BatchNorm has seen images and whose head tells them apart, in training mode."""
     torch.manual_seed(0)
     model = GardenNet(classes, width=8)
     with torch.no_grad():
         for _ in range(3):
             model(pictures(16))
-        features = model.eval().fc.weight
-        features.copy_(20 * torch.randn(features.shape, generator=torch.Generator().manual_seed(2)))
-    return model.train()
+        weight = model.fc.weight
+        weight.copy_(20 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(2)))
+    return model
 
 
 def pictures(count: int) -> torch.Tensor:
@@ -32,7 +33,7 @@ def pictures(count: int) -> torch.Tensor:
 
 
 def train(model: nn.Module, optimizer, steps: int = 1) -> None:
-    """Steps of cross-entropy in whatever mode the model is."""
+    """Steps of cross-entropy in the mode that the model is in."""
     for _ in range(steps):
         logits = model(pictures(8))
         optimizer.zero_grad()
@@ -40,23 +41,15 @@ def train(model: nn.Module, optimizer, steps: int = 1) -> None:
         optimizer.step()
 
 
-def some(names) -> str:
-    """The first of them."""
-    names = list(names)
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
 def new_layer(result, old: nn.Module, classes: int) -> nn.Module:
     """The network that an answer returned, if it has a new head on the old backbone."""
     model = a_model(result)
     logits_of(model, classes)
-    kept = model.state_dict()
     if not isinstance(getattr(model, "fc", None), nn.Module):
-        stacked = any(same(value, old.fc.weight) for value in kept.values())
+        stacked = any(same(value, old.fc.weight) for value in model.state_dict().values())
         raise found("old head inside" if stacked else "no fc", f"the network is a {type(model).__name__} without a layer fc")
-    lost = [name for name, value in old.state_dict().items() if name[:3] != "fc." and not same(kept.get(name), value)]
-    if lost:
-        raise found("backbone lost", f"not as before: {some(lost)}")
+    if differing := lost(model, old.state_dict()):
+        raise found("backbone lost", f"not as before: {some(differing)}")
     if any(len(parameter) == len(old.fc.weight) and parameter.ndim < 3 for parameter in model.fc.parameters()):
         raise found("old head inside", f"a layer with the {len(old.fc.weight)} old outputs is still in the head")
     rows = [value for value in model.fc.parameters() if value.ndim == 2 and value.shape[1] == old.fc.weight.shape[1]]
@@ -65,13 +58,8 @@ def new_layer(result, old: nn.Module, classes: int) -> nn.Module:
     return model
 
 
-def same(a, b) -> bool:
-    """Whether there is a tensor a, and it equals b."""
-    return a is not None and torch.equal(a, b)
-
-
 def answered(sizes, hits) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Batches of these sizes, (logits, labels) for four classes, in which so many answers are right."""
+    """Batches (logits, labels) of these sizes for four classes, with this many correct answers each."""
     batches = []
     for size, right in zip(sizes, hits, strict=True):
         logits = torch.randn(size, 4, generator=torch.Generator().manual_seed(size))
@@ -82,8 +70,8 @@ def answered(sizes, hits) -> list[tuple[torch.Tensor, torch.Tensor]]:
 
 
 def three_backbones() -> tuple[dict[str, Backbone], torch.Tensor]:
-    """Backbones that differ in their mean and std, two under names that the lab uses, so that an answer which knows a
-    variant by its name is found out; and pixels for them."""
+    """Backbones that differ in their mean and std, and pixels for them. Two have names that the lab uses, to find answers
+    that recognise a variant by its name."""
     pixels = torch.randint(256, (6, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     common = {"classes": [], "size": 32, "weights": None}
     statistics = {
@@ -108,14 +96,14 @@ def compare_inputs(backbones: dict[str, Backbone], pixels, inputs: dict, few: di
         if any(_close(got, raw) for raw in (pixels, pixels.float() / 255)):
             raise found("raw pixels", f"{name!r} gets pixels as they are, from {got.min():.0f} to {got.max():.0f}")
         if got.shape == wanted.shape and not _close(got[:2], few[name]):
-            raise found("the batch's own statistics", f"for {name!r} a picture looks otherwise when fewer come with it")
+            raise found("the batch's own statistics", f"for {name!r} a picture looks different when fewer are in its batch")
         if any(_close(got, other) for other in others) or _close(_standard(got), _standard(wanted)):
             raise found("another's statistics", f"{name!r} gets images that were normalised for another network")
-        raise found("other images", f"{name!r} gets another picture than the others: {tuple(got.shape)}, perhaps moved or turned")
+        raise found("other images", f"{name!r} gets a different picture: {tuple(got.shape)}, perhaps cropped or turned")
 
 
 def _standard(x) -> torch.Tensor:
-    """Each channel with mean 0 and spread 1: the same for all ways to normalise the same pixels."""
+    """Each channel with mean 0 and std 1: the same for all ways to normalise the same pixels."""
     x = x.float()
     return (x - x.mean((0, 2, 3), keepdim=True)) / x.std((0, 2, 3), keepdim=True) if x.ndim == 4 else x
 
@@ -125,48 +113,47 @@ def _close(a, b) -> bool:
 
 
 def compare_rates(rates: torch.Tensor, own: torch.Tensor) -> None:
-    """Raise a Finding if the rates (steps, groups) are no hills as high as each group's own rate (groups,)."""
+    """Raise a Finding if the learning rates (steps, groups) do not rise to each group's own (groups,) and fall again."""
     peaks = rates.max(0).values
     given, shown = (", ".join(f"{rate:.2g}" for rate in values.tolist()) for values in (own, peaks))
     if (peaks / peaks[0] - 1).abs().max() < 1e-3:
-        raise found("rates overwritten", f"the groups were given {given}; their highest rates are {shown}")
+        raise found("rates overwritten", f"the groups were given {given}; their highest learning rates are {shown}")
     if torch.allclose(rates, rates[0], rtol=1e-4):
-        raise found("no cycle", f"the rates stay at {shown} for all {len(rates)} steps")
+        raise found("no cycle", f"the learning rates stay at {shown} for all {len(rates)} steps")
     if not torch.allclose(peaks, own, rtol=0.05):
         swapped = torch.allclose(peaks.sort().values, own.sort().values, rtol=0.05)
         kind = "rates swapped" if swapped else "another peak"
-        raise found(kind, f"the groups were given {given}; their highest rates are {shown}")
+        raise found(kind, f"the groups were given {given}; their highest learning rates are {shown}")
     first, last = (f"{(rates[step] / own).max():.0%}" for step in (0, -1))
     if (rates[0] > 0.5 * own).any():
-        raise found("no cycle", f"the first step is made with {first} of a group's own rate already")
+        raise found("no cycle", f"the first step already uses {first} of a group's own learning rate")
     if (rates[-1] > 0.1 * own).any():
-        raise found("does not come down", f"the last step is made with {last} of a group's own rate")
+        raise found("does not come down", f"the last step still uses {last} of a group's own learning rate")
 
 
 def compare_pooled(share: float, sizes, hits) -> None:
     """Raise a Finding if `share` is not that of sum(hits) of sum(sizes) images, in batches of these sizes."""
     right, count, each = sum(hits), sum(sizes), list(zip(hits, sizes, strict=True))
     full = [(good, size) for good, size in each if size == max(sizes)]
-    known = [
+    seen = f"{share:.4f} for {right} correct answers of {count}, in batches of {', '.join(map(str, sizes))}"
+    mistakes = [
         ("mean of batch accuracies", sum(good / size for good, size in each) / len(each)),
         ("images left out", sum(good for good, _ in full) / sum(size for _, size in full)),
         ("wrong divisor", right / (len(each) * max(sizes))),
         ("wrong divisor", right / len(each)),
     ]
-    seen = f"{share:.4f} for {right} right answers of {count}, in batches of {', '.join(map(str, sizes))}"
-    for kind, value in known:
-        if abs(share - value) < 1e-4:
-            raise found(kind, seen)
+    recognise(found, share, mistakes, seen)
     if abs(number(share, "the accuracy", 0, 1) - right / count) > 1e-5:
         raise found("another share", seen)
 
 
 def compare_share(share: float, right: torch.Tensor) -> None:
-    """Raise a Finding if `share` is not that of the right answers, bool (N,)."""
+    """Raise a Finding if `share` is not the share of correct answers, bool (N,)."""
     right = right.double()
-    truth = right.mean().item()
-    if abs(share - truth) < 1e-5:
+    wanted = right.mean().item()
+    if abs(share - wanted) < 1e-5:
         return
-    means = [torch.stack([batch.mean() for batch in right.split(size)]).mean().item() for size in (16, 32, 50, 64)]
-    kind = "mean of batch accuracies" if min(abs(share - mean) for mean in means) < 1e-5 else "another accuracy"
-    raise found(kind, f"{share:.4f} is returned, {truth:.4f} of the {len(right)} test images are named rightly")
+    seen = f"{share:.4f} is returned, {wanted:.4f} of the {len(right)} test images are classified correctly"
+    means = [torch.stack([batch.mean() for batch in right.split(size)]).mean() for size in (16, 32, 50, 64)]
+    recognise(found, share, [("mean of batch accuracies", mean) for mean in means], seen, atol=1e-5)
+    raise found("another accuracy", seen)

@@ -1,4 +1,4 @@
-"""What lab 3 asks for: a folder looked at and divided, a recipe, a file, an answer to an upload, and a graph."""
+"""What lab 3 asks for: a folder inspected and split, a recipe, a file, an answer to an upload, and a graph."""
 
 import tempfile
 from collections.abc import Mapping
@@ -10,10 +10,11 @@ import torch
 
 from helpers.images.twins import NEAR, SIDE
 from helpers.lessons.choosing.deciding import first_try
+from helpers.lessons.probes import recognise
 from helpers.lessons.your_own_images import examples
-from helpers.lessons.your_own_images.findings import found
-from helpers.notebook.checking import answer_of, checked, number, tensor
-from helpers.notebook.findings import a_model
+from helpers.lessons.your_own_images.examples import found
+from helpers.notebook.checking import checked
+from helpers.notebook.findings import a_model, answer_of, kind_of, number, tensor
 from helpers.training.recipes import Recipe
 
 LAB = "lab3_your_own_images"
@@ -21,9 +22,9 @@ LAB = "lab3_your_own_images"
 STARTS = {"feature extraction": "the head alone", "probe": "first the head, then everything", "fine-tune": "everything"}
 
 
-@checked(LAB, seconds=20)
+@checked(LAB)
 def images_counted(count_images):
-    """Each class folder with the number of its images: no other files, capital endings and inner folders included."""
+    """The number of images in each class folder: no other files, but capital endings and inner folders count."""
     jpg = examples.content(examples.scene(0, 16))
     plain = {"cat__1.jpg": jpg, "cat__2.jpg": jpg, "cat__3.png": jpg, "dog__1.jpeg": jpg}
     for finding, more, wanted in (
@@ -47,30 +48,29 @@ def images_counted(count_images):
         if (got["cat"], got["dog"]) != wanted:
             there = ", ".join(name.replace("__", "/") for name in more or plain)
             right = dict(zip(("cat", "dog"), wanted, strict=True))
-            raise found(finding, f"{got} instead of {right}, in a folder with {there if more else 'just these: ' + there}")
+            raise found(finding, f"{got} instead of {right}, in a folder with {there if more else 'only ' + there}")
 
 
-@checked(LAB, seconds=20)
+@checked(LAB)
 def baseline_known(number_to_beat):
     """The accuracy of an answer that is the same for every picture, and the best of its kind."""
     for counts in ({"cat": 30, "dog": 10}, {"a": 5, "b": 10, "c": 35}):
         share = number(answer_of(number_to_beat, dict(counts)), "the number to beat")
         wanted, total = max(counts.values()) / sum(counts.values()), sum(counts.values())
-        for finding, wrong in (
+        mistakes = [
             ("a count", max(counts.values())),
             ("one in so many classes", 1 / len(counts)),
             ("the smallest class", min(counts.values()) / total),
-        ):
-            if abs(share - wrong) < 1e-6:
-                raise found(finding, f"{share:g} for {counts}")
+        ]
+        recognise(found, share, mistakes, f"{share:g} for {counts}", atol=1e-6)
         number(share, "the number to beat", 0, 1)
         if abs(share - wanted) > 1e-3:
             raise found("another share", f"{share:g} for {counts}")
 
 
-@checked(LAB, seconds=20)
+@checked(LAB)
 def odd_files_found(cannot_be_opened):
-    """Files without a whole picture in them, and only those."""
+    """The files that do not contain a whole picture, and only those."""
     files = examples.files_odd_and_fine()
     with examples.folder(**files) as place:
         try:
@@ -78,7 +78,7 @@ def odd_files_found(cannot_be_opened):
         except (OSError, SyntaxError, ValueError) as error:
             raise found("stopped by the first", f"{type(error).__name__}, at a file that cannot be opened") from None
     if isinstance(answer, (str, bytes, Mapping)) or not hasattr(answer, "__iter__"):
-        raise found("no list of files", f"a {type(answer).__name__}")
+        raise found("no list of files", kind_of(answer))
     names = [Path(str(file)).name for file in answer]
     good = [name for name in names if name not in ("page.jpg", "cut off.jpg")]
     if good:
@@ -92,9 +92,9 @@ def odd_files_found(cannot_be_opened):
         raise found("judged by its name", f"'page.jpg', a page of text, is not in your list {names}")
 
 
-@checked(LAB, seconds=20)
+@checked(LAB)
 def same_picture_recognised(fingerprint):
-    """256 bits that stay when a picture is made smaller, compressed or darkened, and differ between pictures."""
+    """256 bits that stay the same when a picture is made smaller, compressed or darkened, and differ between pictures."""
     pictures = [examples.scene(seed) for seed in (2, 3, 4)]
     apart = lambda one, other: int((one != other).sum())
     of = lambda picture: examples.bits(answer_of(fingerprint, picture))
@@ -112,16 +112,16 @@ def same_picture_recognised(fingerprint):
         raise found("another fingerprint", f"{max(off)} of 256 bits differ from the difference hash of imagehash")
 
 
-@checked(LAB, seconds=20)
+@checked(LAB)
 def twins_on_one_side(split_groups):
-    """Every file on one side, groups whole, the share about right, decided by the seed."""
+    """Every file on one side, groups kept together, about the requested share, decided by the seed."""
     groups, sides = examples.groups(), {}
     files = sorted(sum(groups, []))
     for seed in (0, 1, 2, 0):
         answer = answer_of(split_groups, [list(group) for group in groups], 0.25, seed)
         kinds = (list, tuple, set)
         if not isinstance(answer, kinds[:2]) or len(answer) != 2 or not all(isinstance(side, kinds) for side in answer):
-            raise found("no two lists", f"a {type(answer).__name__}: {str(answer)[:60]}")
+            raise found("no two lists", f"{kind_of(answer)}: {str(answer)[:60]}")
         train, test = map(list, answer)
         if odd := [file for file in train + test if not isinstance(file, str)]:
             raise found("no two lists", f"{str(odd[0])[:60]} where a file name was expected")
@@ -141,16 +141,16 @@ def twins_on_one_side(split_groups):
         raise found("not by the seed", "the seeds 0, 1 and 2 gave the same split")
 
 
-@checked(LAB, seconds=20)
+@checked(LAB)
 def advice_taken(recipe_for):
-    """The recipe that the guide advises, starting from the given source."""
+    """The recipe that the guide recommends, starting from the given source."""
     for per_class, distance, gpu in examples.SITUATIONS:
         try:
             recipe = answer_of(recipe_for, per_class, distance, gpu, "garden-small")
         except FrozenInstanceError as error:
             raise found("recipe changed", str(error)) from None
         if not isinstance(recipe, Recipe):
-            raise found("no recipe", f"a {type(recipe).__name__}: {str(recipe)[:60]}")
+            raise found("no recipe", f"{kind_of(recipe)}: {str(recipe)[:60]}")
         if recipe.weights is None:
             raise found("from scratch", f"{recipe.name!r} has weights=None")
         advice = first_try(per_class, distance, gpu).first
@@ -164,10 +164,10 @@ def advice_taken(recipe_for):
         if recipe.batchnorm == "live":
             raise found("live BatchNorm", "the recipe has batchnorm='live'")
         if recipe.preprocessing != "source":
-            raise found("another preprocessing", f"the recipe has preprocessing={recipe.preprocessing!r}")
+            raise found("recipe without preprocessing", f"the recipe has preprocessing={recipe.preprocessing!r}")
 
 
-@checked(LAB, seconds=20)
+@checked(LAB)
 def all_saved(save_all):
     """One safetensors file with every tensor, the classes in order and the preprocessing."""
     model, classes = examples.network(), ["wren", "robin", "dunnock"]
@@ -198,9 +198,9 @@ def all_saved(save_all):
             raise found("preprocessing lost", f"the metadata's {key!r} is {about.get(key)!r}, given was {value}")
 
 
-@checked(LAB, seconds=20)
+@checked(LAB)
 def upload_answered(answer):
-    """The likeliest class of a picture in words; for anything else a message that says what is wrong."""
+    """The most likely class of a picture in words; for anything else, a message that explains what is wrong."""
     picture, stub = examples.sky_above_ground(), examples.Stub()
     for data in (examples.content(picture, "PNG"), examples.lying(picture)):
         try:
@@ -208,7 +208,7 @@ def upload_answered(answer):
         except TypeError as error:
             raise found("bytes, not a file", str(error)) if "not bytes" in str(error) else error from None
         if not isinstance(said, str):
-            raise found("no text", f"a {type(said).__name__}: {str(said)[:60]}")
+            raise found("no text", f"{kind_of(said)}: {str(said)[:60]}")
         if "sky" not in said or "ground" in said.split("sky")[0]:
             finding = "class not named" if data[:4] == b"\x89PNG" else "lies on its side"
             raise found(finding, f"{said[:80]!r}, for a picture that predict calls 'sky'")
@@ -222,16 +222,16 @@ def upload_answered(answer):
         except (ValueError, OSError, SyntaxError) as error:
             raise found("falls over", f"{what} was uploaded, and your function raised {type(error).__name__}") from None
         if not isinstance(said, str):
-            raise found("no text", f"a {type(said).__name__} for {what}")
+            raise found("no text", f"{kind_of(said)} for {what}")
         if any(name in said for name in stub.classes):
             raise found("names what is no picture", f"{said[:80]!r}, for {what}")
         if len(said) < 25:
             raise found("no reason", f"{said!r}, for {what}")
 
 
-@checked(LAB, seconds=20)
+@checked(LAB)
 def pixels_go_in(FromPixels):  # noqa: N803
-    """uint8 pixels in, the network's logits out: the preprocessing is a part of the module."""
+    """uint8 pixels in, the network's logits out: the preprocessing is part of the module."""
     network, mean, std = examples.network(), (0.3, 0.5, 0.6), (0.2, 0.3, 0.25)
     module = a_model(answer_of(FromPixels, network, mean, std)).eval()
     images = torch.randint(0, 256, (4, 3, 8, 8), generator=torch.Generator().manual_seed(6), dtype=torch.uint8)
@@ -240,15 +240,14 @@ def pixels_go_in(FromPixels):  # noqa: N803
         logits = tensor(answer_of(module, images.clone()), "the logits", (4, 3), torch.float32)
         unit = images.float() / 255
         wanted = network((unit - middle) / spread)
-        for finding, other in (
+        mistakes = [
             ("not scaled", network((images.float() - middle) / spread)),
             ("not normalised", network(unit)),
             ("not normalised", network(images.float())),
             ("other order", network(unit - middle / spread)),
             ("other order", network(unit / spread - middle)),
             ("probabilities", wanted.softmax(1)),
-        ):
-            if torch.allclose(logits, other, atol=1e-4):
-                raise found(finding, f"for the first image your module gives {[round(x, 2) for x in logits[0].tolist()]}")
+        ]
+    recognise(found, logits, mistakes, f"for the first image your module gives {[round(x, 2) for x in logits[0].tolist()]}")
     if not torch.allclose(logits, wanted, atol=1e-4):
         raise found("other answers", f"the logits differ by up to {(logits - wanted).abs().max():.2g} from the network's")

@@ -14,15 +14,17 @@ from torch import nn
 
 from helpers.images.decoding import read_image
 from helpers.images.twins import SIDE
-from helpers.lessons.your_own_images.findings import found
+from helpers.notebook.findings import hints, kind_of
 
-SITUATIONS = ((5, "near", True), (50, "related", True), (500, "far", True), (80, "related", False))  # what the guide is asked
+found = hints(Path(__file__).with_name("hints.toml"))
+# What the guide is asked about: images per class, distance, GPU.
+SITUATIONS = ((5, "near", True), (50, "related", True), (500, "far", True), (80, "related", False))
 
 
 def scene(seed: int, side: int = 96) -> Image.Image:
-    """A picture of soft blobs; another seed gives one that has nothing in common with it."""
-    dice = torch.Generator().manual_seed(seed)
-    blobs = nn.functional.interpolate(torch.rand(1, 3, 7, 7, generator=dice), size=(side, side), mode="bicubic")
+    """A picture of soft blobs; another seed gives an unrelated one."""
+    rng = torch.Generator().manual_seed(seed)
+    blobs = nn.functional.interpolate(torch.rand(1, 3, 7, 7, generator=rng), size=(side, side), mode="bicubic")
     return Image.fromarray((blobs[0].clamp(0, 1) * 255).byte().permute(1, 2, 0).numpy())
 
 
@@ -35,7 +37,7 @@ def content(picture: Image.Image, kind: str = "JPEG", **settings) -> bytes:
 
 @contextlib.contextmanager
 def folder(**files):
-    """A folder with these files in it while it is needed: {"cat/1.jpg": bytes}, with "__" for "/" in the names."""
+    """A temporary folder with these files in it: {"cat/1.jpg": bytes}, with "__" for "/" in the names."""
     with tempfile.TemporaryDirectory() as place:
         for name, data in files.items():
             file = Path(place, name.replace("__", "/"))
@@ -53,14 +55,14 @@ def sky_above_ground() -> Image.Image:
 
 
 def lying(picture: Image.Image) -> bytes:
-    """The picture as a phone that was held upright stores it: on its side, with a note in the EXIF data."""
+    """The file of a phone that was held upright: the picture on its side, and a note in the EXIF data."""
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     return content(picture.transpose(Image.Transpose.ROTATE_90), quality=95, exif=exif)
 
 
 class Stub:
-    """In place of a classifier: it notes the pixels it is given, and calls what is bright above "sky"."""
+    """Stands in for a classifier: records the pixels it is given, and answers "sky" for what is bright above."""
 
     classes, size = ["ground", "sky", "wall"], 32
 
@@ -78,14 +80,14 @@ class Stub:
 
 
 def network() -> nn.Module:
-    """A small network with BatchNorm that has seen a few batches: its running averages are not those of a new one."""
+    """A small network whose BatchNorm has seen a few batches: its running averages are its own."""
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(5)
-        for parameter in model.parameters():
-            nn.init.normal_(parameter)
+    rng = torch.Generator().manual_seed(5)
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, generator=rng)
+    with torch.no_grad():
         for _ in range(3):
-            model(torch.randn(8, 3, 8, 8) * 2 + 1)
+            model(torch.randn(8, 3, 8, 8, generator=rng) * 2 + 1)
     return model.eval()
 
 
@@ -99,12 +101,12 @@ def bits(value) -> np.ndarray:
     """A fingerprint as bool (16, 16)."""
     array = np.asarray(value)
     if array.shape not in ((SIDE, SIDE), (SIDE * SIDE,)) or array.dtype != bool:
-        raise found("not 16 x 16 bits", f"a {type(value).__name__} of shape {array.shape} and dtype {array.dtype}")
+        raise found("not 16 x 16 bits", f"{kind_of(value)}, shape {array.shape} and dtype {array.dtype}")
     return array.reshape(SIDE, SIDE)
 
 
 def from_json(text):
-    """What a text in JSON means; None where it is none."""
+    """The value of a text in JSON; None if it is not JSON."""
     try:
         return json.loads(text)
     except (TypeError, ValueError):
@@ -112,7 +114,7 @@ def from_json(text):
 
 
 def smaller(picture: Image.Image) -> Image.Image:
-    """The picture as a messenger passes it on: fewer pixels, compressed."""
+    """The picture as a messaging app passes it on: fewer pixels, compressed."""
     return Image.open(io.BytesIO(content(picture.resize((60, 60)), quality=70)))
 
 
@@ -122,11 +124,11 @@ def read_back(path: Path) -> tuple[dict, dict]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except SafetensorError:
-        raise found("a pickle", f"the file begins with {path.read_bytes()[:4]!r}: it is no safetensors file") from None
+        raise found("a pickle", f"the file begins with {path.read_bytes()[:4]!r}: it is not a safetensors file") from None
 
 
 def files_odd_and_fine() -> dict[str, bytes]:
-    """Two files that hold no whole picture, page.jpg and cut off.jpg, and four that do, whatever they are called."""
+    """Two files without a whole picture, page.jpg and cut off.jpg, and four that have one, whatever their names are."""
     picture = scene(1, 64)
     whole = content(picture, quality=95)
     return {
