@@ -40,7 +40,7 @@ _HOME = {
     "training.intervals": ["wilson"],
     "notebook.figures": ["show", "plot_images", "plot_split", "plot_history", "plot_confusion", "plot_mistakes", "hardest"],
     "training.charts": ["plot_lines", "plot_map", "plot_differences"],
-    "notebook.asking": ["quiz"],
+    "notebook.quiz": ["quiz"],
     "notebook.guesses": ["beside"],
     "lessons.checks": ["check"],
     "lessons.budget": ["choose_budget"],

@@ -2,7 +2,10 @@
 
 from html.parser import HTMLParser
 
-from helpers.notebook.questions import Question, find
+import pytest
+
+from helpers.notebook import questions
+from helpers.notebook.questions import find
 
 EXAMPLES = """
 [[question]]
@@ -12,7 +15,7 @@ text = "What is the *main* benefit of `transfer`?"
 hint = "Think of how many images you have."
 choices = [
   { text = "It needs no images", feedback = "The target's images are needed all the same: they train the head." },
-  { text = "It needs **fewer** images", right = true, feedback = "The features were learnt elsewhere & <early>." },
+  { text = "It needs **fewer** images", right = true, feedback = "The features were learned elsewhere & <early>." },
   { text = "It is always better", feedback = "Not where source and target have nothing in common." },
 ]
 
@@ -26,14 +29,6 @@ choices = [
   { text = "Running means", right = true, feedback = "BatchNorm is held in evaluation mode as well." },
   { text = "The output for an image", feedback = "Only if what comes before it is frozen too." },
 ]
-
-[[question]]
-id = "steps"
-kind = "order"
-text = "Put the steps of an adaptation in order."
-hint = "A head needs something to sit on."
-feedback = "Each step uses what the one before it made."
-choices = [{ text = "Load" }, { text = "Swap", feedback = "There has to be a network first." }, { text = "Train" }]
 
 [[question]]
 id = "count"
@@ -51,17 +46,24 @@ choices = [
 """
 
 
-def example(id) -> Question:
-    return find(f"77/{id}")
+@pytest.fixture
+def example(tmp_path, monkeypatch):
+    """example("benefit"): a question of EXAMPLES, which are the only file of quizzes, 77.toml."""
+    (tmp_path / "77.toml").write_text(EXAMPLES, encoding="utf-8")
+    monkeypatch.setattr(questions, "FOLDER", tmp_path)
+    return lambda id: find(f"77/{id}")
 
 
 def right_answer(question):
     if question.kind == "number":
         return next(choice.value for choice in question.choices if choice.right)
-    if question.kind == "order":
-        return [question.shown.index(choice) for choice in question.choices]
-    right = [place for place, choice in enumerate(question.shown) if choice.right]
+    right = [position for position, choice in enumerate(question.choices) if choice.right]
     return right[0] if question.kind == "choice" else right
+
+
+def letter(question, text):
+    """The letter of the choice that begins with this text."""
+    return next("ABC"[position] for position, choice in enumerate(question.choices) if choice.text.startswith(text))
 
 
 class WellFormed(HTMLParser):

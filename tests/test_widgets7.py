@@ -10,7 +10,7 @@ from pathlib import Path
 import ipywidgets
 import pytest
 
-from helpers.notebook.asking import make_widget
+from helpers.notebook.quiz import make_widget
 from helpers.notebook.questions import FOLDER, load
 
 OF_ALL = {"layout"}

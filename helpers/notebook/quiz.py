@@ -1,4 +1,4 @@
-"""Ask a question of a quiz in a notebook: with widgets where they live, as folded text where they do not."""
+"""Ask a question of a quiz in a notebook: with widgets where a kernel runs, as text that unfolds where none does."""
 
 import re
 import sys
@@ -16,23 +16,21 @@ STYLE = """<style>
 .course-quiz input[type=radio], .course-quiz input[type=checkbox] { flex: none; order: -1; margin: 3px 8px 0 0 !important }
 .course-quiz .widget-radio, .course-quiz .widget-radio-box, .course-quiz .widget-checkbox, .course-quiz .widget-html {
   width: 100% !important; max-width: 60em; height: auto !important; max-height: none !important }
-.course-quiz .course-step { text-align: left; white-space: normal; line-height: 1.4; padding: 4px 8px; margin: 2px 0 }
 .course-quiz .widget-html-content { line-height: 1.4 !important; white-space: normal }
 </style>"""
 HOW = {
     "choice": "One answer is right.",
     "several": "Tick all that are right.",
-    "order": "Press the steps in order; press one again to take it back.",
     "number": "Write a number.",
 }
 
 
 def quiz(name: str, answer=None) -> None:
-    """Ask a question, such as "01/two-steps" (helpers/quizzes/01.toml).
+    """Ask a question, such as "01/two-steps" (in helpers/data/quizzes/01.toml).
 
-    Shows widgets that work by mouse and by keyboard; where a notebook is read without a kernel, the choices unfold
-    instead. Without either, answer in code: quiz("01/two-steps", "B") prints what there is to say about B ("AC" for
-    several, "BADC" for an order, a number). Raises ValueError for an unknown question or an impossible answer.
+    Shows widgets that work with mouse and keyboard; where a notebook is read without a kernel, the choices unfold
+    instead. Without either, answer in code: quiz("01/two-steps", "B") prints the feedback on B ("AC" for several, or a
+    number). Raises ValueError for an unknown question or an impossible answer.
     """
     question = find(name)
     if answer is not None:
@@ -76,45 +74,16 @@ def make_widget(question: Question):
 
 def _fields(question, widgets, wide):
     """The widgets that take the answer, and a function that reads it (None or [] if there is none)."""
-    texts = [plain(choice.text) for choice in question.shown]
+    lettered = [f"{letter}. {plain(choice.text)}" for letter, choice in zip(LETTERS, question.choices, strict=False)]
     if question.kind == "choice":
-        lettered = [f"{letter}. {text}" for letter, text in zip(LETTERS, texts, strict=False)]
         radio = widgets.RadioButtons(options=lettered, index=None, layout=wide())
         return [radio], lambda: radio.index
     if question.kind == "several":
-        boxes = [
-            widgets.Checkbox(value=False, description=f"{letter}. {text}", indent=False, layout=wide())
-            for letter, text in zip(LETTERS, texts, strict=False)
-        ]
+        boxes = [widgets.Checkbox(value=False, description=text, indent=False, layout=wide()) for text in lettered]
         return boxes, lambda: [place for place, box in enumerate(boxes) if box.value]
-    if question.kind == "order":
-        return _steps(texts, widgets, wide)
     field = widgets.Text(description="Number", placeholder="in figures")
     after = widgets.HTML(mark_up(question.unit))
     return [widgets.HBox([field, after])], lambda: field.value.strip() or None
-
-
-def _steps(texts, widgets, wide):
-    """A button a step, pressed in order; pressed again, a step leaves the order. (JupyterLab takes arrow keys and
-    letters away from a Dropdown: they would move, or delete, cells.)"""
-    order, buttons = [], [widgets.Button(layout=wide(height="auto")) for _ in texts]
-
-    def label():
-        for place, (button, text) in enumerate(zip(buttons, texts, strict=True)):
-            button.description = f"[{order.index(place) + 1 if place in order else '  '}] {text}"
-
-    def on_press(place, _):
-        if place in order:
-            order.remove(place)
-        else:
-            order.append(place)
-        label()
-
-    for place, button in enumerate(buttons):
-        button.add_class("course-step")
-        button.on_click(partial(on_press, place))
-    label()
-    return buttons, lambda: list(order)
 
 
 def _announce(content: str) -> str:
@@ -133,19 +102,15 @@ def feedback_html(feedback: Feedback) -> str:
 
 
 def to_html(question: Question) -> str:
-    """The question as HTML without scripts: each choice unfolds what is to be said about it."""
-    parts = [f"<p><b>Quiz.</b> {mark_up(question.text)} <i>{_how(question)}</i></p>".replace(" <i></i>", "")]
-    if question.kind == "order":
-        parts += ["<ul>", *(f"<li>{mark_up(choice.text)}</li>" for choice in question.shown), "</ul>"]
-        steps = "".join(f"<li>{mark_up(choice.text)}</li>" for choice in question.choices)
-        parts.append(_details("The right order", f"<ol>{steps}</ol>{mark_up(question.feedback)}"))
-    elif question.kind == "number":
+    """The question as HTML without scripts: each choice unfolds its feedback."""
+    parts = [f"<p><b>Quiz.</b> {mark_up(question.text)} <i>{HOW[question.kind]}</i></p>"]
+    if question.kind == "number":
         right = next(choice for choice in question.choices if choice.right)
         wrong = [choice for choice in question.choices if not choice.right]
         parts += [_details(f"If you got {mark_up(choice.text)}", mark_up(choice.feedback)) for choice in wrong]
         parts.append(_details("The answer", f"<b>{mark_up(right.text)} {mark_up(question.unit)}</b> {mark_up(right.feedback)}"))
     else:
-        for letter, choice in zip(LETTERS, question.shown, strict=False):
+        for letter, choice in zip(LETTERS, question.choices, strict=False):
             verdict = "Right." if choice.right else "Wrong." if question.kind == "several" else "Not this one."
             parts.append(_details(f"{letter}. {mark_up(choice.text)}", f"<b>{verdict}</b> {mark_up(choice.feedback)}"))
     parts.append(_details("<i>Hint</i>", mark_up(question.hint)))
@@ -154,19 +119,11 @@ def to_html(question: Question) -> str:
 
 def to_text(question: Question, name: str) -> str:
     """The question as plain text, and how to answer it."""
-    lines = [f"{plain(question.text)} {_how(question)}".strip()]
+    lines = [f"{plain(question.text)} {HOW[question.kind]}"]
     if question.kind != "number":
-        lines += [f"  {letter}. {plain(choice.text)}" for letter, choice in zip(LETTERS, question.shown, strict=False)]
-    example = {"choice": '"B"', "several": '"AC"', "number": "5", "order": f'"{LETTERS[: len(question.choices)][::-1]}"'}
-    lines += [f"Hint: {plain(question.hint)}", f'Answer with quiz("{name}", {example[question.kind]}), for example.']
-    return "\n".join(lines)
-
-
-def _how(question: Question) -> str:
-    """What to do where there is nothing to press."""
-    if question.kind == "order":
-        return "" if "order" in question.text else "Put them in order."
-    return HOW[question.kind]
+        lines += [f"  {letter}. {plain(choice.text)}" for letter, choice in zip(LETTERS, question.choices, strict=False)]
+    example = {"choice": '"B"', "several": '"AC"', "number": "5"}[question.kind]
+    return "\n".join([*lines, f"Hint: {plain(question.hint)}", f'Answer with quiz("{name}", {example}), for example.'])
 
 
 def _details(summary: str, content: str) -> str:
