@@ -20,7 +20,7 @@ from helpers.notebook.guesses import beside
 @pytest.fixture(autouse=True)
 def plain(monkeypatch, tmp_path):
     """No GPU, no network, no weights and nothing set, unless a test says so."""
-    for variable in ("COURSE_RUN", "COURSE_IMAGES", "COURSE_OFFLINE"):
+    for variable in ("COURSE_RUN", "COURSE_IMAGES", "COURSE_OFFLINE", "COURSE_DEVICE"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
@@ -41,12 +41,22 @@ def test_without_a_gpu_the_budget_is_quick_and_looks_for_nothing(monkeypatch, ca
     assert said == f"quick budget: 3 seeds, embedded images, no ImageNet weights ({why})\n" == f"{budget}\n"
 
 
-def test_with_a_gpu_the_budget_is_full_and_says_how_to_run_less(monkeypatch, capsys):
-    gpu(monkeypatch, SimpleNamespace(type="cuda"))
+@pytest.mark.parametrize("kind, name, seeds, why", [
+    ("cuda", "full", 5, 'there is a GPU (cuda); h.choose_budget("quick") runs less'),
+    ("mps", "quick", 3, 'there is an Apple GPU (mps); h.choose_budget("full") runs more'),
+])  # fmt: skip
+def test_with_a_gpu_the_budget_is_full_but_for_apples_and_says_how_to_change_it(monkeypatch, capsys, kind, name, seeds, why):
+    gpu(monkeypatch, SimpleNamespace(type=kind))
     budget = choose_budget()
-    assert budget.full and budget.seeds == 5
+    assert (budget.name, budget.seeds, budget.why) == (name, seeds, why)
     said = capsys.readouterr().out
-    assert "there is a GPU (cuda)" in said and 'choose_budget("quick")' in said and said.count("\n") == 1
+    assert f"({why})" in said and said.count("\n") == 1
+
+
+def test_a_gpu_that_course_device_forbids_counts_for_nothing(monkeypatch):
+    gpu(monkeypatch, SimpleNamespace(type="cuda"))
+    monkeypatch.setenv("COURSE_DEVICE", "cpu")
+    assert choose_budget().name == "quick"
 
 
 def test_environment_overrides_the_hardware_and_an_argument_overrides_the_environment(monkeypatch, capsys):
@@ -90,8 +100,8 @@ def test_a_task_by_name_is_taken_from_the_argument_or_with_the_full_budget_from_
 
 @pytest.mark.parametrize("name", ["resnet18", "squeezenet1_0"])
 def test_full_budget_names_a_model_whose_weights_are_in_torchs_cache(name, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_reachable", lambda host: pytest.fail("no need to knock"))
-    monkeypatch.setenv("COURSE_IMAGES", "hotdog")  # so nothing else is to be had
+    monkeypatch.setattr(module, "_reachable", lambda host: pytest.fail("no need to ask"))
+    monkeypatch.setenv("COURSE_IMAGES", "hotdog")  # so nothing else is offered
     file = Path(urlparse(get_model_weights(name)["DEFAULT"].url).path).name
     Path(tmp_path, "hub", "checkpoints").mkdir(parents=True)
     Path(tmp_path, "hub", "checkpoints", file).touch()
@@ -107,13 +117,13 @@ def test_full_budget_says_where_weights_would_be_downloaded_from(monkeypatch, ca
 
 
 def test_full_budget_without_photographs_says_which_could_be_had_and_chooses_none(monkeypatch, capsys):
-    knocks = []
-    monkeypatch.setattr(module, "_reachable", lambda host: knocks.append(host) or True)
+    asked = []
+    monkeypatch.setattr(module, "_reachable", lambda host: asked.append(host) or True)
     assert choose_budget("full").images is None
     said = capsys.readouterr().out
     offer = '; flowers102 can be downloaded (345 MB): h.choose_budget(images="flowers102") does so\n'
     assert said.endswith(offer) and said.count("\n") == 1
-    assert knocks == ["download.pytorch.org"]  # for weights and photographs together
+    assert asked == ["download.pytorch.org"]  # for weights and photographs together
 
 
 def test_full_budget_finds_photographs_that_are_on_this_machine(monkeypatch, tmp_path, capsys):
@@ -130,10 +140,10 @@ def test_full_budget_finds_photographs_that_are_on_this_machine(monkeypatch, tmp
 
 def test_where_course_offline_is_set_nobody_is_asked_and_the_line_says_so(monkeypatch, capsys):
     monkeypatch.setenv("COURSE_OFFLINE", "1")
-    monkeypatch.setattr(module, "_reachable", lambda host: pytest.fail("knocked"))
+    monkeypatch.setattr(module, "_reachable", lambda host: pytest.fail("asked"))
     assert choose_budget("full").imagenet is None
     said = capsys.readouterr().out
-    assert "no ImageNet weights on this machine, and COURSE_OFFLINE forbids to fetch any (" in said and "flowers102" not in said
+    assert "no ImageNet weights on this machine, and COURSE_OFFLINE forbids downloads (" in said and "flowers102" not in said
 
 
 def test_network_that_does_not_answer_costs_no_more_than_the_time_given(monkeypatch):

@@ -1,12 +1,10 @@
-"""Figures that follow a slider: their callbacks are plain functions, and without widgets there is a picture."""
+"""The figure of lecture 3 that follows a slider: one target at every depth, and the text that describes it."""
 
 import pandas
 import pytest
 import torch
-from matplotlib.figure import Figure
 
 from helpers.lessons.variants import depths as sliders
-from helpers.notebook import widgets as live
 from helpers.training.study import Study
 
 DEPTHS = ("head", "layer4", "all", "scratch")
@@ -23,53 +21,6 @@ def study(shares=SHARES, labels=(5, 20), seeds=3, n=400) -> Study:
                              "accuracy": shares[depth]})  # fmt: skip
                 correct.append(torch.arange(n).roll(3 * seed + (DEPTHS.index(depth))) < shares[depth] * n)
     return Study("depth", ["task", "per_class", "depth"], pandas.DataFrame(rows), correct, {})
-
-
-def draw(task, labels):
-    figure = Figure(figsize=(2, 1))
-    figure.subplots().set_title(f"{task} {labels}")
-    return figure, f"{task} & {labels}"
-
-
-def test_a_slider_for_numbers_and_buttons_for_words_each_with_its_label():
-    buttons, slider, image, words = sliders.make_browser(draw, task=["a", "b"], labels=[5, 20]).children
-    assert type(buttons).__name__ == "RadioButtons" and type(slider).__name__ == "SelectionSlider"
-    assert (buttons.description, slider.description) == ("task", "labels")
-    assert image.value.startswith('<img class="course-figure" src="data:image/png;base64,iVBOR')
-    assert 'alt="a &amp; 5"' in image.value
-    assert words.value == "a &amp; 5"
-
-
-def test_the_figure_and_its_text_follow_the_controls():
-    buttons, slider, image, words = sliders.make_browser(draw, task=["a", "b"], labels=[5, 20]).children
-    before = image.value
-    slider.value = 20
-    assert words.value == "a &amp; 20" and image.value != before and 'alt="a &amp; 20"' in image.value
-    buttons.value = "b"
-    assert words.value == "b &amp; 20"
-
-
-def test_only_what_ipywidgets_7_knows_is_used():
-    """Arguments that are unknown there are dropped without a word, so each is looked up on the widget."""
-    for control in sliders.make_browser(draw, task=["a"], labels=[1, 2]).children[:2]:
-        assert {"description", "options", "value", "style"} <= set(control.trait_names())
-        assert control.style.description_width == "initial"
-
-
-def test_without_a_kernel_there_is_the_figure_of_the_first_values_with_its_text(monkeypatch):
-    shown = []
-    monkeypatch.setattr(live, "show_widget", None)
-    monkeypatch.setattr(sliders, "show_widget", lambda widget, fallback: shown.append(fallback))
-    sliders.browse(draw, task=["a", "b"], labels=[5, 20])
-    (fallback,) = shown
-    assert fallback["text/plain"] == "[figure] a & 5"
-    assert 'src="data:image/png;base64,' in fallback["text/html"] and 'alt="a &amp; 5"' in fallback["text/html"]
-    assert "task: a, labels: 5" in fallback["text/html"]
-
-
-def test_nothing_to_choose_is_refused():
-    with pytest.raises(ValueError, match="nothing to choose for 'labels'"):
-        sliders.make_browser(draw, task=["a"], labels=[])
 
 
 def test_the_text_of_a_depth_names_the_best_and_what_cannot_be_told_from_it():

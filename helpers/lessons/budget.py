@@ -14,19 +14,19 @@ from torchvision.models import get_model_weights
 from helpers.images.catalog import CARDS, meant
 from helpers.training.devices import device
 
-# ImageNet models that are worth having here, the usual first choice first.
+# ImageNet models that are worth having on a machine, the usual first choice first.
 WANTED = ("resnet18", "resnet50", "resnet34", "efficientnet_b0", "mobilenet_v3_small", "squeezenet1_0")
-PHOTOGRAPHS = "flowers102"  # the task that is proposed where none is chosen
+PHOTOGRAPHS = "flowers102"  # the task that is proposed if none is chosen
 
 
 @dataclass(frozen=True)
 class Budget:
     """How much a notebook runs.
 
-    name      "quick": a few minutes on two CPU cores, offline. "full": more seeds and data, meant for a GPU.
+    name      "quick": a few minutes on two CPU cores, offline. "full": more seeds and data, meant for a GPU
     seeds     how many seeds a comparison takes
     images    real photographs, as `open_task` takes them: "flowers102", a folder or zip of class folders; or None
-    imagenet  a name for `load_backbone` whose ImageNet weights can be had, or None
+    imagenet  a name for `load_backbone` whose ImageNet weights are available, or None
     why       why this budget was chosen
     """
 
@@ -35,8 +35,8 @@ class Budget:
     images: str | None = None
     imagenet: str | None = None
     why: str = ""
-    note: str = field(default="", compare=False)  # what is to be known about the weights
-    offer: str = field(default="", compare=False)  # photographs that could be had, and how
+    note: str = field(default="", compare=False)  # where the weights would come from
+    offer: str = field(default="", compare=False)  # photographs that could be used, and how
 
     @property
     def full(self) -> bool:
@@ -51,26 +51,27 @@ class Budget:
 
 
 def choose_budget(name: str | None = None, images: str | Path | None = None) -> Budget:
-    """Choose how much the notebook runs, and on which images, say it in one line, and return it.
+    """Choose how much the notebook runs, and on which images; print it in one line, and return it.
 
-    name: "quick" or "full"; else the environment variable COURSE_RUN decides; else it is "full" where PyTorch has an
-    accelerator (a GPU) and "quick" elsewhere.
-    images: the photographs for the cells that can take some: the name of a task (`h.describe()`), a folder with one
-    folder a class, a zip of one; else, with the full budget only, the environment variable COURSE_IMAGES says which.
-    Only "full" looks for ImageNet weights (torchvision's cache), and says which photographs could be had. For what is
-    not on this machine one server is asked, once, for 3 seconds at most, and none where COURSE_OFFLINE is set. Nothing
-    is downloaded here.
+    name: "quick" or "full"; else the environment variable COURSE_RUN decides; else it is "full" if there is a GPU, and
+    "quick" if there is none, or only Apple's.
+    images: photographs for the cells that can use some: the name of a task (`h.describe()`), a folder with one folder per
+    class, or a zip of one; else, with the full budget only, the environment variable COURSE_IMAGES.
+    Only "full" looks for ImageNet weights (in torchvision's cache) and tells you which photographs you could use. For
+    what is not on this machine it asks one server, once, for 3 seconds at most, and none if COURSE_OFFLINE is set.
+    Nothing is downloaded here.
     Raises ValueError for another name, and for images that are neither a task, a folder nor a zip.
     """
-    gpu = device().type if device().type != "cpu" else ""
+    variable, where = "the environment variable COURSE_RUN", device().type
     if name is not None:
         origin, why = "choose_budget", "you asked for it here"
     elif name := os.environ.get("COURSE_RUN"):
-        origin, why = "the environment variable COURSE_RUN", "the environment variable COURSE_RUN says so"
-    elif gpu:
-        name, origin, why = "full", "", f'there is a GPU ({gpu}); h.choose_budget("quick") runs less'
+        origin, why = variable, f"{variable} says so"
+    elif where in ("cpu", "mps"):
+        found = "no GPU" if where == "cpu" else "an Apple GPU (mps)"
+        name, origin, why = "quick", "", f'there is {found}; h.choose_budget("full") runs more'
     else:
-        name, origin, why = "quick", "", 'there is no GPU; h.choose_budget("full") runs more'
+        name, origin, why = "full", "", f'there is a GPU ({where}); h.choose_budget("quick") runs less'
     if name not in ("quick", "full"):
         raise ValueError(f'{origin} takes "quick" or "full", got {name!r}')
     if name == "quick":
@@ -90,28 +91,28 @@ def _photographs(given: str | Path | None, setting: str) -> str | None:
     if str(given) in CARDS:
         return None if CARDS[str(given)].embedded else str(given)
     path = Path(given).expanduser()
-    if not path.is_dir() and not (path.is_file() and path.suffix.lower() == ".zip"):
-        named = ", ".join(name for name, card in CARDS.items() if not card.embedded)
-        raise ValueError(
-            f"{setting} is {str(given)!r}, which is no folder and no zip: let it name one of {named}, a folder with one "
-            f"folder of photographs a class, or a zip of that.{meant(str(given))}"
-        )
-    return str(path)
+    if path.is_dir() or (path.is_file() and path.suffix.lower() == ".zip"):
+        return str(path)
+    named = ", ".join(name for name, card in CARDS.items() if not card.embedded)
+    raise ValueError(
+        f"{setting} is {str(given)!r}, which is no folder and no zip: name one of {named}, a folder with one folder of "
+        f"photographs per class, or a zip of that.{meant(str(given))}"
+    )
 
 
 def _imagenet(network) -> tuple[str | None, str]:
-    """A model whose weights are on this machine, or can be downloaded; and what to say about it."""
+    """A model whose weights are on this machine, or can be downloaded; and a note about them."""
     here = Path(torch.hub.get_dir(), "checkpoints")
     for name in WANTED:
         if Path(here, Path(urlparse(_address(name)).path).name).is_file():
             return name, ""
     if network():
         return WANTED[0], f", which are downloaded from {urlparse(_address(WANTED[0])).hostname} when first used"
-    return None, " on this machine, and COURSE_OFFLINE forbids to fetch any" if _forbidden() else ""
+    return None, " on this machine, and COURSE_OFFLINE forbids downloads" if _forbidden() else ""
 
 
 def _offer(network) -> str:
-    """Which photographs could be had, and how; "" if none."""
+    """Which photographs could be used, and how; "" if none."""
     card = CARDS[PHOTOGRAPHS]
     how = f'h.choose_budget(images="{card.name}")'
     if _is_here(card):
@@ -121,14 +122,13 @@ def _offer(network) -> str:
 
 def _is_here(card) -> bool:
     from helpers.data.files import cache_folder
+    from helpers.images.published import load
 
     if not Path(cache_folder(), card.name).is_dir():
         return False
-    from helpers.images.published import load
-
     try:
         load(card, offline=True)
-    except (OSError, ValueError):  # not whole, or changed
+    except (OSError, ValueError):  # incomplete, or changed
         return False
     return True
 
@@ -144,7 +144,7 @@ def _forbidden() -> bool:
 
 
 def _network() -> bool:
-    """Whether something could be downloaded now. Where COURSE_OFFLINE is set, nobody is asked."""
+    """Whether something could be downloaded now. If COURSE_OFFLINE is set, no server is asked."""
     return not _forbidden() and _reachable(urlparse(_address(WANTED[0])).hostname)
 
 
@@ -152,14 +152,14 @@ def _reachable(host: str, seconds: float = 3.0) -> bool:
     """Whether a connection can be opened. In a thread, because looking up a name has no time limit of its own."""
     found = []
 
-    def knock():
+    def connect():
         try:
             socket.create_connection((host, 443), timeout=seconds).close()
+            found.append(True)
         except OSError:
-            return
-        found.append(True)
+            pass
 
-    thread = threading.Thread(target=knock, daemon=True)
+    thread = threading.Thread(target=connect, daemon=True)
     thread.start()
     thread.join(seconds)
     return bool(found)

@@ -12,19 +12,18 @@ def beside(guess: Mapping, outcome, column: str | None = None) -> pandas.DataFra
     """Each guess beside what was measured: a table guess | measured | interval | off by.
 
     guess    {name: number}, written down before the experiment
-    outcome  {name: number} or {name: (number, low, high)}; or a table such as `Study.table()`,
-             `Study.values()` or `.paired()`. A row with several conditions is named by a tuple of their values, or by
-             the values with ", " between them
+    outcome  {name: number} or {name: (number, low, high)}; or a table of a study, such as `Study.table()`, `.values()`
+             or `.paired()`. A row with several conditions is named by a tuple of their values, or by the values with
+             ", " between them
     column   of the table: what was measured; default "accuracy %", "points" or "mean", with the interval low to high
 
-    Rows that nobody guessed are shown without a guess. Raises TypeError for a guess that is no number, ValueError for
+    Rows that nobody guessed are shown without a guess. Raises TypeError for a guess that is not a number, ValueError for
     one that nothing was measured for.
     """
     measured = _measured(outcome, column)
-    names = {key: key for key in measured}
-    names |= {str(key): key for key in measured} | {", ".join(map(str, k)): k for k in measured if isinstance(k, tuple)}
+    names = {_label(key): key for key in measured} | {str(key): key for key in measured} | {key: key for key in measured}
     if not isinstance(guess, Mapping) or not guess:
-        raise TypeError(f'guesses are written as guess = {{"name": number, ...}}, got {guess!r}')
+        raise TypeError(f'write your guesses as guess = {{"name": number, ...}}, got {guess!r}')
     guesses = {}
     for name, value in guess.items():
         if not isinstance(value, Real) or isinstance(value, bool) or value != value:
@@ -35,14 +34,14 @@ def beside(guess: Mapping, outcome, column: str | None = None) -> pandas.DataFra
         guesses[names[name]] = value
     rows = {}
     for key, (value, low, high) in measured.items():
-        row = {"guess": "-", "measured": _number(value), "interval": "-", "off by": "-"}
-        if low is not None:
-            row["interval"] = f"{_number(low)} to {_number(high)}"
-        if key in guesses:
-            row |= {"guess": f"{guesses[key]:,}", "off by": _off(guesses[key], value, low, high)}
-        rows[_label(key)] = row
+        rows[_label(key)] = {
+            "guess": f"{guesses[key]:,}" if key in guesses else "-",
+            "measured": _number(value),
+            "interval": "-" if low is None else f"{_number(low)} to {_number(high)}",
+            "off by": _off(guesses[key], value, low, high) if key in guesses else "-",
+        }
     table = pandas.DataFrame.from_dict(rows, orient="index")
-    return table if any(low is not None for _, low, _ in measured.values()) else table.drop(columns="interval")
+    return table.drop(columns="interval") if (table.interval == "-").all() else table
 
 
 def _measured(outcome, column) -> dict:
@@ -51,7 +50,7 @@ def _measured(outcome, column) -> dict:
         outcome = outcome.to_dict()
     if isinstance(outcome, pandas.DataFrame):
         if not outcome.index.is_unique:
-            raise ValueError("several rows of the outcome have the same name: give a table with one row a name")
+            raise ValueError("several rows of the outcome have the same name: give a table with one row per name")
         found = [name for name in ([column] if column else MEASURED) if name in outcome]
         if not found:
             raise ValueError(f"the outcome has no column {column or ' or '.join(MEASURED)}; it has {list(outcome.columns)}")
@@ -62,14 +61,14 @@ def _measured(outcome, column) -> dict:
     measured = {}
     for key, value in outcome.items():
         numbers = list(value) if isinstance(value, (tuple, list)) or getattr(value, "ndim", 0) else [value]
-        if len(numbers) not in (1, 3):
-            raise TypeError(f"the outcome of {key!r} is {value!r}: a number, or (number, low, high)")
         try:
-            numbers = [float(number) for number in numbers]
+            value, *interval = [float(number) for number in numbers]
         except (TypeError, ValueError):
-            raise TypeError(f"the outcome of {key!r} is {value!r}, which is no number") from None
-        known = len(numbers) == 3 and numbers[1] == numbers[1] and numbers[2] == numbers[2]  # one seed has no interval
-        measured[key] = (numbers[0], *(numbers[1:] if known else (None, None)))
+            raise TypeError(f"the outcome of {key!r} is {value!r}, which is not a number") from None
+        if len(interval) not in (0, 2):
+            raise TypeError(f"the outcome of {key!r} is {numbers!r}: a number, or (number, low, high)")
+        known = interval and not any(bound != bound for bound in interval)  # with one seed there is no interval
+        measured[key] = (value, *(interval if known else (None, None)))
     return measured
 
 

@@ -6,17 +6,16 @@ from html import escape
 
 
 class Progress:
-    """Shows how far work of `total` steps is; `done(text)` replaces the moving line by `text`.
+    """Shows how far work of `total` steps is; `done(text)` replaces the moving line with `text`.
 
-    In a notebook the line is a display that is updated in place: the saved notebook keeps the last text alone, and no
-    widget state (tqdm's notebook bar would leave both). In a terminal it is a line rewritten in place; where output
-    goes to a file, only the last text is written. With megabytes=True steps are bytes, and shown as MB; a total of 0
-    is one that nobody knows.
+    In a notebook the line is a display that is updated in place: the saved notebook keeps only the last text, and no
+    widget state (tqdm's notebook bar would leave both). In a terminal a line is rewritten in place; where output goes to
+    a file, only the last text is written. With megabytes=True steps are bytes, shown as MB; total=0: not known.
     """
 
     def __init__(self, total: int, label: str = "", *, megabytes: bool = False):
         self.total, self.label, self.count, self.megabytes = total, label, 0, megabytes
-        self.before = 0  # of `count`, what was there before this began
+        self.before = 0  # the part of `count` that was done earlier
         self.started = self.shown = time.monotonic()
         self.terminal = sys.stdout.isatty()
         self.display = _notebook_display()
@@ -45,12 +44,12 @@ class Progress:
         return ", ".join(parts)
 
     def go_on_from(self, count: int) -> None:
-        """So many steps are done already, and how long they took says nothing about the others."""
+        """This many steps were done earlier: they do not count for the time that is left."""
         self.count = self.before = count
         self.started = time.monotonic()
 
     def done(self, text: str) -> None:
-        """Put `text` in place of the moving line."""
+        """Replace the moving line with `text`."""
         if self.display:
             self.display.update({"text/plain": text}, raw=True)
         else:
@@ -58,7 +57,7 @@ class Progress:
 
 
 def _notebook_display():
-    """A display that can be updated, if this runs in a Jupyter kernel; else None."""
+    """A display that can be updated, in a Jupyter kernel; None elsewhere."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     if shell is None or not hasattr(shell, "kernel"):

@@ -12,7 +12,7 @@ VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def show_widget(widget, fallback: dict[str, str]) -> None:
-    """Display an ipywidgets widget; where it cannot live, the fallback is shown in its place.
+    """Display an ipywidgets widget; where no kernel runs, the fallback is shown in its place.
 
     fallback: {"text/html": ..., "text/plain": ...}; a picture as <img alt="..."> in the HTML. tools/execute.py stores the
     fallback alone, because a stored widget without its state shows as an error. Raises ValueError without a fallback.
@@ -22,7 +22,7 @@ def show_widget(widget, fallback: dict[str, str]) -> None:
     if "text/html" not in fallback:
         raise ValueError('a widget needs a fallback of the kind "text/html"')
     bundle = {VIEW: {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}}
-    if "google.colab" in sys.modules:  # where several forms are given, Colab's choice among them is not documented
+    if "google.colab" in sys.modules:  # if there are several forms, Colab's choice among them is not documented
         bundle["text/plain"] = fallback.get("text/plain", "")
     else:
         bundle |= fallback
@@ -32,58 +32,60 @@ def show_widget(widget, fallback: dict[str, str]) -> None:
 def browse(draw: Callable, **choices) -> None:
     """Show what `draw` draws, and let the reader choose the values that it draws for.
 
-    draw     called with a value for each name, returns (Figure, text): the text says what there is to see
-    choices  name=[values]: a slider for numbers, buttons for words; a name's underscores are shown as spaces
+    draw     called with a value for each name, returns (Figure, text): the text describes the figure
+    choices  name=[values]: a slider for numbers, radio buttons for words; underscores in a name are shown as spaces
 
-    Both work by mouse and by keyboard (Tab to reach one; then arrow keys move a slider, the space bar chooses a button; in a
-    drop-down menu JupyterLab would take the arrow keys for itself). Where no kernel runs, the figure of
-    the first values stands in their place. Raises ValueError for a choice without values.
+    Both work with mouse and keyboard (Tab to reach one; then the arrow keys move a slider, the space bar chooses a
+    button; in a drop-down menu JupyterLab would take the arrow keys for itself). Where no kernel runs, the figure of the
+    first values is shown instead. Raises ValueError for a choice without values.
     """
     start = _first(choices)
-    picture, text = _picture(*draw(**start))
+    figure, text = draw(**start)
     shown = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in start.items())
-    html = picture_html(picture, text, f"{text} (Run this cell to choose; shown is {shown}.)")
+    html = picture_html(_png(figure), text, f"{text} (Run this cell to choose; shown is {shown}.)")
     show_widget(make_browser(draw, **choices), {"text/html": html, "text/plain": f"[figure] {text}"})
-
-
-def picture_html(picture: bytes, alt: str, caption: str) -> str:
-    """A PNG as HTML, with words for those who do not see it and a caption: what stands where widgets cannot live."""
-    return (
-        f'<figure style="margin:0"><img src="data:image/png;base64,{base64.b64encode(picture).decode()}" '
-        f'alt="{escape(alt)}" style="max-width:100%"><figcaption><small>{escape(caption)}</small></figcaption></figure>'
-    )
 
 
 def make_browser(draw: Callable, **choices):
     """The widgets of `browse`, a VBox: the controls, the image, and the text below it. Within ipywidgets 7.7's API."""
     import ipywidgets as widgets
 
-    start = _first(choices)
+    _first(choices)  # raises if there is nothing to choose
     controls = {name: _control(widgets, name, values) for name, values in choices.items()}
-    picture, text = _picture(*draw(**start))
-    image, words = widgets.HTML(), widgets.HTML(escape(text))
-    image.value = image_html(picture, text)
+    image, words = widgets.HTML(), widgets.HTML()
 
     def follow(_=None):
-        picture, said = _picture(*draw(**{name: control.value for name, control in controls.items()}))
-        image.value, words.value = image_html(picture, said), escape(said)
+        figure, text = draw(**{name: control.value for name, control in controls.items()})
+        image.value, words.value = image_html(_png(figure), text), escape(text)
 
+    follow()
     for control in controls.values():
         control.observe(follow, names="value")
     return widgets.VBox([*controls.values(), image, words])
 
 
-def image_html(picture: bytes, alt: str, width: str = "auto", name: str = "course-figure") -> str:
-    """A PNG as HTML, for a widget that follows a control (an Image widget has no words for those who do not see it).
+def picture_html(picture: bytes, alt: str, caption: str) -> str:
+    """A PNG as HTML with an alt text and a caption: what is shown where widgets cannot be."""
+    return (
+        f'<figure style="margin:0"><img src="{_address(picture)}" alt="{escape(alt)}" style="max-width:100%">'
+        f"<figcaption><small>{escape(caption)}</small></figcaption></figure>"
+    )
 
-    It keeps its place while it is exchanged, so that nothing below it jumps. name: its class.
+
+def image_html(picture: bytes, alt: str, width: str = "auto", name: str = "course-figure") -> str:
+    """A PNG as HTML with an alt text, which an Image widget lacks, for a widget that follows a control.
+
+    It keeps its size while it is exchanged, so that nothing below it jumps. name: its class.
     """
     wide, high = (int.from_bytes(picture[place : place + 4], "big") for place in (16, 20))  # of the PNG's header
-    data = base64.b64encode(picture).decode()
     return (
-        f'<img class="{name}" src="data:image/png;base64,{data}" alt="{escape(alt)}" style="width: {width}; max-width: 100%; '
+        f'<img class="{name}" src="{_address(picture)}" alt="{escape(alt)}" style="width: {width}; max-width: 100%; '
         f'aspect-ratio: {wide} / {high}; background: white">'
     )
+
+
+def _address(picture: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(picture).decode()}"
 
 
 def _first(choices: dict) -> dict:
@@ -100,7 +102,7 @@ def _control(widgets, name: str, values):
     return widgets.RadioButtons(options=list(values), value=values[0], **settings)
 
 
-def _picture(figure: Figure, text: str) -> tuple[bytes, str]:
+def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", bbox_inches="tight")
-    return buffer.getvalue(), text
+    return buffer.getvalue()
