@@ -8,9 +8,12 @@ environment of its own, and run this file and test_quiz_shown.py there.
 
 import ipywidgets
 import pytest
+from matplotlib.figure import Figure
 
+from helpers.notebook import widgets
 from helpers.notebook.questions import FOLDER, load
 from helpers.notebook.quiz import make_widget
+from helpers.notebook.widgets import browse, make_browser
 
 OF_ALL = {"layout"}
 DESCRIBED = OF_ALL | {"description", "description_tooltip", "style"}
@@ -48,9 +51,9 @@ def made(monkeypatch):
 
 def unknown(made):
     """What ipywidgets 7.7.1 would not know; styles are made from dicts that both versions read alike."""
-    widgets = [(name, arguments) for name, arguments in made if not name.endswith("Style")]
-    assert widgets, "no widget was made"
-    return {(name, *(arguments - KNOWN.get(name, set()))) for name, arguments in widgets if arguments - KNOWN.get(name, set())}
+    known = [(name, arguments) for name, arguments in made if not name.endswith("Style")]
+    assert known, "no widget was made"
+    return {(name, *(arguments - KNOWN.get(name, set()))) for name, arguments in known if arguments - KNOWN.get(name, set())}
 
 
 def test_quizzes_use_no_argument_that_colabs_widgets_would_drop(made):
