@@ -13,7 +13,7 @@ from short.short_course import SHORT
 sys.path.insert(0, str(ROOT / "tools"))
 import labs  # noqa: E402
 from helpers import check  # noqa: E402
-from helpers.notebook.checking import _CHECKS  # noqa: E402
+from helpers.notebook.checking import CHECKS  # noqa: E402
 
 dir(check)  # loads the checklists
 SOLUTIONS = [path for path in notebooks("solutions") if path.name.startswith("lab")]
@@ -74,7 +74,7 @@ def test_a_lab_holds_no_line_of_the_answers(path):
 def test_a_solution_passes_every_check_of_its_lab_and_says_so_in_its_last_cell(path):
     cells = [cell for cell in read(path).cells if cell.cell_type == "code"]
     outcomes = {labs.check_of(cell): output_of(cell) for cell in cells if labs.check_of(cell)}
-    mine = [one.name for one in _CHECKS.values() if one.lab == path.stem]
+    mine = [one.name for one in CHECKS.values() if one.lab == path.stem]
     assert list(outcomes) == mine, "the checks of the checklist, in the order in which the lab asks them"
     assert all(f"✔ passed: {one}" in outcome for one, outcome in outcomes.items()), outcomes
     (tally,) = [cell for cell in cells if cell.source.startswith("check.tally(")]
