@@ -4,10 +4,11 @@ import difflib
 from dataclasses import dataclass
 from html import escape
 
+from helpers.notebook.tables import html_table
+
 NOT_STATED = "not stated"
 _MORE = "Tasks by name: open_task(name) opens one, describe(name) shows all that is known about it."
 _OWN = "Images of your own: open_task takes a folder or a zip of them, inspect_images says what is in it."
-_ROW = "text-align:left;vertical-align:top;white-space:nowrap"  # the heading of a row in a table
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,12 @@ class Card:
         return "\n".join([*lines, *(f"  - {note}" for note in self.notes)])
 
     def _repr_html_(self) -> str:
-        body = "".join(f"<tr>{_head(heading)}{_cell(text)}</tr>" for heading, text in self.rows())
         notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
         frame = "border:1px solid #8888;border-left:5px solid #0072B2;border-radius:6px;padding:.6em 1em;max-width:60em"
         return (
             f'<div style="{frame}">'
             f'<div style="font-size:115%"><code>"{escape(self.name)}"</code> <b>{escape(self.title)}</b></div>'
-            f'<table style="margin:.5em 0;border:none">{body}</table>'
+            + html_table([], self.rows())
             + (f'<ul style="margin:.3em 0 0">{notes}</ul>' if notes else "")
             + "</div>"
         )
@@ -98,13 +98,7 @@ class Catalog:
 
     def _repr_html_(self) -> str:
         head, *lines = self._lines()
-        code = '<code style="white-space:nowrap">'
-        body = "".join(
-            f'<tr><th scope="row" style="{_ROW}">{code}{escape(name)}</code></th>{"".join(map(_cell, rest))}</tr>'
-            for name, *rest in lines
-        )
-        top = "".join(f'<th scope="col" style="text-align:left">{escape(text)}</th>' for text in head)
-        return f'<table><caption style="text-align:left">{_MORE}</caption><tr>{top}</tr>{body}</table><p>{_OWN}</p>'
+        return f"{html_table(head, lines, _MORE)}<p>{_OWN}</p>"
 
 
 def describe(name: str | None = None) -> Card | Catalog:
@@ -128,16 +122,6 @@ def meant(name: str) -> str:
     of_plain = {plain(known): known for known in CARDS}
     close = difflib.get_close_matches(plain(name), of_plain, 1)
     return f" Did you mean {of_plain[close[0]]!r}?" if close else ""
-
-
-def _head(text: str) -> str:
-    return f'<th scope="row" style="{_ROW}">{escape(text)}</th>'
-
-
-def _cell(text: str) -> str:
-    shown = f'<a href="{escape(text)}">{escape(text)}</a>' if text.startswith("https://") else escape(text)
-    shown = f"<code>{shown}</code>" if text.startswith("open_task(") else shown
-    return f'<td style="text-align:left;vertical-align:top">{shown}</td>'
 
 
 _DRAWN = {
