@@ -161,7 +161,7 @@ def test_it_prints_as_text_as_html_and_becomes_a_data_frame():
     text, html = str(table), table._repr_html_()
     assert text.splitlines()[0].split() == ["stage", "parameters", "trainable", "mode", "MFLOPs", "cache", "MB"]
     assert len(text.splitlines()) == 1 + 10 + 1 + 2
-    assert html.count("<tr>") == 12 and "<td>layer4</td>" in html
+    assert html.count("<tr>") == 12 and ">layer4</th>" in html
     assert list(pandas.DataFrame(table.rows)["stage"])[-1] == "fc"
 
 

@@ -13,6 +13,7 @@ from helpers.images.decoding import MAX_PIXELS
 from helpers.images.folders import distinct_images, divide, find_images, read_credits
 from helpers.images.imagecache import Pictures, decode_once
 from helpers.images.splits import Split
+from helpers.notebook.tables import html_table
 
 MOST_ROWS = 12  # classes in the table of `describe`
 EMBEDDED = tuple(name for name, card in CARDS.items() if card.embedded)
@@ -78,13 +79,8 @@ class Task:
         return "\n".join([self._title(), *lines, *self._main_notes()])
 
     def _repr_html_(self) -> str:
-        def cells(tag, texts):
-            return "".join(f"<{tag}>{escape(text)}</{tag.split()[0]}>" for text in texts)
-
         head, *rows = self._table()
-        body = [cells('th scope="row"', row[:1]) + cells("td", row[1:]) for row in rows]
-        lines = "".join(f"<tr>{line}</tr>" for line in [cells('th scope="col"', head), *body])
-        return f"<table>{cells('caption', [self._title()])}{lines}</table>" + cells("p", self._main_notes())
+        return html_table(head, rows, self._title()) + "".join(f"<p>{escape(note)}</p>" for note in self._main_notes())
 
     def _main_notes(self) -> list[str]:
         more = len(self.notes) - 10

@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from helpers.freezing import freeze, held_modules, parameter_groups
 from helpers.heads import mode, swap_head
 from helpers.images.tasks import Task
+from helpers.notebook.tables import html_table
 from helpers.sources.backbones import load_backbone
 from helpers.stages import Stage, part, split, stages
 from helpers.training.devices import device, seeded
@@ -57,11 +58,7 @@ class Summary:
 
     def _repr_html_(self) -> str:
         titles, *lines = self.cells()
-        head = "".join(f"<th>{escape(text)}</th>" for text in titles)
-        rows = ["".join(f"<td>{escape(text)}</td>" for text in line) for line in lines]
-        body = "".join(f"<tr>{row}</tr>" for row in rows)
-        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
+        return html_table(titles, lines) + "".join(f"<p>{escape(note)}</p>" for note in self.notes)
 
 
 def summary(model: nn.Module, size: int = 224) -> Summary:
