@@ -14,7 +14,8 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 import helpers as h
 from helpers.lessons.anatomy.studies import stamps
-from helpers.lessons.anatomy.surgery import batchnorm_drift, explained, fit_head, receptive_fields, study_of, take_apart
+from helpers.lessons.anatomy import batchnorm_drift, explained, fit_head, study_of, take_apart
+from helpers.lessons.anatomy.stage_table import receptive_fields
 from helpers.notebook.questions import FOLDER, load
 
 NOTEBOOK = ROOT / "notebooks/02_anatomy_of_a_transfer.ipynb"

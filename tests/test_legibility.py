@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 from test_charts import grid
 
 from helpers import load_study, plot_differences, plot_map
-from helpers.lessons.anatomy.surgery import plot_parameters
+from helpers.lessons.anatomy.stage_table import plot_parameters
 from helpers.lessons.choosing.zoo import plot_models, pretrained_models
 from helpers.notebook import figures as plots
 from helpers.notebook.legibility import SMALLEST, contrast, ink, make_legible, on_white, slide_pixels, texts_of

@@ -9,7 +9,7 @@ from torch import nn
 from helpers.freezing import freeze
 from helpers.images.tasks import open_task
 from helpers.lessons.fine_tuning.movement import features_moved, first_steps, gradient_norms, plot_first_steps, weights_moved
-from helpers.lessons.fine_tuning.rates import plot_range_test, range_test
+from helpers.lessons.fine_tuning.lr_finder import plot_range_test, range_test
 from helpers.sources.gardennet import GardenNet
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL
 
@@ -91,9 +91,9 @@ def test_bad_input_is_refused_by_name():
         first_steps(model, images, labels, optimizer="adam")
     with pytest.raises(ValueError, match="steps >= 1"):
         first_steps(model, images, labels, steps=0)
-    with pytest.raises(ValueError, match="nothing of this model trains"):
+    with pytest.raises(ValueError, match="no parameter of this model trains"):
         gradient_norms(model.requires_grad_(False), images, labels)
-    with pytest.raises(ValueError, match="other stages before their heads"):
+    with pytest.raises(ValueError, match="stages before the head differ"):
         weights_moved(model, GardenNet(3, width=4))
     with pytest.raises(ValueError, match="at least one image"):
         features_moved(model, model, images[:0])

@@ -1,9 +1,10 @@
-"""Lecture 2: how far a "frozen" backbone drifts, and what the features of other kinds of source tasks are worth."""
+"""The studies of lecture 2: how far a "frozen" backbone drifts, and what the features of other source tasks are worth."""
 
 from dataclasses import replace
 
 from helpers.images.tasks import open_task
-from helpers.lessons.anatomy.surgery import batchnorm_drift
+from helpers.lessons.anatomy.drift import batchnorm_drift
+from helpers.lessons.studies import percent
 from helpers.training.recipes import FEATURE_EXTRACTION
 from helpers.training.study import SHIPPED, Case, Study, join_studies, load_study, run_study
 
@@ -23,7 +24,7 @@ def run(seeds: int) -> None:
 
 
 def measure_drift(seeds: int) -> Study:
-    """Heads on a backbone of which only requires_grad is False, while it sees images in training mode."""
+    """Heads on a backbone with requires_grad=False that sees images in training mode."""
     tasks = [open_task(name, 20) for name in TASKS]
     parts = [batchnorm_drift(known, seen, seeds=seeds) for known in tasks for seen in tasks]
     study = join_studies(*parts)
@@ -32,7 +33,7 @@ def measure_drift(seeds: int) -> Study:
 
 
 def measure_extractors(seeds: int) -> Study:
-    """A new head on the frozen features of a classifier, of a network that learnt pose and size, of a random one."""
+    """A new head on the frozen features of a classifier, of a network trained on pose and size, and of a random one."""
     cases = [case for task in TASKS for count in (5, 20) for case in extractor_cases(task, count)]
     study = run_study("features of another kind of task", cases, seeds)
     study.save(SHIPPED / "study-extractors.json", COMMAND)
@@ -47,27 +48,23 @@ def extractor_cases(task: str, per_class: int) -> list[Case]:
 
 
 def stamps() -> dict[str, str]:
-    """What the lecture quotes: points lost by the drift, and what features of other source tasks are worth."""
+    """The numbers that the lecture quotes."""
     drift, extractors = load_study("drift"), load_study("extractors")
     lost = drift.select(steps=[0, 50]).paired("steps", 0)
     refitted = drift.select(known="flowers", seen="goldfinches").values("refitted", "steps")
     named = extractors.select(task="flowers", per_class=20).table("source")
 
-    def points(row) -> str:
+    def lost_points(row) -> str:
         return f"{-row['points']:.0f} (95 % interval {-row['high']:.0f} to {-row['low']:.0f})"
-
-    def percent(source: str) -> str:
-        row = named.loc[source]
-        return f"{row['accuracy %']:.0f} % ({row['low']:.0f} to {row['high']:.0f})"
 
     after = refitted.loc[50]
     return {
-        "02.drift-flowers": points(lost.loc["flowers", "goldfinches", 50]),
-        "02.drift-own": f"{points(lost.loc['goldfinches', 'goldfinches', 50])} for goldfinches, "
-        f"{points(lost.loc['flowers', 'flowers', 50])} for flowers",
+        "02.drift-flowers": lost_points(lost.loc["flowers", "goldfinches", 50]),
+        "02.drift-own": f"{lost_points(lost.loc['goldfinches', 'goldfinches', 50])} for goldfinches, "
+        f"{lost_points(lost.loc['flowers', 'flowers', 50])} for flowers",
         "02.drift-refitted": f"{after['mean']:.0f} % ({after['low']:.0f} to {after['high']:.0f}), "
         f"where the head before was at {refitted.loc[0, 'mean']:.0f} %",
-        "02.regression-flowers": percent("regression"),
-        "02.random-flowers": percent("none (random network)"),
-        "02.classification-flowers": percent("classification"),
+        "02.regression-flowers": percent(named.loc["regression"]),
+        "02.random-flowers": percent(named.loc["none (random network)"]),
+        "02.classification-flowers": percent(named.loc["classification"]),
     }

@@ -14,6 +14,8 @@ from scipy import stats
 
 from helpers.images.tasks import open_task
 from helpers.lessons.choosing.transferability import linear_probe, logme, source_features
+from helpers.lessons.studies import percent, points
+from helpers.sources.backbones import load_backbone
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, SCRATCH
 from helpers.training.study import SHIPPED, Case, Study, join_studies, load_study, run_study
 
@@ -40,16 +42,9 @@ def targets() -> dict:
 
 def scores(fit) -> dict[str, float]:
     """LogME and linear probe of a run's source on the images it was trained on."""
-    backbone = load_source(fit.recipe)
+    backbone = load_backbone(fit.recipe.source, fit.recipe.weights)
     x, labels = source_features(backbone, fit.task.train.pixels), fit.task.train.labels
     return {"logme": logme(x, labels), "probe": linear_probe(x, labels)}
-
-
-def load_source(recipe):
-    """The source model of a recipe, as it is before training."""
-    from helpers.sources.backbones import load_backbone
-
-    return load_backbone(recipe.source, recipe.weights)
 
 
 def cases(recipe, sources, tasks: dict, how: str) -> list[Case]:
@@ -88,7 +83,7 @@ def scratch(tasks: dict, seeds) -> Study:
 def harm_cases() -> list[Case]:
     """Tissue with many labels: three frozen sources, one of them with less and less of it frozen, and scratch."""
     task = open_task("tissue", per_class=MANY)
-    cells = [*(("garden", place) for place in FROZEN), *((source, "all but the head") for source in OTHERS)]
+    cells = [*(("garden", frozen) for frozen in FROZEN), *((source, "all but the head") for source in OTHERS)]
     cells.append(("garden-simclr-small", "nothing"))
     rows = [Case({"source": "none", "frozen": "nothing"}, SCRATCH, task)]
     for source, frozen in cells:
@@ -136,18 +131,8 @@ def against_none(hurt: Study) -> pandas.DataFrame:
     return frame
 
 
-def percent(row) -> str:
-    return f"{row['accuracy %']:.0f} % ({row['low']:.0f} to {row['high']:.0f})"
-
-
-def points(row) -> str:
-    return f"{round(row['points']):+d} points ({round(row['low']):+d} to {round(row['high']):+d})"
-
-
 def stamps() -> dict[str, str]:
     """The numbers of the lecture's text."""
-    if not (SHIPPED / "study-choosing.json").exists() or not (SHIPPED / "study-harm.json").exists():
-        return {}  # not measured yet
     study, hurt = load_study("choosing"), load_study("harm")
     heads = study.select(how="new head").table(["target", "source"])
     texts = {f"05.{target}-{source}": percent(row) for (target, source), row in heads.iterrows()}

@@ -2,7 +2,7 @@
 
 The official splits: 1,020 training, 1,020 validation, 6,149 test images. Three ways: a new head, a new head and then
 everything, everything at once. study-flowers102.json appears when it has been measured, for which a GPU and the
-photographs are needed. Until then what others report stands alone (helpers/lessons/fine_tuning/literature.py). The rates were not tuned here:
+photographs are needed. Until then only numbers from the literature are shown (literature.py). The rates were not tuned here:
 they are those that were best for another ImageNet network on photographs (study-imagenet-rates.json), or near them.
 """
 

@@ -16,6 +16,7 @@ import torch
 from helpers.images.drawn.garden import render_split
 from helpers.images.tasks import open_task
 from helpers.lessons.fine_tuning.movement import features_moved
+from helpers.lessons.studies import percent, points
 from helpers.sources.backbones import load_backbone
 from helpers.training.curves import overfitting, paired_values
 from helpers.training.fitting import Fit
@@ -62,9 +63,9 @@ def transplant_cases(name: str = "flowers", per_class: int = 20, depths=DEPTHS) 
     """The first stages copied and then frozen, or trained with the rest; and nothing copied at all. Equal steps."""
     task, base = open_task(name, per_class), replace(SCRATCH, name="transplant", weights="DEFAULT", steps=200)
     cases = [Case({"copied": "nothing", "then": "fine-tuned"}, replace(base, weights=None), task)]
-    for copied, place in depths.items():
-        for then, upto in (("frozen", place), ("fine-tuned", 0)):
-            cases.append(Case({"copied": copied, "then": then}, replace(base, copied=place, upto=upto), task))
+    for copied, cut in depths.items():
+        for then, upto in (("frozen", cut), ("fine-tuned", 0)):
+            cases.append(Case({"copied": copied, "then": then}, replace(base, copied=cut, upto=upto), task))
     return cases
 
 
@@ -154,7 +155,7 @@ def stamps() -> dict[str, str]:
     warmup, switches = load_study("tuning-warmup"), load_study("tuning-switches")
     norm, subsets, copied = load_study("tuning-batchnorm"), load_study("tuning-subsets"), load_study("tuning-transplant")
     depth = load_study("depth").select(depth=["head", "layer4", "layer2", "all"])
-    points = {
+    differences = {
         "warmup": warmup.paired("warm-up", "all at once"),
         "studio": paired_values(warmup, "elsewhere", "warm-up", "all at once", ["task", "lr"], scale=100),
         "switch": switches.paired("switch", "baseline"),
@@ -174,12 +175,12 @@ def stamps() -> dict[str, str]:
     }
     gaps = overfitting(depth, ["task", "per_class", "depth"]).gap
     texts = {_key("gap", key): f"{gap:.1f} points" for key, gap in gaps.items()}
-    for name, table in points.items():
+    for name, table in differences.items():
         for key, row in table.iterrows():
-            texts[_key(name, key)] = f"{row.points:+.1f} points ({row.low:+.1f} to {row.high:+.1f})"
+            texts[_key(name, key)] = points(row, digits=1)
     for name, table in shares.items():
         for key, row in table.iterrows():
-            texts[_key(name, key) + "-share"] = f"{row['accuracy %']:.0f} % ({row.low:.0f} to {row.high:.0f})"
+            texts[_key(name, key) + "-share"] = percent(row)
     return texts
 
 

@@ -1,7 +1,7 @@
-"""Lab 4: what the bugs of the museum cost, exhibit against mended, on flowers and on goldfinches.
+"""The study of lab 4: what the bugs of the museum cost, on flowers and on goldfinches.
 
-The lab measures the same with fewer seeds and test images. The fifth room's bug is in the report of an accuracy, not in
-the answers, and is not among these.
+The lab measures the same with fewer seeds and test images. Room 5 is left out: its bug is in how an accuracy is reported,
+not in the predictions.
 """
 
 import copy
@@ -14,10 +14,11 @@ from torch.nn import functional as F
 from helpers.freezing import freeze
 from helpers.heads import swap_head
 from helpers.images.tasks import open_task
-from helpers.lessons.anatomy.surgery import fit_head, study_of
 from helpers.lessons.museum.rooms import batches, features_at, points_lost, predict, probed
+from helpers.lessons.studies import study_of
 from helpers.sources.backbones import load_backbone
 from helpers.stages import split
+from helpers.training.steps import fit_head, take_steps
 from helpers.training.study import SHIPPED, Study, load_study
 
 QUESTION = "what the bugs of the museum cost"
@@ -43,9 +44,9 @@ def stamps() -> dict[str, str]:
 
 
 def bills(study: Study | None = None) -> pandas.DataFrame:
-    """A row a room, a column a task: the points of test accuracy that the exhibit loses, with the 95 % interval.
+    """A row for each room, a column for each task: the points of test accuracy that the bug costs, with the 95% interval.
 
-    Of room 6: by how many points the comparison of two sources differs from a fair one. study: default, the shipped one.
+    In room 6: by how many points the comparison of two sources differs from a fair one. study: default, the shipped one.
     """
     study = study or load_study("museum")
     words = {task: {} for task in study.runs.task.unique()}
@@ -57,7 +58,7 @@ def bills(study: Study | None = None) -> pandas.DataFrame:
 
 
 def small_bills(study: Study | None = None) -> pandas.DataFrame:
-    """Exhibit minus mended for the rooms whose bug costs no more than some points: a table for `plot_differences`."""
+    """Exhibit minus fixed version for the rooms whose bug costs a few points only: a table for `plot_differences`."""
     study = study or load_study("museum")
     rooms = [room for room in study.runs.room.unique() if room[0] not in "27"]
     paired = study.select(room=rooms).paired("version", "mended")
@@ -151,10 +152,5 @@ class Museum:
 
 
 def _train(model, optimizer, images, labels, size, steps, seed, schedule=None) -> None:
-    for rows in batches(len(images), size, steps, seed):
-        loss = F.cross_entropy(model(images[rows]), labels[rows])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        if schedule:
-            schedule.step()
+    rows = batches(len(images), size, steps, seed)
+    take_steps(rows, lambda batch: F.cross_entropy(model(images[batch]), labels[batch]), optimizer, schedule)

@@ -1,8 +1,9 @@
-"""Lecture 1: how many labels are needed, from a supervised source, a self-supervised one, and none."""
+"""The study of lecture 1: how many labels are needed, from a supervised source, a self-supervised one, and none."""
 
 from dataclasses import replace
 
 from helpers.images.tasks import open_task
+from helpers.lessons.studies import percent, points
 from helpers.training.recipes import FEATURE_EXTRACTION, PROBE_THEN_FINE_TUNE, SCRATCH
 from helpers.training.study import SHIPPED, Case, Study, join_studies, load_study, run_study
 
@@ -45,7 +46,7 @@ def cases(ways: dict, numbers, tasks=TASKS) -> list[Case]:
 
 
 def run(seeds: int) -> None:
-    """Measure it all: with `seeds` seeds where only a head is trained and with 5 images a class, else three at most."""
+    """Measure it: with `seeds` seeds where only a head is trained and with 5 images a class, else three at most."""
     parts = [run_study(QUESTION, cases(HEADS, MANY), seeds)]
     for task, numbers in FEW.items():
         rest = [number for number in numbers if number != COMPARED]
@@ -64,18 +65,14 @@ def gap(study: Study, task: str, per_class: int, way: str, baseline: str):
 
 
 def stamps() -> dict[str, str]:
-    """What the lecture quotes: accuracies "01.flowers-5-scratch", differences "01.flowers-5-scratch-to-..."."""
-    if not (SHIPPED / "study-labels.json").exists():
-        return {}  # not measured yet
+    """The numbers that the lecture quotes: accuracies "01.flowers-5-scratch", differences "01.flowers-5-scratch-to-..."."""
     study = load_study("labels")
     texts = {}
     for task, number, way in QUOTED:
         row = study.select(task=task, per_class=number, way=way).table(["way"]).loc[way]
-        texts[f"01.{task}-{number}-{_slug(way)}"] = f"{row['accuracy %']:.0f} % ({row['low']:.0f} to {row['high']:.0f})"
+        texts[f"01.{task}-{number}-{_slug(way)}"] = percent(row)
     for task, number, way, baseline in GAPS:
-        row = gap(study, task, number, way, baseline)
-        text = f"{row['points']:+.0f} points ({row['low']:+.0f} to {row['high']:+.0f})"
-        texts[f"01.{task}-{number}-{_slug(baseline)}-to-{_slug(way)}"] = text
+        texts[f"01.{task}-{number}-{_slug(baseline)}-to-{_slug(way)}"] = points(gap(study, task, number, way, baseline))
     return texts
 
 

@@ -17,7 +17,7 @@ from helpers.notebook.progress import Progress
 from helpers.sources.gardennet import GardenNet
 from helpers.sources.shipping import MEAN, STD
 from helpers.training.devices import device, has_bfloat16
-from helpers.training.smoke import STEPS, few
+from helpers.training.steps import training_steps
 
 TURNS = ["0 degrees", "90 degrees", "180 degrees", "270 degrees"]
 PEAK_LR, WEIGHT_DECAY, TEMPERATURE = 3e-3, 0.05, 0.1
@@ -142,11 +142,10 @@ def train_rotation(images, *, epochs: int, seed: int = 0, after_epoch=lambda epo
 
 def _train(Pretext, images, epochs, seed, after_epoch) -> GardenNet:
     batch = min(Pretext.pictures, len(images))
-    images = images[: few(len(images), STEPS * batch)]
     if batch < 2 or images.dtype != torch.uint8:
         raise ValueError(f"images must be uint8 (N, 3, S, S), two or more, got {images.dtype} {tuple(images.shape)}")
-    where = device()
-    steps = epochs * (len(images) // batch)
+    where, per_epoch = device(), len(images) // batch
+    steps = epochs * per_epoch
     progress = Progress(steps, f"training by {Pretext.__name__}: step")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -154,19 +153,14 @@ def _train(Pretext, images, epochs, seed, after_epoch) -> GardenNet:
         optimizer, schedule = _optimizer(pretext, steps)
         for epoch in range(epochs):
             pretext.train()
-            losses = []
-            for rows in torch.randperm(len(images))[: len(images) // batch * batch].split(batch):
-                loss = pretext(images[rows].to(where))
+            batches, losses = torch.randperm(len(images))[: per_epoch * batch].split(batch), []
+            for loss in training_steps(batches, lambda rows: pretext(images[rows].to(where)), optimizer, schedule):
                 losses.append(loss.item())
                 if not math.isfinite(losses[-1]):
                     raise ValueError(f"training diverged in epoch {epoch}: lower PEAK_LR ({PEAK_LR})")
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                schedule.step()
                 progress.step(text=f"loss {losses[-1]:.2f}")
             pretext.loss = sum(losses) / len(losses)
-            with torch.random.fork_rng(devices=[]):  # whoever looks on changes nothing
+            with torch.random.fork_rng(devices=[]):  # so that after_epoch cannot change the training
                 after_epoch(epoch, pretext)
         net = pretext.trained()
     seconds = time.monotonic() - progress.started

@@ -2,6 +2,7 @@
 
 from matplotlib.figure import Figure
 
+from helpers.lessons.studies import percent
 from helpers.notebook.figures import COLOURS, _axes, _in_style
 from helpers.training.study import Study
 
@@ -50,10 +51,6 @@ def describe_depth(study: Study, task: str, labels: int, scratch: str = ALONE) -
     near = [depth for depth in gaps.index if gaps.supported[depth] == "no" and depth != scratch]
     gain = gaps.loc[scratch]
 
-    def percent(name):
-        row = table.loc[name]
-        return f"{row['accuracy %']:.0f} % ({row['low']:.0f} to {row['high']:.0f})"
-
     ties = f"; not to be told from it: {', '.join(near)}" if near else "; every other depth is behind it"
     worth = (
         f"which is behind by {-gain['points']:.0f} points ({-gain['high']:.0f} to {-gain['low']:.0f})"
@@ -63,6 +60,6 @@ def describe_depth(study: Study, task: str, labels: int, scratch: str = ALONE) -
         else "which is not to be told from it, either"
     )
     return (
-        f"{task}, {labels} labels a class: best where training starts at {best}, {percent(best)}{ties}. "
-        f"From scratch {percent(scratch)}, {worth}."
+        f"{task}, {labels} labels a class: best where training starts at {best}, {percent(table.loc[best])}{ties}. "
+        f"From scratch {percent(table.loc[scratch])}, {worth}."
     )

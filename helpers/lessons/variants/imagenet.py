@@ -11,6 +11,7 @@ import os
 from dataclasses import replace
 
 from helpers.images.tasks import Task, open_task
+from helpers.lessons.studies import percent, points
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, SCRATCH, Recipe
 from helpers.training.study import SHIPPED, Case, Study, join_studies, load_study, run_study
 
@@ -130,14 +131,12 @@ def with_changes() -> Study:
 
 def stamps() -> dict[str, str]:
     """The tables and numbers of docs/photographs.md."""
-    if not (SHIPPED / "study-imagenet-changed.json").exists():
-        return {}  # not measured yet
     study, trials, everything = load_study("imagenet"), load_study("imagenet-rates"), with_changes()
     table, rates = study.table(["per_class", "recipe"]), best_rates(trials)
     head = "| training photographs a class | " + " | ".join(RECIPES) + " |"
-    rows = [f"| {number} | " + " | ".join(_cell(table.loc[(number, name)]) for name in RECIPES) + " |" for number in LABELS]
+    rows = [f"| {number} | " + " | ".join(percent(table.loc[(number, name)]) for name in RECIPES) + " |" for number in LABELS]
     changes = {
-        f"photographs.{_short(name)}-{_short(baseline)}-{number}": _difference(row)
+        f"photographs.{_short(name)}-{_short(baseline)}-{number}": points(row, mark=True)
         for baseline in RECIPES
         for (number, name), row in study.paired("recipe", baseline, by=["per_class"]).iterrows()
     }
@@ -147,14 +146,14 @@ def stamps() -> dict[str, str]:
     for name, (of, _, numbers) in CHANGED.items():
         for number in numbers:
             pair = everything.select(recipe=[name, of], per_class=number).paired("recipe", of, by=[])
-            changes[f"photographs.{_short(name)}-{number}"] = _difference(pair.iloc[0])
+            changes[f"photographs.{_short(name)}-{number}"] = points(pair.iloc[0], mark=True)
         if numbers == (100,):
             probe = everything.select(recipe=[name, "probe"], per_class=100).paired("recipe", "probe", by=[]).iloc[0]
-            cells = _cell(means.loc[of]), _cell(means.loc[name]), _difference(pair.iloc[0]), _difference(probe)
+            cells = percent(means.loc[of]), percent(means.loc[name]), points(pair.iloc[0], mark=True), points(probe, mark=True)
             changed.append(f"| {of} | {' | '.join(cells)} | {pair.seeds.iloc[0]} |")
     best, scratch = "probe, then fine-tune, 240 steps", "scratch, 480 steps"
     longest = everything.select(recipe=[best, scratch], per_class=100).paired("recipe", scratch, by=[])
-    changes["photographs.probe-fine-tune-scratch-longer"] = _difference(longest.iloc[0])
+    changes["photographs.probe-fine-tune-scratch-longer"] = points(longest.iloc[0], mark=True)
     return changes | {
         "photographs.changed": "\n\n" + "\n".join(changed) + "\n\n",
         "photographs": "\n\n" + "\n".join([head, "|---" * (len(RECIPES) + 1) + "|", *rows]) + "\n\n",
@@ -166,12 +165,3 @@ def stamps() -> dict[str, str]:
 
 def _short(name: str) -> str:
     return name.replace(", then ", " ").replace(", ", " ").replace(" ", "-")
-
-
-def _cell(row) -> str:
-    return f"{row['accuracy %']:.0f} % ({row['low']:.0f} to {row['high']:.0f})"
-
-
-def _difference(row) -> str:
-    sure = "" if row["supported"] == "yes" else ", undecided"
-    return f"{row['points']:+.0f} points ({row['low']:+.0f} to {row['high']:+.0f}{sure})"

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pandas
 
 from helpers.images.tasks import open_task
+from helpers.lessons.studies import points
 from helpers.lessons.variants.depths import describe_depth
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, SCRATCH, Recipe
 from helpers.training.study import SHIPPED, Case, Study, load_study, run_study
@@ -114,18 +115,12 @@ def _of_the_reversal(study: Study) -> dict[str, str]:
     }
 
 
-def points(row) -> str:
-    """A row of a paired table in words: "+9 points (+4 to +13)"."""
-    return f"{row['points']:+.0f} points ({row['low']:+.0f} to {row['high']:+.0f})"
-
-
 def _of_the_map(study: Study) -> dict[str, str]:
     texts = {"03.map": "\n\n" + "\n".join(f"- {describe_depth(study, t, n)}" for t in TASKS for n in LABELS) + "\n"}
     for name, of, baseline in (("all-head", "all", "head"), ("head-scratch", "head", "scratch")):
         table = study.select(depth=[of, baseline]).paired("depth", baseline, by=["task", "per_class"])
         for (task, labels, _), row in table.iterrows():
-            sure = "" if row["supported"] == "yes" else ", undecided"
-            texts[f"03.{name}-{task}-{labels}"] = points(row).removesuffix(")") + sure + ")"
+            texts[f"03.{name}-{task}-{labels}"] = points(row, mark=True)
     price = choice_by_validation(study)
     lost = price["test %"] - price["its test %"]
     free = int((lost < 0.05).sum())
