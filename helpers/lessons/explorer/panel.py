@@ -4,7 +4,7 @@ Here are its figure without widgets, what a notebook stores, and its widgets; se
 """
 
 import io
-from functools import partial
+from functools import lru_cache, partial
 from html import escape
 
 from matplotlib.figure import Figure
@@ -108,11 +108,12 @@ def make_explorer(setting: Setting | None = None, trials: list[Trial] = (), task
     def show(what):
         """Update what has changed: "setting", "curves", "runs", "step" or "said"."""
         if what == "setting":
-            network.value = _image(plot_network(*_stack(session.cost)), _network_in_words(session.cost), "explorer-network")
+            picture = _network(*_stack(session.cost))
+            network.value = image_html(picture, _network_in_words(session.cost), "100%", "explorer-network")
             names["numbers"].value = _numbers(session.cost)
         elif what == "curves":
-            figure = plot_trials(session.runs, session.now, preview=not session.training)
-            curves.value = _image(figure, _curves_in_words(session.runs), "explorer-curves")
+            picture = _png(plot_trials(session.runs, session.now, preview=not session.training))
+            curves.value = image_html(picture, _curves_in_words(session.runs), "100%", "explorer-curves")
         elif what == "runs":
             names["runs"].value = runs_html(session.runs, session.expected)
             removers.children = [*map(remover, session.runs), *([names["clear"]] if session.runs else [])]
@@ -182,8 +183,9 @@ def _said(text: str, problem: bool) -> str:
     return f'<div role="alert" aria-live="assertive">{line}</div>'
 
 
-def _image(figure: Figure, alt: str, name: str) -> str:
-    return image_html(_png(figure), alt, "100%", name)
+@lru_cache(maxsize=32)
+def _network(stages: tuple, kept: str) -> bytes:
+    return _png(plot_network(stages, kept))
 
 
 def _png(figure: Figure, colours: int | None = None) -> bytes:
@@ -196,9 +198,9 @@ def _png(figure: Figure, colours: int | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def _stack(cost: Cost) -> tuple[list[tuple[str, int, str]], str]:
+def _stack(cost: Cost) -> tuple[tuple[tuple[str, int, str], ...], str]:
     """What `plot_network` draws: the stages, and what is written at the cut."""
-    stages = [(short(name), parameters, state) for name, parameters, state in cost.stages]
+    stages = tuple((short(name), parameters, state) for name, parameters, state in cost.stages)
     return stages, f"{amount(cost.cache_mb)} MB kept," if cost.cache_mb else ""
 
 
