@@ -12,7 +12,7 @@ import helpers as h
 from helpers.images.drawn.finches import GOLDFINCHES, SISKINS
 from helpers.images.drawn.garden import COLLECTIONS, SPLITS, STRANGERS, _keys, class_names, field_marks
 from helpers.images.tasks import EMBEDDED
-from helpers.lessons.goldfinches.certainty import (
+from helpers.lessons.goldfinches.calibration import (
     calibration_error,
     confidence,
     fit_temperature,

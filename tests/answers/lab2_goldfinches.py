@@ -9,7 +9,7 @@ from torchmetrics.functional.classification import binary_auroc, multiclass_cali
 
 import helpers as h
 from answers import call
-from helpers.lessons.goldfinches.certainty import fit_temperature, sure
+from helpers.lessons.goldfinches.calibration import fit_temperature, sure
 from helpers.lessons.goldfinches.saliency import class_map
 from helpers.training.intervals import wilson
 

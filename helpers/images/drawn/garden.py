@@ -9,6 +9,7 @@ from numbers import Integral
 
 import torch
 
+from helpers.images.closing import refuse_if_closed
 from helpers.images.drawn import world
 from helpers.images.drawn.brush import Canvas, Dice, mix
 from helpers.images.drawn.finches import GOLDFINCHES, SISKINS, paint_finch
@@ -69,6 +70,7 @@ def render(collection: str, labels, numbers, *, split="train", seed: int = 0, si
         )
     if not 16 <= size <= 1024:
         raise ValueError(f"size is {size} px; choose 16 to 1024")
+    refuse_if_closed()
     images = torch.empty(len(labels), 3, size, size, dtype=torch.uint8)
     targets: dict[str, torch.Tensor] = {}
     groups = world.family(labels) if collection == "source" else labels

@@ -1,7 +1,7 @@
 """The study of lab 2, study-goldfinches.json: where training starts, the learning rate, 5 to 50 goldfinches a species.
 
-Of each run the accuracy on the validation images is kept, to choose by, and what the network makes of a species that it
-was never told of: how often it is more than 90 % sure, and how well its confidence tells known from unknown.
+For each run it keeps the accuracy on the validation images, to choose by, and how the network reacts to a species that it
+was not trained on: how often its confidence is above 90%, and how well confidence tells known from unknown.
 """
 
 from dataclasses import replace
@@ -9,7 +9,7 @@ from functools import cache
 
 from helpers.images.drawn.garden import render_split
 from helpers.images.tasks import open_task
-from helpers.lessons.goldfinches.certainty import confidence, known_from_unknown, sure
+from helpers.lessons.goldfinches.calibration import confidence, known_from_unknown, sure
 from helpers.training.fitting import Fit
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, Recipe
 from helpers.training.study import SHIPPED, Case, run_study
@@ -22,7 +22,7 @@ RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 
 
 def recipe(depth: str, lr: float, steps: int = 200) -> Recipe:
-    """The recipe of a place where training starts ("head", "layer2" or "all") and a learning rate."""
+    """The recipe for a depth at which training starts ("head", "layer2" or "all") and a learning rate."""
     base = FEATURE_EXTRACTION if depth == "head" else FINE_TUNE_ALL
     return replace(base, name=f"{depth}, {lr:g}", upto=DEPTHS[depth], lr=lr, steps=steps)
 
@@ -40,13 +40,13 @@ def cases(labels=LABELS, depths=tuple(DEPTHS), rates=RATES) -> list[Case]:
 
 @cache
 def siskins():
-    """A hundred pictures of the species that no task holds: uint8 (100, 3, 64, 64)."""
+    """A hundred pictures of a species that no task contains: uint8 (100, 3, 64, 64)."""
     return render_split("siskins", "test", 100)[0]
 
 
 def judged(fit: Fit) -> dict[str, float]:
-    """Validation accuracy and loss; how often the network is more than 90 % sure of goldfinches and of siskins; the area
-    under the ROC curve of telling the two apart by its confidence."""
+    """Validation accuracy and loss; the share of goldfinches and of siskins with a confidence above 90%; the area under
+    the ROC curve of telling the two apart by confidence."""
     stranger, last = fit.classifier.logits(siskins()), fit.history.iloc[-1]
     return {
         "val": last.val_accuracy,
