@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from studies import choosing
 
 from helpers import load_study, open_task
 from helpers.lessons.choosing import overlap
-from helpers.lessons.choosing import studies as choosing
+from helpers.lessons.choosing.studies import SOURCES
 from helpers.training.recipes import FEATURE_EXTRACTION
 from helpers.training.study import Study, run_study
 
@@ -31,7 +32,7 @@ def better(study, one, other, target, how="new head"):
 
 def test_matrix_holds_every_source_on_every_target_over_three_seeds_at_least(study):
     targets = {*choosing.TARGETS, choosing.PHOTOGRAPHS}
-    for how, sources, where in (("new head", choosing.SOURCES, targets), ("fine-tuned", choosing.OPPOSITES, choosing.TUNED),
+    for how, sources, where in (("new head", SOURCES, targets), ("fine-tuned", choosing.OPPOSITES, choosing.TUNED),
                                 ("scratch", ("none",), targets)):  # fmt: skip
         table = study.select(how=how).table(["target", "source"])
         assert {(t, s) for t in where for s in sources} <= set(table.index)

@@ -132,7 +132,7 @@ def test_the_mean_of_a_map_and_the_bias_are_the_logit_on_a_network_frozen_to_the
 
 def test_maps_of_a_resnet_of_torchvision_and_a_clear_refusal_of_other_networks():
     assert class_map(get_model("resnet18", weights=None), images(1, 64), 3).shape == (1, 2, 2)
-    with pytest.raises(ValueError, match="SqueezeNet ends in .* an average over all places"):
+    with pytest.raises(ValueError, match="SqueezeNet ends in .* global average pooling"):
         class_map(get_model("squeezenet1_1", weights=None), images(1, 64), 3)
     for label in (5, -1, 0.5):
         with pytest.raises(ValueError, match="is none of the classes 0 to 4"):

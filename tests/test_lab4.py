@@ -19,8 +19,8 @@ from torch.nn import functional as F
 
 import helpers as h
 from helpers import check
+from helpers.lessons.museum import bills
 from helpers.lessons.museum.rooms import batches, bill, features_at, points_lost, predict, what_changed
-from helpers.lessons.museum.studies import bills
 from helpers.notebook.checking import _CHECKS, Check
 
 dir(check)  # loads the checklists

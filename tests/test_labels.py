@@ -5,8 +5,8 @@ import re
 import pytest
 import torch
 from project import ROOT
+from studies import labels
 
-from helpers.lessons.pretext import studies as labels
 from helpers.training.fitting import fit
 from helpers.training.recipes import FEATURE_EXTRACTION, diff
 from helpers.training.study import load_study

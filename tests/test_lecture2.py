@@ -8,12 +8,12 @@ import nbformat
 import pytest
 import torch
 from project import ROOT
+from studies.anatomy import stamps
 from torch import nn
 from torchvision.models import get_model
 from torchvision.models.feature_extraction import create_feature_extractor
 
 import helpers as h
-from helpers.lessons.anatomy.studies import stamps
 from helpers.lessons.anatomy import batchnorm_drift, explained, fit_head, study_of, take_apart
 from helpers.lessons.anatomy.stage_table import receptive_fields
 from helpers.notebook.questions import FOLDER, load

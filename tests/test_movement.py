@@ -8,8 +8,8 @@ from torch import nn
 
 from helpers.freezing import freeze
 from helpers.images.tasks import open_task
-from helpers.lessons.fine_tuning.movement import features_moved, first_steps, gradient_norms, plot_first_steps, weights_moved
 from helpers.lessons.fine_tuning.lr_finder import plot_range_test, range_test
+from helpers.lessons.fine_tuning.movement import features_moved, first_steps, gradient_norms, plot_first_steps, weights_moved
 from helpers.sources.gardennet import GardenNet
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL
 

@@ -6,6 +6,7 @@ import re
 import pytest
 import torch
 from project import ROOT
+from studies import tuning as measured
 from train_vit import train_vit
 
 from helpers.lessons.fine_tuning import studies as tuning
@@ -90,7 +91,7 @@ def test_training_a_transformer_repeats_itself_and_refuses_nothing_silently():
 
 @pytest.fixture(scope="module")
 def studies():
-    return {name: load_study(f"tuning-{name}") for name in tuning.STUDIES} | {"depth": load_study("depth")}
+    return {name: load_study(f"tuning-{name}") for name in measured.STUDIES} | {"depth": load_study("depth")}
 
 
 def supported(table):
@@ -159,5 +160,5 @@ def test_the_numbers_in_the_lecture_are_those_of_the_studies():
     notebook = json.loads((ROOT / "notebooks/04_fine_tuning_well.ipynb").read_text(encoding="utf-8"))
     prose = "\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
     marks = re.findall(r"<!-- (04\.\S+) -->(.*?)<!-- /\1 -->", prose, re.DOTALL)
-    texts = tuning.stamps()
+    texts = measured.stamps()
     assert len(marks) > 20 and {name: text for name, text in marks if texts.get(name) != text} == {}

@@ -1,6 +1,7 @@
 """Lecture 3: its recipes differ in what they say, and its sentences follow from the shipped studies."""
 
 import pytest
+from studies import variants as measured
 
 from helpers import diff, load_study
 from helpers.lessons.variants import studies as variants
@@ -121,5 +122,5 @@ def test_choosing_by_validation_costs_little(depths):
 
 
 def test_stamps_have_the_names_of_the_lecture_and_no_empty_text():
-    texts = variants.stamps()
+    texts = measured.stamps()
     assert texts and all(name.startswith("03.") and text.strip() for name, text in texts.items())

@@ -1,34 +1,9 @@
-"""What the studies behind the lectures share: their names, how results are worded, and a Study of predictions.
-
-Each module below has run(seeds), which measures it and writes helpers/data/study-*.json, and stamps(), the numbers and
-sentences of the lecture's text that come from it.
-"""
-
-from importlib import import_module
+"""What lectures and labs share about studies: predictions as a Study, and results in words."""
 
 import pandas
 
 from helpers.training.results import provenance
 from helpers.training.study import Study
-
-MODULES = {  # as `make results` and the files in helpers/data call them
-    "anatomy": "anatomy.studies",
-    "choosing": "choosing.studies",
-    "contest": "flowers.studies",
-    "flowers102": "fine_tuning.flowers102",
-    "goldfinches": "goldfinches.studies",
-    "imagenet": "variants.imagenet",
-    "labels": "pretext.studies",
-    "museum": "museum.studies",
-    "overlap": "choosing.overlap",
-    "tuning": "fine_tuning.studies",
-    "variants": "variants.studies",
-}
-
-
-def studies() -> dict:
-    """Every study module by its name."""
-    return {name: import_module(f"helpers.lessons.{path}") for name, path in MODULES.items()}
 
 
 def percent(row) -> str:

@@ -5,7 +5,6 @@ untouched 1000-way head, a probe, and fine-tuning. Needs COURSE_PHOTOS (a folder
 and torchvision's weights of squeezenet1_0.
 """
 
-import os
 import time
 from dataclasses import replace
 from types import SimpleNamespace
@@ -16,24 +15,14 @@ import torch
 from helpers.images.drawn.garden import render_split
 from helpers.images.tasks import Split, Task, open_task
 from helpers.sources.backbones import load_backbone
-from helpers.training.intervals import wilson
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL
-from helpers.training.study import SHIPPED, Case, Study, join_studies, load_study, run_study
+from helpers.training.study import Case, Study, join_studies, run_study
 
 QUESTION = "Is the target already in the source?"
 SOURCE = "squeezenet1_0"
 NUMBERS = (1, 5, 20)  # training images a class
 UNTOUCHED = "untouched head"
 SHORT = 30  # steps of fine-tuning: 128 px photographs are slow on a CPU
-
-
-def run(seeds: int) -> None:
-    """Measure it, if the photographs are here."""
-    folder = os.environ.get("COURSE_PHOTOS")
-    if not folder or not os.path.isdir(os.path.join(folder, "daisy")):
-        print("overlap: left out, COURSE_PHOTOS names no folder with a folder of daisies")
-        return
-    measure(folder, min(seeds, 3)).save(SHIPPED / "study-overlap.json", "python tools/measure.py overlap")
 
 
 def measure(folder: str, seeds, source: str = SOURCE) -> Study:
@@ -118,18 +107,3 @@ def ask_untouched_head(recipe, task: Task, seed=0, *, progress=None):
         history=pandas.DataFrame({"train_accuracy": [0.0]}), trained=0, seconds=time.perf_counter() - started,
         answers=[backbone.classes[i] for i in answers.tolist()],
     )  # fmt: skip
-
-
-def stamps() -> dict[str, str]:
-    """The numbers of the lecture's text."""
-    found = load_study("overlap")
-    head = found.select(images="photographs", how=UNTOUCHED).runs.iloc[0]
-    daisies = round(head.accuracy * head.n / head.in_source)
-    low, high = wilson(head.in_source, daisies)
-    texts = {"05.daisies": f"{100 * head.in_source:.0f} % ({100 * low:.0f} to {100 * high:.0f}, {daisies} photographs)"}
-    rows = found.select(images="photographs", how=["probe", "fine-tuned"])
-    for column in ("in_source", "others"):
-        for (source, how, number), row in rows.values(column, ["source", "how", "per_class"]).iterrows():
-            low, high = max(0.0, row["low"]), min(1.0, row["high"])
-            texts[f"05.{column}-{source}-{how}-{number}"] = f"{100 * row['mean']:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
-    return texts

@@ -17,14 +17,13 @@ from torchvision.models import get_model_weights
 from helpers.heads import swap_head
 from helpers.images.catalog import describe
 from helpers.images.tasks import Task, open_task
-from helpers.lessons.fine_tuning.literature import as_markdown, not_found, reported
+from helpers.lessons.fine_tuning.literature import reported
 from helpers.sources.backbones import load_backbone
 from helpers.training.fitting import Fit
 from helpers.training.loop import CHECKS, quiet
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, Recipe
 from helpers.training.study import SHIPPED, Case, Study, load_study, run_study
 
-COMMAND = "python tools/measure.py flowers102"
 QUESTION = "ImageNet networks on Flowers102 at full size"
 FILE = SHIPPED / "study-flowers102.json"
 TASK, SIZE, SEEDS = "flowers102", 224, 3
@@ -36,19 +35,6 @@ RECIPES = (
     replace(PROBE_THEN_FINE_TUNE, head_steps=200, steps=800, head_lr=1e-3, lr=3e-4),
     replace(FINE_TUNE_ALL, steps=1000, lr=3e-4),
 )
-
-
-def run(seeds: int) -> None:
-    """Measure it, where there are a GPU and the photographs; else say what is missing. Downloads nothing."""
-    if not torch.accelerator.is_available():
-        print("flowers102: left out, there is no GPU")
-        return
-    try:
-        study = measure(networks(), seeds, offline=True)
-    except (ConnectionError, FileNotFoundError) as error:
-        print(f"flowers102: left out. {error}")
-        return
-    study.save(FILE, COMMAND)
 
 
 def networks() -> list[str]:
@@ -179,11 +165,3 @@ def _ours(study: Study | None) -> dict[tuple[str, str], tuple[str, str]]:
         key: (f"{row['accuracy %']:.1f} ({row['low']:.1f} to {row['high']:.1f})", f"{100 * classes[key]:.1f}")
         for key, row in study.table(by).iterrows()
     }
-
-
-def stamps() -> dict[str, str]:
-    """The numbers of the literature for the texts, as literature; ours join them when they have been measured."""
-    texts = {"flowers102.literature": "\n\n" + as_markdown(TASK) + "\n\n", "flowers102.unknown": "; ".join(not_found(TASK))}
-    for row in reported(TASK).itertuples():
-        texts.setdefault(f"flowers102.{row.network}-{row.recipe.replace(' ', '-')}", f"{row.percent:g} %")
-    return texts

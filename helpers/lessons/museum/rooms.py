@@ -4,6 +4,7 @@ import copy
 import time
 from collections.abc import Callable
 
+import pandas
 import torch
 from torch import nn
 
@@ -14,7 +15,7 @@ from helpers.sources.backbones import Backbone
 from helpers.stages import split
 from helpers.training.features import extract
 from helpers.training.steps import fit_head
-from helpers.training.study import Study
+from helpers.training.study import Study, load_study
 
 
 def batches(count: int, size: int, steps: int, seed: int = 0) -> list[torch.Tensor]:
@@ -87,3 +88,26 @@ def points_lost(study: Study, exhibit: str = "exhibit", mended: str = "mended") 
     """How many points of accuracy one version loses against another, with the 95 % interval: (mean, low, high)."""
     row = study.paired("version", mended).loc[exhibit]
     return tuple(float(-row[name]) + 0.0 for name in ("points", "high", "low"))
+
+
+def bills(study: Study | None = None) -> pandas.DataFrame:
+    """A row for each room, a column for each task: the points of test accuracy that the bug costs, with the 95% interval.
+
+    In room 6: by how many points the comparison of two sources differs from a fair one. study: default, the shipped one.
+    """
+    study = study or load_study("museum")
+    words = {task: {} for task in study.runs.task.unique()}
+    for task in words:
+        for room in study.runs.room.unique():
+            points, low, high = points_lost(study.select(task=task, room=room))
+            words[task][room] = f"{points:.1f} ({low:.1f} to {high:.1f})".replace("-0.0", "0.0")
+    return pandas.DataFrame(words).rename_axis("room")
+
+
+def small_bills(study: Study | None = None) -> pandas.DataFrame:
+    """Exhibit minus fixed version for the rooms whose bug costs a few points only: a table for `plot_differences`."""
+    study = study or load_study("museum")
+    rooms = [room for room in study.runs.room.unique() if room[0] not in "27"]
+    paired = study.select(room=rooms).paired("version", "mended")
+    paired.index = [f"{task}: {room}" for task, room, _ in paired.index]
+    return paired
