@@ -6,6 +6,7 @@ import pytest
 import torch
 from project import ROOT
 from studies import labels
+from train_sources import PLANS
 
 from helpers.training.fitting import fit
 from helpers.training.recipes import FEATURE_EXTRACTION, diff
@@ -32,13 +33,8 @@ def test_the_two_sources_are_compared_with_the_same_recipe_and_the_same_number_o
     for one, two in (("supervised, head", "self-supervised, head"), ("supervised, fine-tuned", "self-supervised, fine-tuned")):
         recipes = {case.conditions["way"]: case.recipe for case in labels.cases(labels.HEADS | labels.WHOLE, [1], ["flowers"])}
         assert diff(recipes[one], recipes[two]).keys() == {"name", "source"}
-    import train_sources as source
-
-    from helpers.lessons.pretext import tasks as pretext
-
-    per_class, epochs, _ = pretext.PLANS["garden-simclr"]
-    plan = source.PLANS["garden"]
-    assert per_class == plan.per_class and 2 * epochs == plan.epochs  # an epoch of SimCLR passes two views of each
+    simclr, plan = PLANS["garden-simclr"], PLANS["garden"]
+    assert simclr.per_class == plan.per_class and 2 * simclr.epochs == plan.epochs  # an epoch of SimCLR passes two views of each
 
 
 def test_random_features_are_those_of_a_network_that_has_learnt_nothing():

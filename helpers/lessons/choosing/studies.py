@@ -60,5 +60,4 @@ def against_none(hurt: Study) -> pandas.DataFrame:
             one.runs["frozen"] = "nothing"  # the one condition that differs is then the source
             pair = join_studies(one, scratch_)
             rows[source, frozen] = pair.paired("source", "none", by=[]).loc[source]
-    frame = pandas.DataFrame(rows.values(), index=pandas.MultiIndex.from_tuples(rows, names=["source", "frozen"]))
-    return frame
+    return pandas.DataFrame(rows.values(), index=pandas.MultiIndex.from_tuples(rows, names=["source", "frozen"]))
