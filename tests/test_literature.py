@@ -38,7 +38,7 @@ def test_what_was_not_found_has_no_number():
 
 
 def test_nothing_is_quoted_for_a_task_without_a_source():
-    with pytest.raises(ValueError, match="for the task 'hotdog'; there is something for flowers102"):
+    with pytest.raises(ValueError, match="for the task 'hotdog'; there are some for flowers102"):
         reported("hotdog")
 
 

@@ -1,7 +1,7 @@
-"""Lecture 5: is the target already in the source? Daisies are a class of ImageNet, and so are goldfinches.
+"""Is the target already in the source? Daisies are a class of ImageNet, and so are goldfinches.
 
-Real photographs of daisies and other flowers, from a network that was trained on ImageNet and one that was not: the
-untouched 1000-way head, a probe, and fine-tuning. Needs COURSE_PHOTOS (a folder of class folders, one of them "daisy")
+Photographs of daisies and other flowers, classified by a network that was trained on ImageNet and by one that was not: with
+its own 1000-way head, a probe, and fine-tuning. Needs COURSE_PHOTOS (a folder of class folders, one of them "daisy")
 and torchvision's weights of squeezenet1_0.
 """
 
@@ -31,7 +31,7 @@ def measure(folder: str, seeds, source: str = SOURCE) -> Study:
 
 
 def probes(folder: str, seeds, source: str = SOURCE) -> Study:
-    """A new head on the source that knows daisies, and on one that never saw a photograph."""
+    """A new head on the source that knows daisies, and on one that has never seen a photograph."""
     rows = [
         Case({"images": "photographs", "source": name, "how": "probe", "per_class": number}, recipe, task)
         for name, recipe, size in ((source, probe(source), 128), ("garden", FEATURE_EXTRACTION, 64))
@@ -55,7 +55,7 @@ def tuned(folder: str, seeds, source: str = SOURCE) -> Study:
 
 
 def untouched(folder: str, source: str = SOURCE) -> Study:
-    """The source's own head, asked about the photographs and about drawn goldfinches; one run, for nothing is drawn."""
+    """The source's own head on the photographs and on drawn goldfinches; one run, as nothing is random."""
     rows = [
         Case({"images": images, "source": source, "how": UNTOUCHED, "per_class": 0}, probe(source), task)
         for images, task in (("photographs", open_task(folder, 1, size=224)), ("drawings", drawings()))
@@ -64,14 +64,14 @@ def untouched(folder: str, source: str = SOURCE) -> Study:
 
 
 def drawings() -> Task:
-    """Twenty drawings of each goldfinch species, to be called "goldfinch"."""
+    """Twenty drawings of each goldfinch species, with the one class "goldfinch"."""
     images, labels, _, _ = render_split("goldfinches", "test", 20, size=224)
     split = Split(images, torch.arange(len(images)), labels * 0, [""] * len(images))
     return Task("goldfinches", ["goldfinch"], 224, 1, 0, train=split, val=split, test=split, pool=split)
 
 
 def recalls(fit) -> dict[str, float]:
-    """Of the first class that ImageNet has too, and of all others, the share that is named rightly."""
+    """Recall of the first class that ImageNet has, too, and of all other classes together."""
     inside = fit.labels == shared(fit.task.classes)
     outside = fit.correct[~inside]
     return {
@@ -90,9 +90,9 @@ def shared(classes: list[str]) -> int:
 
 @torch.no_grad()
 def ask_untouched_head(recipe, task: Task, seed=0, *, progress=None):
-    """What the source's own head says of the test images; right where it gives a class the task's name of it.
+    """The source's own head on the test images; a prediction is correct if its class name is the task's.
 
-    Kinds that the source has no class for cannot be named: none of their images counts as right.
+    Images of kinds that the source has no class for always count as wrong.
     """
     started = time.perf_counter()
     backbone = load_backbone(recipe.source)

@@ -1,4 +1,4 @@
-"""How deep to fine-tune: a study of depths as a figure that follows two sliders."""
+"""How deep to fine-tune: a study of depths as a figure that follows two sliders, and in words."""
 
 from matplotlib.figure import Figure
 
@@ -11,12 +11,12 @@ ALONE = "scratch"  # the depth that transfers nothing: a line across the figure
 
 @_in_style
 def draw_depth(study: Study, task: str, labels: int, scratch: str = ALONE) -> tuple[Figure, str]:
-    """One target of a study of depths at one number of labels a class, and what is to be seen.
+    """One target of a study of depths at one number of labels a class, as a figure and in words.
 
     study   with the conditions task, per_class and depth, of which one is `scratch`
-    The chosen number of labels is drawn with its 95 % intervals, the others pale; scratch is a band across.
-    Returns the figure and a text: the best depth, which others cannot be told from it (the interval of the paired
-    difference holds zero), and scratch. Raises ValueError for a target or number of labels that the study lacks.
+    The chosen number of labels is drawn with its 95% intervals, the others pale; scratch is a band across.
+    The text names the best depth, the depths that are indistinguishable from it (the interval of the paired difference
+    includes zero), and scratch. Raises ValueError for a target or number of labels that the study lacks.
     """
     part = study.select(task=task, per_class=labels)
     depths = [depth for depth in study.runs.depth.unique() if depth != scratch]
@@ -43,7 +43,7 @@ def draw_depth(study: Study, task: str, labels: int, scratch: str = ALONE) -> tu
 
 
 def describe_depth(study: Study, task: str, labels: int, scratch: str = ALONE) -> str:
-    """What a study of depths says of a target at a number of labels a class, in two sentences."""
+    """What a study of depths shows for a target at a number of labels a class, in two sentences."""
     part = study.select(task=task, per_class=labels)
     table = part.table("depth")
     best = table.drop(index=scratch)["accuracy %"].idxmax()
