@@ -60,8 +60,10 @@ book: environment ## the web edition of the course: build/book/index.html
 slides: environment ## slides of every lecture, for any browser, offline: build/slides/index.html
 	@$(BIN)/python tools/slides.py
 
-lint: environment ## check the style of code and notebooks
+lint: environment ## check the style of code and notebooks, who imports whom, and the types of the core
 	@$(BIN)/python -m ruff check .
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m mypy
 
 lock: environment ## write requirements.lock from pyproject.toml (UPGRADE=1: with the newest versions)
 	@$(BIN)/python -m uv pip compile pyproject.toml --extra lab --extra test --extra teach --universal --fork-strategy fewest \
@@ -69,7 +71,7 @@ lock: environment ## write requirements.lock from pyproject.toml (UPGRADE=1: wit
 		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --quiet --output-file requirements.lock
 
 clean: ## remove the environment and all that the commands above left behind
-	rm -rf .venv .pytest_cache .ruff_cache build dist *.egg-info lightning_logs
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .import_linter_cache build dist *.egg-info lightning_logs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 environment: # .venv as requirements.lock says; quick where it already is

@@ -1,6 +1,6 @@
 """Settings for every test run, the notebooks' kernels included: they inherit this process's environment.
 
-Nothing in a test run reaches another machine; who tries makes the run fail (tests/offline/course_watch.py).
+Nothing in a test run reaches another machine; an attempt makes the run fail (tests/offline/course_watch.py).
 """
 
 import atexit

@@ -1,4 +1,16 @@
-"""Freeze a model up to a stage, and hand its parameters to an optimizer stage by stage."""
+"""Freeze a model up to a stage, and hand its parameters to an optimizer stage by stage.
+
+The four steps of a transfer: a source model, a new head, what trains, and how fast.
+
+>>> import torch, torchvision
+>>> from helpers import freeze, parameter_groups, swap_head
+>>> model = torchvision.models.resnet18()      # weights="DEFAULT" loads what it learnt on ImageNet
+>>> model = swap_head(model, num_classes=5)
+>>> model = freeze(model, upto="layer4")       # layer4 and the head train
+>>> optimizer = torch.optim.AdamW(parameter_groups(model, lr=1e-3, decay=0.5))
+"""
+
+from typing import Any
 
 from torch import nn
 
@@ -10,29 +22,34 @@ def freeze(model: nn.Module, upto: str | float) -> nn.Module:
 
     `upto` is the first stage that trains:
         "layer4"     a name from stage_names(model)
-        -1           the head: all but the head is frozen
-        -2, -3, ...  the head and the last one, two, ... stages before it that have parameters
+        -1           the head: everything else is frozen
+        -2, -3, ...  the last one, two, ... stages with parameters before the head, and the head
         0            nothing is frozen
         0.0 .. 1.0   this fraction of the stages before the head is frozen (rounded to whole stages)
 
     Each call sets everything anew, whatever was frozen before: to unfreeze, freeze up to an earlier stage.
 
-    A frozen parameter gets no gradient. That alone does not freeze a stage: in training mode BatchNorm goes
-    on averaging over the images that it sees, and dropout goes on dropping. So frozen modules are put into
-    evaluation mode; and because the next model.train() would undo that, a hook repeats it before each of
-    their forward passes.
+    A frozen parameter gets no gradient. That alone does not freeze a stage: in training mode, BatchNorm goes on updating its
+    running statistics, and dropout goes on dropping. So frozen modules are put into evaluation mode; and because the next
+    model.train() would undo that, a hook repeats it before each of their forward passes.
+    Raises TypeError or ValueError, and changes nothing, if there is no such cut point (the message lists the stages) or if
+    a frozen BatchNorm keeps no running statistics.
 
-    Raises TypeError or ValueError if there is no such place (and lists the stages), and ValueError if a
-    frozen BatchNorm keeps no running statistics.
+    >>> from torchvision.models import resnet18
+    >>> model = freeze(resnet18(), -1)
+    >>> [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    ['fc.weight', 'fc.bias']
     """
     before, after = cut(model, upto)
     trained = {parameter for stage in after for parameter in stage.parameters}
     for parameter in model.parameters():
         parameter.requires_grad_(parameter in trained)
         if parameter not in trained:
-            parameter.grad = None  # an old gradient would let the optimizer go on moving it
-    for module in model.modules():
-        _release(module, model.training)
+            parameter.grad = None  # with an old gradient, the optimizer would go on moving it
+    for module in model.modules():  # release what an earlier call held
+        for key in [key for key, hook in module._forward_pre_hooks.items() if hook is stay_in_eval]:
+            del module._forward_pre_hooks[key]
+            module.train(model.training)
     trained_modules = {module for stage in after for module in stage.modules}
     for module in {module for stage in before for module in stage.modules} - trained_modules:
         module.register_forward_pre_hook(stay_in_eval)
@@ -46,42 +63,33 @@ def held_modules(model: nn.Module) -> set[nn.Module]:
     return {inner for module in hooked for inner in module.modules()}
 
 
-def stay_in_eval(module: nn.Module, inputs) -> None:
+def stay_in_eval(module: nn.Module, inputs: Any) -> None:
     """The hook of frozen modules: a plain function, to survive deepcopy, torch.save and torch.compile."""
     if module.training:
         module.eval()
 
 
-def _release(module: nn.Module, training: bool) -> None:
-    hooks = module._forward_pre_hooks
-    for key in [key for key, hook in hooks.items() if hook is stay_in_eval]:
-        del hooks[key]
-        module.train(training)
-
-
-def parameter_groups(
-    model: nn.Module, lr: float, decay: float = 1.0, weight_decay: float = 0.0
-) -> list[dict]:
+def parameter_groups(model: nn.Module, lr: float, decay: float = 1.0, weight_decay: float = 0.0) -> list[dict[str, Any]]:
     """Parameter groups for a torch optimizer: one for each stage with parameters, from input to head.
 
-    The head learns at the rate `lr`, each stage before it at `decay` times the rate of the next
-    (discriminative learning rates: Howard and Ruder, 2018). With a `weight_decay`, biases and normalisation
-    are spared from it: they form groups of their own, such as "layer4/no_decay".
-
-    Frozen parameters are in the groups, too: an optimizer skips what has no gradient, and takes it up once
-    it is unfrozen. So the groups never change, and learning rate schedules and checkpoints stay valid.
+    The head learns at the rate `lr`, and each stage before it at `decay` times the rate of the next one (discriminative
+    learning rates: Howard and Ruder, 2018). Biases and normalisation layers get no `weight_decay`: they form groups of their
+    own, such as "layer4/no_decay". Frozen parameters are in the groups, too: an optimizer skips what has no gradient, and
+    updates it once it is unfrozen. So the groups never change, and learning rate schedules and checkpoints stay valid.
     Raises ValueError for a negative lr or weight_decay, or a decay that is not positive.
+
+    >>> from torchvision.models import resnet18
+    >>> [(group["name"], group["lr"]) for group in parameter_groups(resnet18(), lr=0.1, decay=0.5)][-3:]
+    [('layer3', 0.025), ('layer4', 0.05), ('fc', 0.1)]
     """
     if not (lr >= 0 and decay > 0 and weight_decay >= 0):
         raise ValueError(f"need lr >= 0, decay > 0, weight_decay >= 0; got {lr=}, {decay=}, {weight_decay=}")
-    groups = []
+    groups: list[dict[str, Any]] = []
     for stage in reversed([stage for stage in stages(model) if stage.parameters]):
         spared = [parameter for parameter in stage.parameters if weight_decay and parameter.ndim <= 1]
         others = [parameter for parameter in stage.parameters if not (weight_decay and parameter.ndim <= 1)]
-        pair = [
-            {"name": stage.name, "params": others, "lr": lr, "weight_decay": weight_decay},
-            {"name": f"{stage.name}/no_decay", "params": spared, "lr": lr, "weight_decay": 0.0},
-        ]
-        groups = [group for group in pair if group["params"]] + groups
+        for name, params, decayed in ((f"{stage.name}/no_decay", spared, 0.0), (stage.name, others, weight_decay)):
+            if params:
+                groups.append({"name": name, "params": params, "lr": lr, "weight_decay": decayed})
         lr *= decay
-    return groups
+    return groups[::-1]

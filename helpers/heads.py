@@ -2,7 +2,10 @@
 
 import inspect
 import warnings
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary, ref
 
 from torch import fx, nn
 from torch.nn.parameter import is_lazy
@@ -14,44 +17,50 @@ OUTPUT_LAYERS = (nn.Linear, nn.Conv2d)
 def find_head(model: nn.Module) -> str:
     """The path of the head, such as "fc" or "classifier.6": the last Linear or Conv2d layer that runs.
 
-    The order is that of the forward pass, whatever the order in which __init__ made the layers.
+    The order is that of the forward pass, not the one in which __init__ creates the layers.
     Raises ValueError if no such layer runs.
+
+    >>> from torchvision.models import squeezenet1_1
+    >>> find_head(squeezenet1_1())
+    'classifier.1'
     """
-    called = [step.target for step in trace(model).nodes if step.op == "call_module"]
+    called = [str(step.target) for step in trace(model).nodes if step.op == "call_module"]
     for name in reversed(called):
         module = model.get_submodule(name)
-        if isinstance(module, OUTPUT_LAYERS):
-            return name
         if any(isinstance(inner, OUTPUT_LAYERS) for inner in module.modules()):
-            return f"{name}.{find_head(module)}"
+            return name if isinstance(module, OUTPUT_LAYERS) else f"{name}.{find_head(module)}"
     raise ValueError(f"{type(model).__name__} has no head: its forward pass runs no Linear or Conv2d layer")
 
 
 def swap_head(model: nn.Module, num_classes: int, *, head: str | None = None) -> nn.Module:
-    """Replace the head by a fresh one for `num_classes` classes; in place, and returns the model.
+    """Replace the head with a newly initialised one for `num_classes` classes; in place, and returns the model.
 
-    All other tensors stay the very same. The new head has the old one's inputs, geometry, dtype and device,
-    and a bias only if the old one has. Two more things leave with the old head: auxiliary heads, which know
-    the old classes (googlenet, inception_v3), and a ReLU right behind the head (squeezenet), because it
-    would set negative logits to 0; a warning says so.
+    All other tensors stay the same objects. The new head has the inputs, geometry, dtype and device of the old one, and a
+    bias only if the old one has. Two things leave with the old head: auxiliary heads, which predict the old classes
+    (googlenet, inception_v3), and a ReLU right after the head (squeezenet), which would set negative logits to 0; then a
+    warning tells you. `head` is the path of the output layer, in case find_head does not find the right one.
+    Raises TypeError or ValueError, and changes nothing, if num_classes is no positive integer or the head no such layer.
 
-    `head`: the path of the output layer, should find_head not find it.
-    Raises TypeError or ValueError if num_classes is not a positive integer, or the head not a Linear or
-    Conv2d.
+    >>> from torchvision.models import resnet18
+    >>> swap_head(resnet18(), num_classes=5).fc
+    Linear(in_features=512, out_features=5, bias=True)
     """
     if isinstance(num_classes, bool) or not isinstance(num_classes, int):
         raise TypeError(f"num_classes must be an integer, got {num_classes!r}")
     if num_classes < 1:
         raise ValueError(f"num_classes must be at least 1, got {num_classes}")
     path = find_head(model) if head is None else head
-    model.set_submodule(path, _like(_layer(model, path), num_classes))
+    old = dict(model.named_modules(remove_duplicate=False)).get(path)
+    if old is model or not isinstance(old, OUTPUT_LAYERS):
+        raise ValueError(f"{type(model).__name__} has no Linear or Conv2d layer named '{path}', see model.named_modules()")
+    model.set_submodule(path, _like(old, num_classes))
     drop_auxiliary_heads(model)
-    _drop_relu_behind(model, path)
+    _drop_relu_after(model, path)
     return model
 
 
 def drop_auxiliary_heads(model: nn.Module) -> nn.Module:
-    """Remove the auxiliary heads of googlenet and inception_v3, in place: training yields logits only."""
+    """Remove the auxiliary heads of googlenet and inception_v3, in place: then training, too, gives plain logits."""
     for module in model.modules():
         if isinstance(module, GoogLeNet):
             module.aux_logits, module.aux1, module.aux2 = False, None, None
@@ -60,65 +69,53 @@ def drop_auxiliary_heads(model: nn.Module) -> nn.Module:
     return model
 
 
-def _layer(model: nn.Module, path: str) -> nn.Module:
-    try:
-        layer = model.get_submodule(path)
-    except AttributeError:
-        raise ValueError(f"{type(model).__name__} has no module '{path}', see named_modules()") from None
-    if layer is model or not isinstance(layer, OUTPUT_LAYERS):
-        raise ValueError(f"'{path}' is a {type(layer).__name__}: a head is a Linear or Conv2d in a model")
-    return layer
-
-
-def _like(old: nn.Module, outputs: int) -> nn.Module:
-    """A fresh layer like `old`, with another number of outputs."""
-    common = {"bias": old.bias is not None, "device": old.weight.device, "dtype": old.weight.dtype}
+def _like(old: nn.Linear | nn.Conv2d, outputs: int) -> nn.Module:
+    """A newly initialised layer like `old`, with another number of outputs."""
+    common: dict[str, Any] = {"bias": old.bias is not None, "device": old.weight.device, "dtype": old.weight.dtype}
     if isinstance(old, nn.Linear):
-        new = nn.Linear(old.in_features, outputs, **common)
-    else:
-        geometry = ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
-        new = nn.Conv2d(old.in_channels, outputs, **{key: getattr(old, key) for key in geometry}, **common)
-    return new.train(old.training)
+        return nn.Linear(old.in_features, outputs, **common).train(old.training)
+    for key in ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode"):
+        common[key] = getattr(old, key)
+    return nn.Conv2d(old.in_channels, outputs, **common).train(old.training)
 
 
-def _drop_relu_behind(model: nn.Module, path: str) -> None:
+def _drop_relu_after(model: nn.Module, path: str) -> None:
     parent = model.get_submodule(path.rpartition(".")[0])
     if not isinstance(parent, nn.Sequential):
         return
     position = list(parent).index(model.get_submodule(path)) + 1
     if position < len(parent) and isinstance(parent[position], nn.ReLU):
         parent[position] = nn.Identity()
-        warnings.warn(
-            f"removed the ReLU behind the head of {type(model).__name__}: it set negative logits to 0",
-            stacklevel=3,
-        )
+        message = f"removed the ReLU after the head of {type(model).__name__}: it set negative logits to 0"
+        warnings.warn(message, stacklevel=3)
 
 
-def trace(model: nn.Module, opened=(), training=False) -> fx.Graph:
-    """The steps of `model.forward` as a graph (torch.fx), in which each module is one step.
+def trace(model: nn.Module, opened: Collection[str] = (), training: bool = False) -> fx.Graph:
+    """The steps of `model.forward` as a graph (torch.fx) in which each module is one step; it is not to be changed.
 
-    `opened` names modules to look into: the calls inside them are steps, too. All others stay whole, so
-    that in the graph as in the model they heed train() and eval() and draw fresh dropout. Arguments of
-    `forward` that have a default value keep it: the images are the one input.
-    Raises ValueError if there is no fixed order of steps, because the forward pass decides by the values it
-    sees.
+    opened: the names of modules to look inside: the calls in them are steps, too. All others stay whole, so that in the
+    graph as in the model they follow train() and eval() and draw new dropout masks. Arguments of `forward` that have a
+    default value keep it: the images are the only input. A graph is kept until the model gets other modules or attributes.
+    Raises ValueError if there is no fixed order of steps, because the forward pass depends on the values it sees.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"expected a model (torch.nn.Module), got {type(model).__name__}")
     if any(is_lazy(parameter) for parameter in model.parameters()):
-        raise ValueError(f"{type(model).__name__} has lazy layers, still empty: run one batch through it")
-    with mode(model, training):
+        raise ValueError(f"{type(model).__name__} has lazy layers, which are still empty: run one batch through it")
+    graphs, key = _GRAPHS.setdefault(model, {}), (frozenset(opened), training)
+    if key not in graphs or not _same(graphs[key][0], _marks(model, opened)):
         try:
-            return _Tracer(opened).trace(model)
+            with mode(model, training):
+                graph = _Tracer(opened).trace(model)
         except Exception as error:  # a forward pass may raise anything on symbolic values
-            raise ValueError(
-                f"cannot follow the forward pass of {type(model).__name__} ({error}). It has to hand one "
-                "tensor from module to module, without decisions that depend on the tensor"
-            ) from error
+            message = f"cannot follow the forward pass of {type(model).__name__} ({error}). It has to pass one tensor from "
+            raise ValueError(f"{message}module to module, without decisions that depend on the tensor") from error
+        graphs[key] = _marks(model, opened), graph
+    return graphs[key][1]
 
 
 @contextmanager
-def mode(model: nn.Module, training: bool):
+def mode(model: nn.Module, training: bool) -> Iterator[None]:
     """Put every module into training or evaluation mode; afterwards each has the mode it had before."""
     before = {module: module.training for module in model.modules()}
     try:
@@ -131,14 +128,33 @@ def mode(model: nn.Module, training: bool):
 
 
 class _Tracer(fx.Tracer):
-    def __init__(self, opened):
+    def __init__(self, opened: Collection[str]) -> None:
         super().__init__()
         self.opened = opened
 
-    def create_args_for_root(self, root_fn, is_module, concrete_args=None):
+    def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> Any:
         parameters = list(inspect.signature(root_fn).parameters.values())[1:]  # without self
         inputs = [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
         return root_fn, [self.root, *(self.create_proxy("placeholder", name, (), {}) for name in inputs)]
 
-    def is_leaf_module(self, module, name):
-        return name not in self.opened or super().is_leaf_module(module, name)
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return module_qualified_name not in self.opened or super().is_leaf_module(m, module_qualified_name)
+
+
+_GRAPHS: WeakKeyDictionary[nn.Module, dict[tuple[frozenset[str], bool], tuple[list[Any], fx.Graph]]] = WeakKeyDictionary()
+
+
+def _marks(model: nn.Module, opened: Collection[str]) -> list[Any]:
+    """All that decides the order of steps, held weakly: the modules and, where the tracer looks inside, their attributes."""
+    found: list[Any] = []
+    for name, module in model.named_modules(remove_duplicate=False):
+        found += [name, module]
+        if module is model or name in opened:
+            for key, value in {**vars(module), "training": None, "forward of the class": type(module).forward}.items():
+                items = [*value, *value.values()] if isinstance(value, dict) else value
+                found += [key, *items] if isinstance(items, (list, tuple, set)) else [key, items]
+    return [ref(item) if type(item).__weakrefoffset__ else item for item in found]  # the same ref as long as the item lives
+
+
+def _same(old: list[Any], new: list[Any]) -> bool:
+    return len(old) == len(new) and all(a is b or (type(a) is str and a == b) for a, b in zip(old, new, strict=True))

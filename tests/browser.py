@@ -19,6 +19,7 @@ import urllib.request
 
 from playwright.sync_api import sync_playwright
 from project import ROOT, clean_environment, notebooks
+from short.short_course import SHORT
 
 SCREENSHOTS = ROOT / "build/screenshots"
 PIECE = 4000  # pixels of a page in one picture
@@ -96,7 +97,8 @@ def jupyterlab(folder):
     environment = clean_environment(
         **{f"JUPYTER_{name}": str(home / place) for name, place in places.items()},
         JUPYTERLAB_SETTINGS_DIR=str(home / "settings"), JUPYTERLAB_WORKSPACES_DIR=str(home / "workspaces"),
-        PYTHONPATH=str(ROOT), COURSE_RUN="smoke", COURSE_BUDGET="0.05", PYDEVD_DISABLE_FILE_VALIDATION="1",
+        PYTHONPATH=os.pathsep.join([SHORT, str(ROOT)]), COURSE_RUN="quick", COURSE_BUDGET="0.05",
+        PYDEVD_DISABLE_FILE_VALIDATION="1",
     )  # fmt: skip
     port, token = free_port(), secrets.token_hex(16)
     command = [

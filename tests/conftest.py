@@ -1,4 +1,4 @@
-"""Says at the end of a test run how each invariant was checked on each torchvision classifier."""
+"""What several files of tests share: a browser; and a table, at the end, of how each invariant was checked on each classifier."""
 
 from collections import defaultdict
 
@@ -10,13 +10,25 @@ INVARIANTS = {
     "I2": "the trainable parameters are those that the suffix reaches",
     "I3": "suffix(prefix(x)) equals model(x) bitwise",
     "I3 gradients": "the suffix's gradients equal the model's bitwise",
-    "I4": "freeze depends on the model and the place only",
+    "I4": "freeze depends on the model and the stage only",
     "I4 head": "before or after swap_head makes no difference",
     "I5": "one parameter group per stage, from the start to the end",
     "I6": "swap_head leaves all other tensors as they are",
     "I7": "an interrupted and resumed run equals an uninterrupted one bitwise",
     "I8": "what was trained, saved and loaded, gives the whole model",
 }
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A Chromium that asks nobody for anything by itself; the test is skipped where there is none."""
+    pytest.importorskip("playwright.sync_api", reason="playwright comes with the extra test")
+    from browser import chromium, why_not
+
+    if why_not():
+        pytest.skip(why_not())
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture

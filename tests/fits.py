@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import cache
 
+import pandas
 import torch
 from safetensors.torch import save_file
 from torchvision.models import get_model
@@ -10,6 +11,7 @@ from torchvision.models import get_model
 from helpers.images.tasks import open_task
 from helpers.training.fitting import Fit, fit
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, FINE_TUNE_LAST, PROBE_THEN_FINE_TUNE, SCRATCH, Recipe
+from helpers.training.study import Study
 
 ARCHITECTURE = "squeezenet1_1"  # with dropout right before its head, and a ReLU behind it
 
@@ -42,6 +44,16 @@ def write_source(path, seed: int = 0) -> str:
         model = get_model(ARCHITECTURE, weights=None)
     save_file(model.state_dict(), path, {"arch": ARCHITECTURE})
     return str(path)
+
+
+def invented(**answers) -> Study:
+    """A comparison with these answers: {recipe: bool (seeds, n)}."""
+    rows, correct = [], []
+    for name, given in answers.items():
+        for seed, right in enumerate(torch.as_tensor(given, dtype=torch.bool)):
+            rows.append({"recipe": name, "seed": seed, "n": len(right), "accuracy": right.double().mean().item(), "trained": 7})
+            correct.append(right)
+    return Study("made up", ["recipe"], pandas.DataFrame(rows), correct, {"date": "2024-02-29"})
 
 
 class Deaf:

@@ -7,11 +7,14 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 ADDRESS = PROJECT["project"]["urls"]["Repository"]
-MADE = {".venv", ".git", "__pycache__", ".pytest_cache", ".ruff_cache", ".ipynb_checkpoints", "build", "dist"}
+MADE = {".venv", ".git", "__pycache__", ".ipynb_checkpoints", "build", "dist"}
+MADE |= {".pytest_cache", ".ruff_cache", ".mypy_cache", ".import_linter_cache"}
 
 
 @cache
@@ -36,15 +39,35 @@ def name(path):
     return path.relative_to(ROOT).as_posix()
 
 
+def each(paths):
+    """One test a file, called by its name."""
+    return pytest.mark.parametrize("path", [pytest.param(path, id=name(path)) for path in paths])
+
+
+@cache
+def read(path):
+    """A notebook of the project: one for all tests of a process, so leave it as it is."""
+    import nbformat
+
+    return nbformat.read(path, as_version=nbformat.NO_CONVERT)
+
+
+def cells(path, kind=None):
+    return [cell for cell in read(path).cells if kind in (None, cell.cell_type)]
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
 def prose():
     """(file, text) of every Markdown file, and of the Markdown cells of every notebook."""
     for path in project_files():
         if path.suffix == ".md":
             yield path, path.read_text(encoding="utf-8")
         elif path.suffix == ".ipynb":
-            cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-            sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
-            yield path, "\n\n".join(sources)
+            stored = json.loads(path.read_text(encoding="utf-8"))["cells"]
+            yield path, "\n\n".join("".join(cell["source"]) for cell in stored if cell["cell_type"] == "markdown")
 
 
 def clean_environment(**changes):

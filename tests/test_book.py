@@ -5,25 +5,23 @@ import inspect
 import json
 import re
 import socket
-import sys
 from html import unescape
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from project import ROOT, name, notebooks
-from webpages import CONTRAST, LINKS, REMOTE, TEXTS, WIDER, Page, Site, cells, loaded, picture, squeezed, styled, words
+from project import ROOT, cells, each, name, notebooks, tags
+from webpages import CONTRAST, LINKS, REMOTE, TEXTS, WIDER, Page, Site, loaded, picture, squeezed, styled, words
 
 import helpers
 
 pytestmark = pytest.mark.filterwarnings("ignore:'myst_parser:PendingDeprecationWarning")
 for needed in ("sphinx", "myst_nb", "furo"):
     pytest.importorskip(needed, reason=f"{needed} comes with the extra teach")
-sys.path.insert(0, str(ROOT / "tools"))
 import book  # noqa: E402
 
 NOTEBOOKS = notebooks("notebooks", "labs")
-each_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=name)
-KINDS = ["index", "notebooks/04_fine_tuning_well", "measured", "reference/the_training", "docs/source_model", "README"]
+each_notebook = each(NOTEBOOKS)
+KINDS = ["index", "notebooks/04_fine_tuning_well", "measured", "reference/the_training", "docs/architecture", "README"]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +48,7 @@ def test_building_reaches_for_nothing_and_runs_no_notebook(site):
 
 
 def test_every_lecture_lab_and_text_has_a_page_and_the_first_page_leads_to_it(site):
-    texts = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("docs/instructors/*.md")]
+    texts = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md"), *ROOT.glob("docs/instructors/*.md")]
     wanted = {name(path).rpartition(".")[0] + ".html" for path in [*NOTEBOOKS, *texts]}
     wanted |= {"reference/index.html", "measured.html"}
     assert len(wanted) > 8 and wanted <= set(site.pages)
@@ -67,34 +65,36 @@ def test_first_page_says_what_it_is_shows_what_came_out_and_where_to_begin(site)
 
 
 @each_notebook
-def test_notebook_is_shown_with_all_its_code_and_its_stored_figures(site, notebook):
-    page, figures = site.of(notebook), []
-    for cell in cells(notebook, "code"):
+def test_notebook_is_shown_with_all_its_code_and_its_stored_figures(site, path):
+    page, figures = site.of(path), []
+    for cell in cells(path, "code"):
         asks = cell.source.startswith("h.quiz(") and cell.outputs
         assert asks or squeezed(cell.source) in page.text, f"the code of cell {cell.id} is missing"
         for output in cell.outputs:
             html = re.sub(r'src="[^"]*"', "", output.get("data", {}).get("text/html", ""))
             figures += re.findall(r'<img[^>]*?\balt="([^"]+)"', html)
     assert [unescape(alt) for alt in figures] == [alt for alt in page.all("img", "alt") if alt in set(map(unescape, figures))]
+    copies = [page.path.parent / href for href in page.all("a", "href") if href.endswith(f"/{path.name}")]
+    assert any(copy.read_bytes() == path.read_bytes() for copy in copies), "it can be downloaded as it is"
 
 
-@each_notebook
-def test_notebook_can_be_downloaded_as_it_is(site, notebook):
-    page = site.of(notebook)
-    copies = [page.path.parent / href for href in page.all("a", "href") if href.endswith(f"/{notebook.name}")]
-    assert any(copy.read_bytes() == notebook.read_bytes() for copy in copies)
+def test_every_public_helper_has_an_entry_with_its_first_sentence_and_so_have_the_instruments_of_lessons(site):
+    from edition.docstrings import lessons  # where book has put it
 
-
-def test_every_public_helper_has_an_entry_with_its_first_sentence(site):
     entries = {id_: page for address, page in site.pages.items() if address.startswith("reference/") for id_ in page.ids}
     for public in helpers.__all__:
         value = getattr(helpers, public)
         said = re.split(r"[.:;(]", inspect.getdoc(value).replace("`", ""))[0] if callable(value) else ""
         assert squeezed(said) in entries[f"helpers.{public}"].text, f"{public}: {said}"
+    for lesson, package in lessons().items():
+        missing = {name for name in package.__all__ if f"helpers.lessons.{lesson}.{name}" not in entries}
+        assert len(lessons()) >= 10 and not missing, lesson
 
 
-def test_helpers_in_the_code_of_a_lecture_lead_to_their_entry(site):
+def test_helpers_in_the_code_of_a_notebook_lead_to_their_entry(site):
     assert "../reference/the_model.html#helpers.freeze" in site.pages["notebooks/02_anatomy_of_a_transfer.html"].all("a", "href")
+    museum = site.pages["labs/lab4_bug_museum.html"].all("a", "href")
+    assert "../reference/lectures_and_labs.html#helpers.lessons.museum.predict" in museum
 
 
 def test_shipped_studies_are_shown_with_the_lectures_that_use_them(site):
@@ -115,15 +115,15 @@ def test_no_file_of_the_site_holds_an_answer(site):
 
 
 @each_notebook
-def test_notes_and_setup_are_folded_and_quizzes_need_no_script(site, notebook):
-    html = site.of(notebook).html
-    notes = [cell for cell in cells(notebook, "markdown") if cell.metadata.get("slideshow", {}).get("slide_type") == "notes"]
+def test_notes_and_setup_are_folded_and_quizzes_need_no_script(site, path):
+    html = site.of(path).html
+    notes = [cell for cell in cells(path, "markdown") if cell.metadata.get("slideshow", {}).get("slide_type") == "notes"]
     assert html.count("<summary>For the instructor</summary>") == len(notes)
     before, after = html.split("<summary>On Google Colab</summary>")
     folded, _, rest = after.partition("</details>")
-    (setup,) = [cell.source for cell in cells(notebook, "code") if "setup" in cell.metadata.get("tags", [])]
+    (setup,) = [cell.source for cell in cells(path, "code") if "setup" in tags(cell)]
     assert squeezed(setup) in words(folded) and squeezed(setup) not in words(before) + words(rest)
-    asked = [cell for cell in cells(notebook, "code") if "h.quiz(" in cell.source and cell.outputs]
+    asked = [cell for cell in cells(path, "code") if "h.quiz(" in cell.source and cell.outputs]
     assert html.count('<div class="quiz">') == len(asked)
     assert not re.search(r"<!-- /?(?:colab|\d\d\.)", html), "the marks of tests and tools stay at home"
 
@@ -168,20 +168,6 @@ def test_formulas_are_set_without_a_script(site):
 
 
 # In a browser, from the file system
-
-
-@pytest.fixture(scope="module")
-def browser():
-    pytest.importorskip("playwright", reason="playwright comes with the extra test")
-    from browser import CHROMIUM, FLAGS, why_not
-    from playwright.sync_api import sync_playwright
-
-    if why_not():
-        pytest.skip(why_not())
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The course in a real JupyterLab, in a real browser, without a network: pages run, and what is to be pressed works.
 
-Every cell of every lecture and solution runs, but trainings stop after a few steps here (COURSE_RUN=smoke): that notebooks
+Every cell of every lecture and solution runs, but trainings stop after a few steps here (tests/short): that notebooks
 run with their real budget, nbval tests. Pictures are kept in build/screenshots, with COURSE_PICTURES=whole from top to
 bottom. The classes may run at once, on two cores.
 """

@@ -10,10 +10,10 @@ from fits import fitted, short, small_task, write_source
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from helpers.sources.backbones import SHIPPED
+from helpers.sources.checkpoints import read_safetensors
+from helpers.sources.shipping import SHIPPED
 from helpers.training.classifier import load_classifier
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL
-from helpers.training.saving import read_safetensors
 
 
 @pytest.fixture(scope="module", params=["garden", "torchvision"])
@@ -166,7 +166,7 @@ def test_a_file_whose_parts_do_not_fit_is_refused(change, saved, tmp_path):
     tensors, about = load_file(saved), read_safetensors(saved)[1]
     CHANGES[change](tensors, about)
     save_file(tensors, tmp_path / "mine.safetensors", about)
-    with pytest.raises(ValueError, match="mine.safetensors is no intact classifier"):
+    with pytest.raises(ValueError, match="mine.safetensors is not an intact classifier"):
         load_classifier(tmp_path / "mine.safetensors")
 
 

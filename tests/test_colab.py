@@ -4,21 +4,21 @@
 """
 
 import builtins
+import importlib
 import importlib.util
 import io
 import subprocess
 import sys
 import types
 
-import nbformat
 import pytest
-from project import ADDRESS, ROOT
-from test_storing import tool
+import setup_cells
+from project import ADDRESS, ROOT, cells, tags
 
 from helpers.training.exporting import missing_for_onnx
 
-SETUP = next(cell.source for cell in nbformat.read(ROOT / "notebooks/00_start_here.ipynb", as_version=4).cells
-             if "setup" in cell.metadata.get("tags", []))  # fmt: skip
+TOOL = importlib.import_module("colab")
+SETUP = next(cell.source for cell in cells(ROOT / "notebooks/00_start_here.ipynb") if "setup" in tags(cell))
 
 
 class File(io.StringIO):
@@ -75,32 +75,29 @@ def test_setup_cell_without_a_network_says_what_was_not_fetched_what_pip_said_an
 
 
 def test_what_lab3_adds_on_colab_for_onnx_replaces_nothing_there_either(colab, monkeypatch):
-    """Without the list of versions, pip would bring a newer protobuf than Colab's other packages bear."""
+    """Without the list of versions, pip would bring a newer protobuf than Colab's other packages accept."""
     (_, install), _ = colab()
     monkeypatch.setattr("helpers.training.exporting.find_spec", lambda name: None)
     assert f"pip install {' '.join(install[5:7])} onnx onnxscript onnxruntime" in missing_for_onnx()
 
 
-def test_badge_appears_where_the_address_is_one_that_colab_opens_and_readme_is_named_elsewhere():
-    line = tool("setup_cells").colab_line
+def test_badge_appears_where_the_address_is_one_that_colab_opens_and_a_text_is_named_elsewhere():
+    line = setup_cells.colab_line
     badge = line("labs/one.ipynb", "https://github.com/somebody/course.git")
     opened = "https://colab.research.google.com/github/somebody/course/blob/main/labs/one.ipynb"
     assert f"[![Open in Colab](../docs/open-in-colab.svg)]({opened})" in badge
     assert (ROOT / "docs/open-in-colab.svg").is_file()
     for address in ("https://example.org/course", "https://gitlab.com/somebody/course"):
-        assert "see [README.md](../README.md#on-google-colab)" in line("labs/one.ipynb", address)
+        assert "(../docs/installing.md#on-google-colab)" in line("labs/one.ipynb", address)
         assert "Open in Colab" not in line("labs/one.ipynb", address)
 
 
-def test_environment_like_colabs_runs_the_tests_of_helpers_and_not_those_of_pages():
-    colab = tool("colab")
-    chosen = {path.name for path in (ROOT / "tests").glob("test_*.py") if colab.of_helpers(path)}
-    assert {"test_freezing.py", "test_training.py", "test_quiz_shown.py", "test_widgets7.py", "test_checks.py"} <= chosen
-    assert not {"test_browser.py", "test_setup.py", "test_commands.py", "test_slides.py", "test_book.py"} & chosen
-
-
-def test_environment_like_colabs_has_exact_versions_and_names_its_python():
-    python, packages = tool("colab").pins()
+def test_environment_like_colabs_has_exact_versions_and_runs_the_tests_of_helpers_and_not_those_of_pages():
+    python, packages = TOOL.pins()
     assert python == "3.12" and all(line.count("==") == 1 for line in packages)
     named = {line.partition("==")[0] for line in packages}
     assert {"torch", "torchvision", "numpy", "pandas", "matplotlib", "ipywidgets", "ipython", "ipykernel"} <= named
+    assert not named & set(TOOL.ADDED), "what the setup cell adds is not there before"
+    chosen = {path.name for path in (ROOT / "tests").glob("test_*.py") if TOOL.of_helpers(path)}
+    assert {"test_freezing.py", "test_training.py", "test_quiz_shown.py", "test_widgets7.py", "test_checks.py"} <= chosen
+    assert not {"test_browser.py", "test_setup.py", "test_commands.py", "test_slides.py", "test_book.py"} & chosen

@@ -1,4 +1,4 @@
-"""The commands: `make` lists them, and what keeps one from running is said in one line."""
+"""The commands: `make` lists them, and what keeps one from running is told in one line."""
 
 import os
 import re
@@ -53,41 +53,31 @@ INSTALL = f"apt install python{sys.version_info[0]}.{sys.version_info[1]}-venv"
 
 
 def check(copy, environment):
+    """What `tools/environment.py --check` prints there: the one line that make passes on, or nothing."""
     command = [sys.executable, copy / "tools/environment.py", "--check"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0 and not done.stderr
     return done.stdout.strip()
 
 
-def test_nothing_is_said_where_the_environment_can_be_made(copy):
-    assert check(copy, clean_environment()) == ""
-
-
 @pytest.mark.skipif(os.name == "nt", reason="needs links to programs")
 @pytest.mark.parametrize("line, remedy", [(TOO_OLD, "PYTHON="), (NO_VENV, INSTALL), (NO_ENSUREPIP, INSTALL)])
-def test_unsuitable_python_is_named_in_one_line_with_the_remedy(copy, tmp_path, line, remedy):
+def test_unsuitable_python_is_named_in_one_line_with_the_remedy_and_a_suitable_one_is_not(copy, tmp_path, line, remedy):
     text = check(copy, pretend(tmp_path, line))
     assert len(text.splitlines()) == 1 and remedy in text
     assert "needs Python 3.11 or newer" in text if line == TOO_OLD else "venv" in text
+    assert check(copy, clean_environment()) == ""
 
 
 @needs_make
-@pytest.mark.parametrize("target", ["lab", "test", "demo"])
-def test_make_passes_that_line_on_and_makes_nothing(copy, tmp_path, target):
-    environment = pretend(tmp_path, NO_ENSUREPIP)
-    command = [MAKE, target, f"PYTHON={sys.executable}"]
-    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
-    assert done.returncode != 0 and done.stdout == ""
-    assert len(done.stderr.splitlines()) == 1 and INSTALL in done.stderr, done.stderr
-    assert not (copy / ".venv").exists()
-
-
-@needs_make
-def test_missing_python_gets_one_line(copy, tmp_path):
-    command = [MAKE, "lab", "PYTHON=no-such-python"]
-    done = subprocess.run(command, cwd=copy, env=clean_environment(), capture_output=True, text=True)
-    assert done.returncode != 0
-    assert len(done.stderr.splitlines()) == 1 and "no-such-python" in done.stderr, done.stderr
+def test_make_passes_that_line_on_and_makes_nothing(copy, tmp_path):
+    for target, python, words in [("lab", "no-such-python", "no-such-python"), ("test", sys.executable, INSTALL)]:
+        environment = clean_environment() if python == "no-such-python" else pretend(tmp_path, NO_ENSUREPIP)
+        command = [MAKE, target, f"PYTHON={python}"]
+        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
+        assert done.returncode != 0 and done.stdout == ""
+        assert len(done.stderr.splitlines()) == 1 and words in done.stderr, done.stderr
+        assert not (copy / ".venv").exists()
 
 
 def run_set_up(copy, pip, **changes):
@@ -110,7 +100,7 @@ def run_set_up(copy, pip, **changes):
     return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
-def test_interrupted_set_up_is_made_afresh_and_a_finished_one_is_left_alone(copy):
+def test_interrupted_or_moved_set_up_is_made_afresh_and_a_finished_one_is_left_alone(copy, tmp_path):
     failed = run_set_up(copy, "raise SystemExit(3)")
     assert failed.returncode == 1
     assert "The set-up failed" in failed.stderr and "Traceback" not in failed.stderr
@@ -131,14 +121,5 @@ def test_interrupted_set_up_is_made_afresh_and_a_finished_one_is_left_alone(copy
     assert updated.returncode == 0 and "up to date" in updated.stdout
     assert debris.exists(), "a finished environment is brought up to date in place"
 
-
-def test_moved_project_gets_a_new_environment(copy, tmp_path):
-    assert run_set_up(copy, "").returncode == 0
     moved = copy.rename(tmp_path / "elsewhere")
-    assert "displaced" in run_set_up(moved, "").stdout
-
-
-def test_code_and_notebooks_are_clean_to_ruff():
-    command = [sys.executable, "-m", "ruff", "check", "--no-cache", "."]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
+    assert "displaced" in run_set_up(moved, "").stdout, "a moved environment is made afresh"

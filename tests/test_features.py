@@ -132,3 +132,55 @@ def test_fixed_views_leave_the_random_numbers_of_torch_alone():
     before = torch.get_rng_state()
     fixed_views(small_task().train, 2, seed=0)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def uneven(channels=6, count=60):
+    """Features of a frozen backbone as they may be: scales that differ by orders of magnitude, and one that never varies."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(count, channels, 2, 3, generator=generator) * 10.0 ** torch.arange(channels).view(-1, 1, 1)
+    x = x + torch.arange(channels).view(-1, 1, 1)
+    x[:, -1] = 5.0
+    return x
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("kind", ["linear", "convolution"])
+def test_a_head_gets_standardised_input_in_training_and_is_a_plain_layer_with_the_same_outputs_afterwards(kind, bias):
+    x = uneven()
+    if kind == "linear":
+        x, head = x[:, :, 0, 0], torch.nn.Linear(6, 3, bias=bias)
+    else:
+        head = torch.nn.Conv2d(6, 3, 1, bias=bias)
+    seen = []
+    model = torch.nn.Sequential(head)
+    with torch.no_grad(), features.standardised(model, model, x.split(7)):
+        hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        within = head(x)
+        hook.remove()
+        flat = seen[0].movedim(1, -1).flatten(0, -2)
+        assert 0.5 < flat.square().mean(0).max() <= 1 + 1e-3, "the largest channel was a thousand times larger"
+        assert not bias or flat.mean(0).abs().max() < 1e-3
+    assert not head._forward_pre_hooks
+    torch.testing.assert_close(head(x), within, rtol=1e-4, atol=1e-4)
+    assert not bias or (head.weight[:, -1] == 0).all(), "a channel that never varied in training says nothing later"
+
+
+def test_standardising_is_for_a_head_that_trains_alone():
+    model = load_backbone("garden").model
+    assert features.lone_head(freeze(model, -1)) is features.lone_head(freeze(model, "fc")) is model.fc
+    assert features.lone_head(freeze(model, "layer4")) is None and features.lone_head(freeze(model, 0)) is None
+    assert features.lone_head(model.requires_grad_(False)) is None
+    wide = freeze(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 2, 3, padding=1)), -1)
+    assert features.lone_head(wide) is None, "padding with zeros is no padding with means"
+
+
+@pytest.mark.parametrize("changes", [{}, {"views": 0}, {"views": 0, "batchnorm": "live"}, {"batchnorm": "re-estimated"}])
+def test_a_trained_probe_is_a_plain_network_again(changes):
+    run, plain = fitted(short(FEATURE_EXTRACTION, **changes)), load_backbone("garden").model
+    assert {name: type(module) for name, module in run.model.named_modules()} == {
+        name: type(module) for name, module in plain.named_modules()
+    }
+    assert not run.model.fc._forward_pre_hooks and run.model.state_dict().keys() == plain.state_dict().keys()
+    val = run.classifier.logits(run.task.val.pixels)
+    loss = torch.nn.functional.cross_entropy(val, run.task.val.labels).item()
+    assert loss == pytest.approx(run.history.val_loss.iloc[-1], rel=1e-3)

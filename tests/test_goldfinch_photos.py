@@ -109,7 +109,7 @@ def test_iNaturalist_is_asked_for_little_by_a_client_that_says_who_it_is(archive
     assert len(fetched(archive)) == len(set(fetched(archive))) == 16
     assert all("transfer-learning-course" in asked.headers["User-Agent"] for asked in archive.requests)
     assert not (tmp_path / "home").exists(), "the client keeps files elsewhere"
-    assert goldfinch_photos.PHOTOS.startswith("http://127") and PHOTOS == "https://inaturalist-open-data.s3.amazonaws.com"
+    assert goldfinch_photos.PHOTOS.startswith("http://127.0.0.1") and PHOTOS == "https://inaturalist-open-data.s3.amazonaws.com"
 
 
 CHANGES = {  # what is wrong with an observation -> how it comes about

@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from project import ROOT, clean_environment
+from short.short_course import SHORT
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("nbgrader") is None, reason='nbgrader is not installed: pip install -e ".[grade]"'
@@ -18,7 +19,7 @@ GRADED = "lab4_bug_museum"  # the quickest
 
 def nbgrader(folder, *command):
     scripts = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # nbgrader runs alembic from there
-    environment = clean_environment(PATH=scripts, PYTHONPATH=str(ROOT), COURSE_RUN="smoke")
+    environment = clean_environment(PATH=scripts, PYTHONPATH=os.pathsep.join([SHORT, str(ROOT)]), COURSE_RUN="quick")
     done = subprocess.run(
         [sys.executable, "-m", "nbgrader", *command], cwd=folder, env=environment, capture_output=True, text=True, timeout=600
     )

@@ -1,14 +1,22 @@
 """Finding and swapping heads."""
 
+import copy
+import gc
+import pickle
+import re
 import warnings
+import weakref
 
 import pytest
 import torch
 from torch import nn
 from zoo import build
 
+from helpers import heads
+from helpers.freezing import freeze, parameter_groups
 from helpers.heads import find_head, swap_head
 from helpers.sources.gardennet import GardenNet
+from helpers.stages import split
 
 
 class HeadFirst(nn.Module):
@@ -23,29 +31,14 @@ class HeadFirst(nn.Module):
         return self.head(self.body(x))
 
 
-class Wrapper(nn.Module):
-    def __init__(self, net):
-        super().__init__()
-        self.net = net
-
-    def forward(self, x):
-        return self.net(x)
-
-
-def swap_quietly(model, num_classes, **settings):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return swap_head(model, num_classes, **settings)
-
-
 def test_the_head_is_the_layer_that_runs_last_not_the_one_made_last():
     assert find_head(HeadFirst()) == "head"
     assert swap_head(HeadFirst(), 3)(torch.ones(2, 3, 2, 2)).shape == (2, 3)
 
 
 def test_the_head_of_a_model_within_a_model_is_found():
-    model = Wrapper(Wrapper(GardenNet(10)))
-    assert find_head(model) == "net.net.fc"
+    model = nn.Sequential(nn.Sequential(GardenNet(10)))
+    assert find_head(model) == "0.0.fc"
     assert swap_head(model, 3)(torch.zeros(2, 3, 32, 32)).shape == (2, 3)
 
 
@@ -55,25 +48,13 @@ def test_a_model_without_an_output_layer_inside_is_refused(model):
         swap_head(model, 2)
 
 
-@pytest.mark.parametrize("num_classes", [0, -1])
-def test_fewer_than_one_class_is_refused(num_classes):
-    with pytest.raises(ValueError, match=f"num_classes must be at least 1, got {num_classes}"):
-        swap_head(GardenNet(10), num_classes)
-
-
-@pytest.mark.parametrize("num_classes", [True, 2.0, "3", None, ["daisy", "rose"]])
-def test_a_number_of_classes_that_is_no_integer_is_refused(num_classes):
-    with pytest.raises(TypeError, match="num_classes must be an integer"):
-        swap_head(GardenNet(10), num_classes)
-
-
-def test_a_refused_swap_changes_nothing():
-    model = build("squeezenet1_0")
-    before = list(model.modules())
-    for settings in ({"num_classes": 0}, {"num_classes": 2, "head": "no.such"}, {"num_classes": 2, "head": "features"}):
-        with pytest.raises(ValueError):
-            swap_head(model, **settings)
-    assert list(model.modules()) == before
+@pytest.mark.parametrize("num_classes, error", [(0, ValueError), (-1, ValueError), (True, TypeError), (2.0, TypeError),
+                                                ("3", TypeError), (None, TypeError), (["daisy", "rose"], TypeError)])  # fmt: skip
+def test_an_impossible_number_of_classes_is_refused_and_nothing_changes(num_classes, error):
+    model = GardenNet(10)
+    with pytest.raises(error, match=f"num_classes must be .* got {re.escape(repr(num_classes))}"):
+        swap_head(model, num_classes)
+    assert model.fc.out_features == 10
 
 
 def test_the_head_can_be_named():
@@ -81,12 +62,13 @@ def test_the_head_can_be_named():
     assert model.body[1].out_features == 3 and model.head.out_features == 5
 
 
-@pytest.mark.parametrize(
-    "head, message", [("classifier", "no module 'classifier'"), ("body", "a head is a Linear or Conv2d"), ("", "head")]
-)
-def test_a_named_head_that_is_none_is_refused(head, message):
-    with pytest.raises(ValueError, match=message):
-        swap_head(HeadFirst(), 3, head=head)
+@pytest.mark.parametrize("head", ["classifier", "body", "body.9", ""])
+def test_a_named_head_that_is_none_is_refused_and_nothing_changes(head):
+    model = HeadFirst()
+    before = list(model.modules())
+    with pytest.raises(ValueError, match=f"HeadFirst has no Linear or Conv2d layer named '{head}'"):
+        swap_head(model, 3, head=head)
+    assert list(model.modules()) == before
 
 
 def test_a_head_without_bias_gets_none():
@@ -115,7 +97,7 @@ def test_the_new_head_trains_even_if_everything_was_frozen_by_hand():
 
 def test_squeezenet_can_give_negative_logits_after_the_swap_and_is_told_to():
     model = build("squeezenet1_0")
-    with pytest.warns(UserWarning, match="removed the ReLU behind the head of SqueezeNet"):
+    with pytest.warns(UserWarning, match="removed the ReLU after the head of SqueezeNet"):
         swap_head(model, 200)
     assert (model.eval()(torch.randn(2, 3, 32, 32)) < 0).any()
     with warnings.catch_warnings():
@@ -123,21 +105,22 @@ def test_squeezenet_can_give_negative_logits_after_the_swap_and_is_told_to():
         swap_head(model, 3)  # no second warning: the ReLU is gone
 
 
-def test_the_relu_of_another_place_stays_when_it_is_shared_with_the_one_behind_the_head():
+def test_a_relu_that_is_also_used_elsewhere_stays_there():
     relu = nn.ReLU()
-    model = swap_quietly(nn.Sequential(nn.Flatten(), nn.Linear(12, 8), relu, nn.Linear(8, 4), relu), 3)
+    with pytest.warns(UserWarning, match="removed the ReLU"):
+        model = swap_head(nn.Sequential(nn.Flatten(), nn.Linear(12, 8), relu, nn.Linear(8, 4), relu), 3)
     assert model[2] is relu and isinstance(model[4], nn.Identity)
 
 
 @pytest.mark.parametrize("name, size", [("googlenet", 32), ("inception_v3", 75)])
-@pytest.mark.parametrize("wrap", [lambda net: net, Wrapper])
+@pytest.mark.parametrize("wrap", [lambda net: net, nn.Sequential])
 def test_training_gives_plain_logits_once_the_auxiliary_heads_are_gone(name, size, wrap):
     model = swap_head(wrap(build(name)), 7).train()
     logits = model(torch.randn(2, 3, size, size))
     assert isinstance(logits, torch.Tensor) and logits.shape == (2, 7)
 
 
-def test_a_branch_of_ones_own_that_is_called_aux_stays():
+def test_a_branch_of_your_own_model_that_is_called_aux_stays():
     class Net(HeadFirst):
         def __init__(self):
             super().__init__()
@@ -147,3 +130,103 @@ def test_a_branch_of_ones_own_that_is_called_aux_stays():
             return self.head(self.aux(self.body(x)))
 
     assert swap_head(Net(), 3)(torch.ones(2, 3, 2, 2)).shape == (2, 3)
+
+
+# --- a model is traced once ---
+
+
+@pytest.fixture
+def traced(monkeypatch):
+    """The models that were traced, in order."""
+    found, original = [], heads._Tracer.trace
+    monkeypatch.setattr(heads._Tracer, "trace", lambda self, model: found.append(model) or original(self, model))
+    return found
+
+
+class Flagged(HeadFirst):
+    """Its forward pass depends on an attribute, a list and a method that can be replaced."""
+
+    def __init__(self):
+        super().__init__()
+        self.twice, self.extra = False, []
+        self.more = nn.ModuleList([nn.Linear(8, 8)])
+        self.last = lambda x: x
+
+    def forward(self, x):
+        for layer in [self.body, *self.more, *self.extra]:
+            x = layer(x)
+        return self.head(self.last(self.more[0](x) if self.twice else x))
+
+
+def steps(model):
+    return [step.format_node() for step in heads.trace(model, ["more"]).nodes]
+
+
+def test_freezing_splitting_and_grouping_trace_a_model_once_in_each_mode(traced):
+    model = swap_head(GardenNet(10), 3)
+    before = len(traced)
+    for upto in ("layer3", -1, 0):
+        freeze(model, upto)
+        split(model, upto)
+        parameter_groups(model, lr=0.1)
+        find_head(model)
+    assert len(traced) - before == 2
+    freeze(copy.deepcopy(model), -1)
+    assert len(traced) - before == 3  # a copy is another model
+
+
+CHANGES = {
+    "a flag": lambda model: setattr(model, "twice", True),
+    "a list": lambda model: model.extra.append(torch.relu),
+    "another block": lambda model: model.more.append(nn.Linear(8, 8)),
+    "the forward pass of its class": lambda model: setattr(type(model), "forward", HeadFirst.forward),
+    "a function": lambda model: setattr(model, "last", torch.sigmoid),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_what_is_remembered_of_a_model_that_changes_is_not_used(change, monkeypatch, traced):
+    monkeypatch.setattr(Flagged, "forward", Flagged.forward)  # to be restored
+    model = Flagged()
+    before = steps(model)
+    assert steps(model) == before and len(traced) == 1
+    change(model)
+    found = steps(model)
+    assert found == steps(copy.deepcopy(model)) != before
+
+
+def test_an_inner_layer_that_is_replaced_by_a_block_is_seen(traced):
+    """As low-rank adaptation does it: the new head is within the block."""
+    model = GardenNet(10)
+    assert find_head(model) == "fc"
+    model.fc = nn.Sequential(nn.Dropout(), model.fc)
+    assert find_head(model) == "fc.1"
+    model.fc[1] = nn.Sequential(nn.Linear(256, 4), nn.Linear(4, 10))
+    assert find_head(model) == "fc.1.1"
+
+
+def test_what_is_remembered_keeps_no_model_alive():
+    model = Flagged()
+    model.body.register_forward_hook(lambda *args, model=model: None)  # a cycle, as hooks make them
+    freeze(model, -1)
+    split(model, "body")
+    gone = weakref.ref(model)
+    del model
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_a_traced_model_is_copied_and_pickled_without_what_is_remembered(again):
+    model = GardenNet(10)
+    untouched = pickle.dumps(model)
+    freeze(model, 0)
+    assert pickle.dumps(model) == untouched
+    assert find_head(again(model)) == "fc"
+
+
+def test_a_model_for_torch_compile_can_be_traced_before_and_after():
+    model, images = freeze(GardenNet(10), -1), torch.zeros(2, 3, 32, 32)
+    compiled = torch.compile(model, backend="eager")
+    assert torch.equal(compiled(images), model(images))
+    assert find_head(model) == "fc" and split(model, -1)[0](images).shape == (2, 256)

@@ -1,4 +1,4 @@
-"""The invariants I1 to I8 of stages, heads, freezing and saving, each on every classifier of torchvision.
+"""The invariants I1 to I8 of stages, heads, freezing and saving, each on every classifier of torchvision and families of timm.
 
 Giants run on the meta device, where tensors have no values: whether a frozen tensor was written to is told by the
 version counter that autograd keeps. The table at the end of the test run says which models were checked how.
@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
-from zoo import GIANTS, NAMES, Learner, batch, build, quiet_trainer, smallest_size
+from zoo import GIANTS, NAMES, TIMM, Learner, batch, build, quiet_trainer, smallest_size
 
 from helpers.freezing import freeze, parameter_groups
 from helpers.heads import find_head, swap_head
 from helpers.stages import part, split, stage_names, stages
-from helpers.training.saving import _trained, load_trained, save_trained
+from helpers.training.classifier import load_trained, save_trained, trained_tensors
 from helpers.training.thawing import Thaw
 
 
@@ -34,7 +34,7 @@ class Subject:
 
     @property
     def is_small(self) -> bool:
-        """Small enough to be tried at more than one place."""
+        """Small enough to be tried at more than one stage."""
         return self.is_real and sum(p.numel() for p in self.model.parameters()) < 30e6
 
     @property
@@ -43,7 +43,7 @@ class Subject:
         return names[len(names) // 2]
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=[*NAMES, *TIMM])
 def subject(request):
     name = request.param
     is_real = name not in GIANTS
@@ -108,12 +108,12 @@ def test_I1_frozen_parameters_and_buffers_are_bitwise_unchanged_by_training(subj
         optimizer = torch.optim.SGD(groups, momentum=0.9 if subject.is_small else 0)
         frozen = tensors_of_stages(model, names[: names.index(upto)])
         frozen |= {name: p for name, p in model.named_parameters() if not p.requires_grad}
-        trained = {name: p._version for name, p in model.named_parameters() if p.requires_grad}
+        trained = {p: p._version for p in model.parameters() if p.requires_grad}
         frozen_before = Witness(frozen)
         for _ in range(2 if subject.is_small else 1):
             train_step(model.eval().train().train(), subject.images, subject.labels, optimizer)
         assert not frozen_before.changed()
-        assert all(model.get_parameter(name)._version > version for name, version in trained.items())
+        assert all(parameter._version > version for parameter, version in trained.items())
 
 
 @pytest.mark.filterwarnings("ignore:.*does not have many workers", "ignore:.*in eval mode at the start of training")
@@ -154,9 +154,9 @@ def test_I2_I3_the_suffix_on_kept_features_trains_what_the_frozen_model_does_and
         gradients = {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
         model.zero_grad()
         prefix, suffix = split(model, at)
-        model.requires_grad_(True)
         with torch.no_grad():
-            features = prefix(subject.images)
+            features = prefix(subject.images)  # still frozen: torch.matmul sums in another order if a weight needs a gradient
+        model.requires_grad_(True)
         torch.manual_seed(0)
         logits_of_suffix = suffix(features)
         cross_entropy(logits_of_suffix, subject.labels).backward()
@@ -281,7 +281,7 @@ def test_I8_saving_what_was_trained_and_loading_it_gives_the_whole_model(subject
     if not subject.is_real:
         freeze(model, subject.middle)
         _, suffix = split(model, subject.middle)
-        assert _trained(model) == suffix.state_dict().keys()
+        assert trained_tensors(model) == suffix.state_dict().keys()
         return
     upto = subject.middle if subject.is_small else stage_names(model)[-1]
     freeze(model, upto)

@@ -6,24 +6,22 @@ import measure
 import pytest
 from project import ROOT
 
-from helpers.training.results import load_comparison
-
-FILES = sorted(path for path in measure.DATA.glob("*.json") if not path.name.startswith(("scratch-budget", "study-")))
+from helpers import load_study
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_shipped_comparison_says_where_it_comes_from_and_has_five_seeds(path):
-    result = load_comparison(path)
-    assert len(result.seeds) >= 5
-    assert {"torch", "torchvision", "hardware", "date"} <= result.about.keys()
-    assert {len(rows) for rows in result.correct.values()} == {len(result.seeds)}
+@pytest.mark.parametrize("name", measure.COMPARISONS)
+def test_shipped_comparison_has_five_seeds_and_the_settings_of_its_recipes(name):
+    result = load_study(name)
+    recipes = set(result.runs.recipe)
+    assert result.runs.groupby("recipe").seed.nunique().min() >= 5 and result.runs.n.nunique() == 1
+    assert {f"recipe {recipe}" for recipe in recipes} <= result.about.keys()
 
 
 @pytest.mark.parametrize("task, promised", [("goldfinches", 25), ("flowers", 50)])
 def test_fine_tuning_gains_what_is_promised_over_scratch(task, promised):
     """By the better of the two ways to fine-tune the whole network; on both tasks both are better than scratch."""
-    gains = load_comparison(measure.DATA / f"{task}-5.json").paired("scratch")
-    fine_tuned = gains.loc[["fine-tune all - scratch", "probe, then fine-tune - scratch"]]
+    gains = load_study(f"{task}-5").paired("recipe", "scratch")
+    fine_tuned = gains.loc[["fine-tune all", "probe, then fine-tune"]]
     assert fine_tuned.points.max() >= promised
     assert (fine_tuned.low > 0).all()
 

@@ -9,6 +9,7 @@ from functools import cache
 
 import pytest
 from project import ROOT
+from short.short_course import shorten
 from standins import fill_cache
 
 import helpers
@@ -18,10 +19,10 @@ from helpers.lessons import explorer, fine_tuning, variants, your_own_images
 from helpers.training.recipes import FEATURE_EXTRACTION, Recipe
 
 NETWORK = {"requests", "urllib.request", "http", "socket", "ssl", "httpx", "aiohttp", "ftplib", "webbrowser", "subprocess",
-           "pooch", "pyinaturalist", "timm", "transformers", "huggingface_hub", "torch.hub"}  # fmt: skip
+           "pooch", "pyinaturalist", "timm", "huggingface_hub", "torch.hub"}  # fmt: skip
 # The modules of helpers that use one of these, or let torchvision fetch: there are no other doors to the network.
-DOORS = {"data.downloads", "images.inaturalist", "lessons.budget", "sources.hfmodels", "sources.hubfiles", "sources.hubs",
-         "sources.timmodels", "sources.weightfiles"}  # fmt: skip
+DOORS = {"data.downloads", "images.inaturalist", "lessons.budget", "sources.backbones", "sources.from_timm",
+         "sources.from_torchvision"}  # fmt: skip
 
 FOREIGN = Recipe("foreign", "resnet18", upto="layer4", steps=1)
 SETTING = explorer.Setting("resnet18", "goldfinches")
@@ -135,7 +136,7 @@ def test_full_budget_opens_no_socket_with_course_offline(closed, monkeypatch):
 
 def test_what_a_message_names_instead_works_without_a_network(closed, monkeypatch, tmp_path):
     monkeypatch.setenv("COURSE_OFFLINE", "1")
-    monkeypatch.setenv("COURSE_RUN", "smoke")  # few images
+    shorten(monkeypatch)
     monkeypatch.chdir(tmp_path)
     calls = {card.instead for card in CARDS.values() if not card.embedded} | {"load_backbone('garden')"}
     for call in calls:

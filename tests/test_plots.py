@@ -10,9 +10,8 @@ import matplotlib
 import matplotlib.pyplot
 import pytest
 import torch
-from fits import fitted, short, small_task
+from fits import fitted, invented, short, small_task
 from matplotlib.figure import Figure
-from test_results import made
 
 from helpers.images.tasks import Split
 from helpers.notebook import figures as plots
@@ -165,15 +164,15 @@ def test_no_mistakes_is_an_error_that_says_so():
 def test_comparisons_show_each_run_and_each_mean(recipes, panels):
     generator = torch.Generator().manual_seed(0)
     answers = {f"recipe {i}": torch.rand(3, 20, generator=generator) < (i + 1) / 10 for i in range(recipes)}
-    comparison = made(**answers)
+    comparison = invented(**answers)
     figure = drawn(plots.plot_comparisons([comparison] * panels))
     assert len(figure.axes) == panels and set(answers) <= set(texts(figure))
     dots = figure.axes[0].lines[0].get_xdata()
     assert list(dots) == pytest.approx((100 * answers["recipe 0"].double().mean(1)).tolist(), abs=1e-4)
-    assert f"{comparison.table.loc['recipe 0', 'accuracy %']:.0f}" in texts(figure)
+    assert f"{comparison.table('recipe').loc['recipe 0', 'accuracy %']:.0f}" in texts(figure)
 
 
-@pytest.mark.parametrize("comparisons", [[], [made(a=[[1, 0]]), made(b=[[1, 0]])]])
+@pytest.mark.parametrize("comparisons", [[], [invented(a=[[1, 0]]), invented(b=[[1, 0]])]])
 def test_no_comparisons_or_such_of_other_recipes_are_an_error(comparisons):
     with pytest.raises(ValueError, match="comparisons of the same recipes"):
         plots.plot_comparisons(comparisons)

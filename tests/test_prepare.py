@@ -86,10 +86,10 @@ def test_name_that_nobody_knows_stops_it_before_anything_is_fetched(origin, caps
     assert not origin.requests
 
 
-def test_command_of_the_readme_ends_with_its_result(monkeypatch, capsys):
+def test_command_of_the_docs_ends_with_its_result(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["prepare", "garden", "tissue"])
     monkeypatch.delitem(sys.modules, "fetch")
     with pytest.raises(SystemExit) as ended:
         runpy.run_module("fetch", run_name="__main__", alter_sys=True)
     assert ended.value.code == 0 and "garden: here already\ntissue: here already\n" in capsys.readouterr().out
-    assert "python tools/fetch.py flowers102 resnet18" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "python tools/fetch.py flowers102 resnet18" in (ROOT / "docs/offline.md").read_text(encoding="utf-8")

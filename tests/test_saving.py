@@ -11,7 +11,7 @@ from zoo import build
 from helpers.freezing import freeze
 from helpers.heads import swap_head
 from helpers.sources.gardennet import GardenNet
-from helpers.training.saving import load_trained, save_trained
+from helpers.training.classifier import load_trained, save_trained
 
 
 def fine_tuned(source, upto=-1, classes=3, size=32):
@@ -122,5 +122,5 @@ def test_a_missing_a_foreign_and_a_damaged_file_are_told_apart(tmp_path):
     with pytest.raises(ValueError, match="foreign.safetensors is not from save_trained"):
         load_trained(GardenNet(10), tmp_path / "foreign.safetensors")
     torch.save({}, tmp_path / "pickled.safetensors")
-    with pytest.raises(ValueError, match="pickled.safetensors is no intact safetensors file"):
+    with pytest.raises(ValueError, match="pickled.safetensors is not an intact safetensors file"):
         load_trained(GardenNet(10), tmp_path / "pickled.safetensors")

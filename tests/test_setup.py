@@ -11,6 +11,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+import house
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -21,21 +22,16 @@ from project import MAKEFILE, PROJECT, ROOT, clean_environment, name, project_fi
 
 PYTHONS = SpecifierSet(PROJECT["project"]["requires-python"])
 RUNTIME = [Requirement(text) for text in PROJECT["project"]["dependencies"]]
-EXTRAS = {
-    extra: [Requirement(text) for text in texts]
-    for extra, texts in PROJECT["project"]["optional-dependencies"].items()
-}
-def lines_of(file):
-    """The lines of a file of the project that are not empty and no comment."""
-    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
-    return [line for line in lines if line and not line.startswith("#")]
-
-
+EXTRAS = {key: [Requirement(text) for text in texts] for key, texts in PROJECT["project"]["optional-dependencies"].items()}
 BUILD = [Requirement(text) for text in PROJECT["build-system"]["requires"]]
 LOCKED = [extra for extra in EXTRAS if extra != "grade"]  # nbgrader adds pages to JupyterLab that students don't need
 EVERYTHING = RUNTIME + [requirement for extra in LOCKED for requirement in EXTRAS[extra]] + BUILD
 
-COLAB = {pin.name: next(iter(pin.specifier)).version for pin in map(Requirement, lines_of("tools/colab.txt"))}
+COLAB = {
+    line.partition("==")[0]: line.partition("==")[2]
+    for line in (ROOT / "tools/colab.txt").read_text(encoding="utf-8").splitlines()
+    if line and not line.startswith("#")
+}
 COLAB_LACKS = {"imagehash", "lightning", "pooch", "torchmetrics"}  # pooch: its list of 2026 was not seen, that of 2023 has 1.6
 
 PLATFORMS = {
@@ -77,17 +73,14 @@ def test_lock_pins_every_dependency_once_and_within_its_bounds(platform, python)
         assert pin in wanted.specifier, f"requirements.lock has {pin} for {wanted}: run `make lock`"
 
 
-def test_every_pin_of_the_lock_has_hashes():
+def test_every_pin_of_the_lock_has_hashes_and_names_no_address():
     assert len(lock()) > len(EVERYTHING)
     for requirement, hashes in lock():
         assert hashes, f"{requirement} has no hash"
         assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", value) for value in hashes), requirement.name
-
-
-def test_lock_names_no_address_and_no_registry():
     text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    for word in ["://", "index-url", "find-links", "trusted-host", " @ ", "file:", "www."]:
-        assert word not in text, f"requirements.lock contains {word!r}"
+    words = ["://", "index-url", "find-links", "trusted-host", " @ ", "file:", "www."]
+    assert not [word for word in words if word in text]
 
 
 def test_environment_made_by_make_holds_exactly_the_pinned_versions():
@@ -99,21 +92,11 @@ def test_environment_made_by_make_holds_exactly_the_pinned_versions():
 
 def test_bounds_admit_what_colab_has_so_that_nothing_is_replaced_there():
     assert Version(COLAB["python"]) in PYTHONS
-    assert not COLAB_LACKS & COLAB.keys()
     for wanted in RUNTIME:
         assert {part.operator for part in wanted.specifier} == {">="}, f"{wanted}: lower bounds only"
         assert wanted.name in COLAB.keys() | COLAB_LACKS, f"tools/colab.txt should say which {wanted.name} Colab has"
         if wanted.name in COLAB:
             assert Version(COLAB[wanted.name]) in wanted.specifier, f"Colab's {wanted.name} would be replaced"
-
-
-def imports_of(path):
-    """Top-level names imported anywhere in a Python file."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield node.module.split(".")[0]
 
 
 USES = {"helpers": ["lab", "heic", "photos", "hubs"], "tests": ["test", "teach", "grade"], "tools": ["test", "teach"]}
@@ -131,29 +114,26 @@ def test_every_import_is_of_a_declared_dependency(folder, extras):
     known |= {path.stem for path in own} | {path.parent.name for path in own}
     for path in project_files():
         if path.suffix == ".py" and path.is_relative_to(ROOT / folder):
-            unknown = set(imports_of(path)) - known
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            unknown = {origin.split(".")[0] for origin, _ in house.imported(tree) if origin} - known
             assert not unknown, f"{name(path)} imports {sorted(unknown)}, which pyproject.toml does not list"
 
 
-def test_conda_installs_python_and_this_project_and_lists_nothing_twice():
+def test_conda_and_binder_install_python_and_this_project_and_list_nothing_twice():
     conda = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     *plain, nested = conda["dependencies"]
     assert conda["name"] == PROJECT["project"]["name"]
     assert [re.split("[=<>]", entry)[0] for entry in plain] == ["python", "pip"]
-    assert Version(plain[0].split("=")[1]) in PYTHONS
     (project,) = nested["pip"]
     extras = re.fullmatch(r"-e \.\[([a-z,]+)\]", project).group(1).split(",")
     assert sorted(extras) == sorted(LOCKED), "environment.yml and pyproject.toml name different extras"
-
-
-def test_binder_finds_environment_yml_and_nothing_that_it_would_take_instead():
-    """By repo2docker's rules: a folder binder/ or .binder/ hides the root, and these files change or replace the build."""
+    # By repo2docker's rules a folder binder/ or .binder/ hides environment.yml, and these files change or replace the build.
     first = ["binder", ".binder", "Dockerfile", "Pipfile", "runtime.txt", "apt.txt", "postBuild", "start", "default.nix"]
     assert not [file for file in first if (ROOT / file).exists()]
-    assert (ROOT / "environment.yml").is_file()
-    python = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"][0].split("=")[1]
+    python = plain[0].split("=")[1]
     here = PLATFORMS["Linux"] | {"platform_machine": "x86_64", "implementation_name": "cpython"}
     versions = pins(**here, python_version=python, python_full_version=f"{python}.5")
+    assert Version(python) in PYTHONS
     assert versions.keys() >= {canonicalize_name(wanted.name) for wanted in EVERYTHING}, "no known solution on Binder's Python"
 
 
@@ -195,6 +175,14 @@ def test_installed_helpers_are_those_of_this_checkout(tmp_path):
         pytest.skip("the project is not installed in this environment")
     found = fresh_python("import helpers; print(helpers.__file__)", cwd=tmp_path)
     assert Path(found).resolve() == ROOT / "helpers" / "__init__.py"
+
+
+def test_pre_commit_hooks_are_local_and_call_what_is_there():
+    for repository in yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]:
+        assert repository["repo"] == "local", "a hook from elsewhere would be fetched"
+        for hook in repository["hooks"]:
+            named = re.findall(r"\b(?:tools|tests)/\w+\.py", hook["entry"])
+            assert hook["language"] == "system" and all((ROOT / file).is_file() for file in named)
 
 
 def test_import_of_helpers_is_cheap():

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from zoo import build
 
 from helpers.sources.gardennet import GardenNet
-from helpers.stages import cut, split, stage_names
+from helpers.stages import cut, split, stage_names, stages
 
 
 class Cifar(nn.Module):
@@ -91,15 +91,7 @@ def test_a_split_between_two_uses_of_a_layer_without_weights_is_right():
 
 
 def test_a_model_within_a_model_has_stages_too():
-    class Wrapper(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.net = build("resnet18", meta=True)
-
-        def forward(self, x):
-            return self.net(x)
-
-    assert stage_names(Wrapper()) == [f"net.{name}" for name in RESNET]
+    assert stage_names(nn.Sequential(build("resnet18", meta=True))) == [f"0.{name}" for name in RESNET]
 
 
 def test_a_list_of_blocks_is_a_stage_a_block():
@@ -108,19 +100,27 @@ def test_a_list_of_blocks_is_a_stage_a_block():
     assert stage_names(net) == ["blocks.0", "blocks.1", "blocks.2", "head"]
 
 
-def test_no_cut_within_a_residual_connection():
-    assert stage_names(Chain(lambda self, x: x + self.conv2(self.conv1(x)))) == ["conv1", "head"]
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda self, x: x + self.conv2(self.conv1(x)),
+        lambda self, x: self.conv1(self.conv2(self.conv1(x))),
+        lambda self, x: self.drop(self.conv2(self.drop(self.conv1(x)))),  # frozen before the cut, random after it?
+    ],
+    ids=["a residual connection", "two uses of the same weights", "two uses of the same dropout"],
+)
+def test_no_cut_within(forward):
+    assert stage_names(Chain(forward, drop=nn.Dropout())) == ["conv1", "head"]
 
 
-def test_no_cut_between_two_uses_of_the_same_weights():
-    shared = Chain(lambda self, x: self.conv1(self.conv2(self.conv1(x))))
-    assert stage_names(shared) == ["conv1", "head"]
-
-
-def test_no_cut_between_two_uses_of_the_same_dropout():
-    """It would have to be frozen before the cut and random after it."""
-    shared = Chain(lambda self, x: self.drop(self.conv2(self.drop(self.conv1(x)))), drop=nn.Dropout())
-    assert stage_names(shared) == ["conv1", "head"]
+def test_weights_that_are_tied_or_replaced_later_are_seen():
+    net = Chain(lambda self, x: self.conv2(self.conv1(x)))
+    assert stage_names(net) == ["conv1", "conv2", "head"]
+    net.conv2.weight = net.conv1.weight
+    assert stage_names(net) == ["conv1", "head"]
+    net.conv2 = nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU())
+    assert stage_names(net) == ["conv1", "conv2", "head"]
+    assert set(net.parameters()) == {p for stage in stages(net) for p in stage.parameters}
 
 
 def test_dropout_right_before_the_head_belongs_to_the_head():
@@ -148,15 +148,13 @@ def test_a_cut_at_the_input_leaves_the_prefix_empty(at):
     assert torch.equal(suffix(images), model(images))
 
 
-@pytest.mark.parametrize("at", [1.5, -99, 2, -0.5, float("nan"), "layer5", "layer4.0", "features", ""])
-def test_a_place_that_does_not_exist_is_refused_with_a_list_of_stages(at):
-    with pytest.raises(ValueError, match="no place to cut.*conv1, bn1, relu, maxpool, layer1, layer2"):
-        split(GardenNet(10), at)
+VALUES = [1.5, -99, 2, -0.5, float("nan"), "layer5", "layer4.0", "features", ""]
+TYPES = [True, False, None, ["layer4"], 1j, b"layer4"]
 
 
-@pytest.mark.parametrize("at", [True, False, None, ["layer4"], 1j])
-def test_a_place_of_the_wrong_type_is_refused(at):
-    with pytest.raises(TypeError, match="no place to cut"):
+@pytest.mark.parametrize("at, error", [(at, ValueError) for at in VALUES] + [(at, TypeError) for at in TYPES])
+def test_an_unknown_cut_point_is_refused_with_a_list_of_stages(at, error):
+    with pytest.raises(error, match="not a cut point.*conv1, bn1, relu, maxpool, layer1, layer2"):
         split(GardenNet(10), at)
 
 
@@ -197,7 +195,7 @@ def test_halves_can_be_copied_and_pickled():
 
 def test_functional_dropout_cannot_be_split_and_the_message_says_what_to_do():
     functional = Chain(lambda self, x: F.dropout(self.conv2(self.conv1(x)), training=self.training))
-    with pytest.raises(ValueError, match="use nn.Dropout in place of F.dropout"):
+    with pytest.raises(ValueError, match="use nn.Dropout instead of F.dropout"):
         split(functional, -1)
 
 
@@ -235,7 +233,7 @@ def test_lazy_layers_have_to_be_filled_first():
     assert stage_names(net) == ["0", "1", "2"]
 
 
-def test_what_is_no_model_is_refused():
+def test_something_that_is_not_a_model_is_refused():
     with pytest.raises(TypeError, match="expected a model .torch.nn.Module., got str"):
         stage_names("resnet18")
 

@@ -1,41 +1,28 @@
 """Tools and settings of the notebooks: stamping, storing, and nbval on notebooks that could trip it."""
 
-import importlib.util
+import importlib
 import subprocess
 import sys
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from project import ADDRESS, ROOT, clean_environment, name, notebooks
+from project import ADDRESS, ROOT, clean_environment, each, notebooks
 
-ALL = notebooks("notebooks", "solutions", "labs")
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
-
-
-def cells(path):
-    return nbformat.read(path, as_version=4).cells
-
-
-def tool(file):
-    """A script of tools/ as a module."""
-    spec = importlib.util.spec_from_file_location(file, ROOT / "tools" / f"{file}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+execute, setup_cells = importlib.import_module("execute"), importlib.import_module("setup_cells")
 
 
 # The setup cell and the line about Colab
 
 
-@pytest.mark.parametrize("path", [pytest.param(path, id=name(path)) for path in ALL])
-def test_setup_cell_and_colab_line_are_as_stamped(path):
-    old, new = tool("setup_cells").stamped(path)
+@each(notebooks("notebooks", "solutions", "labs"))
+def test_setup_cell_colab_line_and_quizzes_are_as_stamped(path):
+    old, new = setup_cells.stamped(path)
     assert old == new, "run: python tools/setup_cells.py"
 
 
 def test_stamping_puts_address_and_colab_line_into_a_notebook_that_lacks_them(tmp_path, capsys):
-    setup_cells = tool("setup_cells")
     for folder in ("notebooks", "solutions"):
         (tmp_path / folder).mkdir()
     address = ADDRESS.replace("https://example.org", "https://github.com/somebody")
@@ -46,7 +33,7 @@ def test_stamping_puts_address_and_colab_line_into_a_notebook_that_lacks_them(tm
         nbformat.write(notebook, tmp_path / file)
     assert setup_cells.main(tmp_path, check=True) == 1
     assert setup_cells.main(tmp_path) == 0 and "solutions/one.ipynb: stamped" in capsys.readouterr().out
-    title, line, setup, rest = cells(tmp_path / "solutions/one.ipynb")
+    title, line, setup, rest = nbformat.read(tmp_path / "solutions/one.ipynb", as_version=4).cells
     assert setup.source == f'course = "git+{address}"' and (title.source, rest.source) == ("# Title", "1 + 1")
     opened = address.replace("https://github.com/", "https://colab.research.google.com/github/")
     assert f"({opened}/blob/main/solutions/one.ipynb)" in line.source
@@ -57,7 +44,6 @@ def test_stamping_puts_address_and_colab_line_into_a_notebook_that_lacks_them(tm
 
 
 def test_stored_notebook_holds_the_fallback_of_a_widget_and_a_widget_without_one_is_refused():
-    execute = tool("execute")
     view = {execute.VIEW: {"model_id": "x"}, "text/plain": "VBox()"}
     output = new_output("display_data", data=view | {"text/html": "<p>A quiz</p>"})
     execute.drop_widget(output, "quiz")
@@ -70,14 +56,13 @@ def test_stored_notebook_holds_the_fallback_of_a_widget_and_a_widget_without_one
 # nbval with this project's settings, on notebooks that could trip it
 
 
-def run_nbval(folder, **sources):
-    """Run notebooks of the given cells by nbval, the last cell compared with "4"; returns what pytest says."""
+def run_nbval(folder, stored="4", untagged="", **sources):
+    """Run notebooks of the given cells by nbval, and in each a last cell that prints 4; returns what pytest says."""
     (folder / "conftest.py").write_text((ROOT / "conftest.py").read_text(encoding="utf-8"), encoding="utf-8")
     for file, source in sources.items():
-        last = new_code_cell("print(2 + 2)", execution_count=2, metadata={"tags": ["nbval-check-output"]})
-        last.outputs = [new_output("stream", name="stdout", text="4\n")]
-        if "untagged" in file:
-            last.metadata.tags = []
+        last = new_code_cell("print(2 + 2)", execution_count=2)
+        last.metadata["tags"] = [] if file == untagged else ["nbval-check-output"]
+        last.outputs = [new_output("stream", name="stdout", text=f"{stored}\n")]
         book = new_notebook(cells=[new_code_cell(source, execution_count=1), last], metadata={"kernelspec": KERNEL})
         nbformat.write(book, folder / f"{file}.ipynb")
     settings = ["-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml", f"--rootdir={folder}"]
@@ -86,20 +71,17 @@ def run_nbval(folder, **sources):
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
-def test_twelve_silent_seconds_and_thousands_of_progress_updates_do_not_trip_nbval(tmp_path):
-    done = run_nbval(
-        tmp_path,
-        silent="import time\ntime.sleep(12)",
-        course="from helpers.notebook.progress import Progress\np = Progress(3000)\nfor _ in range(3000): p.step()\np.done('done')",
-        tqdm="from tqdm.auto import tqdm\nfor _ in tqdm(range(3000), mininterval=0): pass",
-    )
-    assert "6 passed" in done.stdout, done.stdout
+def test_silent_seconds_and_thousands_of_updates_pass_but_a_notebook_of_which_nothing_is_compared_fails(tmp_path):
+    course = "from helpers.notebook.progress import Progress\np = Progress(3000)\nfor _ in range(3000): p.step()\np.done('')"
+    tqdm = "from tqdm.auto import tqdm\nfor _ in tqdm(range(3000), mininterval=0): pass"
+    silent = "import time\ntime.sleep(12)"
+    done = run_nbval(tmp_path, silent=silent, course=course, tqdm=tqdm, loose="x = 1", untagged="loose")
+    assert "8 passed" in done.stdout, done.stdout
     for notebook in ("silent", "course", "tqdm"):
-        assert f"{notebook}.ipynb: 2 cells ran, 1 compared" in done.stdout
+        assert f"{notebook}.ipynb: 2 cells ran, 1 compared\n" in done.stdout
+    assert "loose.ipynb: 2 cells ran, 0 compared: FAILED, none is" in done.stdout and done.returncode == 1
 
 
-def test_run_says_how_many_cells_of_a_notebook_were_compared_and_fails_on_none(tmp_path):
-    done = run_nbval(tmp_path, held="x = 1", untagged="x = 1")
-    assert "4 passed" in done.stdout and "held.ipynb: 2 cells ran, 1 compared\n" in done.stdout
-    assert "untagged.ipynb: 2 cells ran, 0 compared: FAILED, none is" in done.stdout
-    assert done.returncode == 1
+def test_a_changed_output_fails(tmp_path):
+    done = run_nbval(tmp_path, stored="5", changed="x = 1")
+    assert "1 failed, 1 passed" in done.stdout and "Cell outputs differ" in done.stdout, done.stdout

@@ -12,7 +12,7 @@ import helpers.training.subsets
 from helpers.freezing import freeze, parameter_groups
 from helpers.heads import swap_head
 from helpers.sources.gardennet import GardenNet
-from helpers.training.saving import load_trained, save_trained
+from helpers.training.classifier import load_trained, save_trained
 from helpers.training.subsets import added_by, merge_adapters, train_only
 
 

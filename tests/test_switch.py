@@ -15,6 +15,7 @@ import torch
 from finches_standin import fill_cache as fill_finches
 from origin import keep
 from project import ROOT
+from short.short_course import shorten
 from standins import fill_cache
 from torchvision.models import get_model, get_model_weights
 
@@ -95,8 +96,8 @@ def test_lab1_on_hot_dogs_has_two_classes_and_minds_it_if_there_is_no_mistake(of
 
 
 def test_lab2_on_photographs_of_goldfinches_goes_back_to_the_drawings_where_it_needs_the_painter(offline):
-    for name, value in {"COURSE_RUN": "smoke", "COURSE_IMAGES": "goldfinch-photos"}.items():
-        offline.setenv(name, value)
+    shorten(offline)
+    offline.setenv("COURSE_IMAGES", "goldfinch-photos")
     on_drawings = re.compile(r"repaint.*|sisk.*|sure.*|threshold.*|auroc.*|ece|temperature.*")
     cells = Cells("solutions/lab2_goldfinches.ipynb", offline, lambda cell: not on_drawings.fullmatch(cell.id))
     photographs, drawings = cells["places"], cells["task"]
@@ -110,7 +111,8 @@ def test_lab2_on_photographs_of_goldfinches_goes_back_to_the_drawings_where_it_n
 
 
 def test_lab3_on_hot_dogs(offline, tmp_path):
-    for name, value in {"COURSE_RUN": "smoke", "COURSE_OWN_IMAGES": "hotdog", "COURSE_BUDGET": "0.05"}.items():
+    shorten(offline)
+    for name, value in {"COURSE_OWN_IMAGES": "hotdog", "COURSE_BUDGET": "0.05"}.items():
         offline.setenv(name, value)
     offline.chdir(tmp_path)
     cells = Cells(
@@ -124,7 +126,7 @@ def test_lab3_on_hot_dogs(offline, tmp_path):
 
 def lecture(path, monkeypatch, ids, budget, **names):
     """These cells of a lecture, with this budget chosen at its top; trainings stop after a few steps."""
-    monkeypatch.setenv("COURSE_RUN", "smoke")
+    shorten(monkeypatch)
     monkeypatch.setattr(h, "choose_budget", lambda: budget)
     return Cells(path, monkeypatch, lambda cell: re.fullmatch(ids, cell.id), budget=budget, **names)
 

@@ -1,11 +1,13 @@
-"""The texts: what they tell people to type exists, so does what they link to, and they hold no debris."""
+"""The texts: what they tell people to type exists, so does what they link to; their examples run; they hold no debris."""
 
 import ipaddress
 import re
+from functools import cache
 from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from PIL import Image
 from project import ADDRESS, MAKEFILE, ROOT, name, project_files, prose
 
 TEXTS = {name(path): (path, text) for path, text in prose()}
@@ -14,20 +16,23 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^()\s]+)\)")
 
 
+@cache
 def contents():
-    """(name, text) of every file of the project that is text."""
+    """[(name, text)] of every file of the project that is text."""
+    found = []
     for path in project_files():
         try:
-            yield name(path), path.read_text(encoding="utf-8")
+            found.append((name(path), path.read_text(encoding="utf-8")))
         except UnicodeDecodeError:
             continue
+    return found
 
 
+@cache
 def urls():
-    """(name, address) of every web address in the project."""
-    for file, text in contents():
-        for url in re.findall(r"https?://[\w.-][^\s\"'<>)`\\]*", text):
-            yield file, url
+    """[(name, address)] of every web address in the project."""
+    address = re.compile(r"https?://[\w.-][^\s\"'<>)`\\]*")
+    return [(file, url) for file, text in contents() for url in address.findall(text.replace(r"\.", "."))]  # in a pattern
 
 
 def commands(text):
@@ -42,21 +47,52 @@ def test_readme_shows_the_two_commands_first():
     assert [line.split("#")[0].strip() for line in lines] == ["make lab", "make test"]
 
 
+def test_readme_is_short_and_leads_to_every_page_of_the_docs():
+    assert len(README.splitlines()) <= 177, "it is what a visitor reads first: let docs/ take the rest"
+    linked = {target.partition("#")[0] for _, _, target in LINK.findall(README)}
+    assert {name(path) for path in ROOT.glob("docs/*.md")} | {"CONTRIBUTING.md", "docs/instructors/README.md"} <= linked
+
+
 @pytest.mark.parametrize("text", TEXTS)
-def test_make_commands_in_the_texts_exist(text):
-    for command in commands(TEXTS[text][1]):
+def test_commands_and_files_that_a_text_names_exist(text):
+    words = TEXTS[text][1]
+    for command in commands(words):
         if re.match(r"make [a-z]", command):
             assert command.split()[1] in TARGETS, f"{text} has `{command}`, which the Makefile lacks"
         for option in re.findall(r"^(?:make .*?)?\b([A-Z]+)=\S", command):
             assert re.search(rf"\$\({option}\)", MAKEFILE), f"{text}: the Makefile knows no {option}="
+    paths = re.findall(r"`((?:helpers|tools|tests|docs|notebooks)/[\w/.]+)`", words) + re.findall(r"tools[/\\]\w+\.py", words)
+    missing = {path for path in paths if path == path.lower() and not (ROOT / path.replace("\\", "/")).exists()}
+    assert not missing, f"{text} names what does not exist"  # in capitals: LECTURE, NAME, to be replaced
 
 
-def test_scripts_and_modules_in_texts_and_makefile_exist():
-    for source, text in [("Makefile", MAKEFILE)] + [(key, text) for key, (_, text) in TEXTS.items()]:
-        for script in re.findall(r"tools[/\\]\w+\.py", text):
-            assert (ROOT / script.replace("\\", "/")).is_file(), f"{source} names {script}"
-        for module in re.findall(r"-m helpers\.(\w+)", text):
-            assert (ROOT / "helpers" / f"{module}.py").is_file(), f"{source} names helpers.{module}"
+def test_scripts_of_the_makefile_exist():
+    assert not [script for script in re.findall(r"tools/\w+\.py", MAKEFILE) if not (ROOT / script).is_file()]
+
+
+EXAMPLES = [file for file, (_, text) in TEXTS.items() if file.endswith(".md") and "```python\nimport" in text]
+
+
+@pytest.mark.parametrize("file", EXAMPLES)
+def test_examples_in_a_text_run(file, tmp_path, monkeypatch):
+    """In one go, in a folder with images of two classes, and with fewer steps than a reader takes."""
+    import helpers
+
+    for label, kind in enumerate(("robin", "wren")):
+        (tmp_path / "my_birds" / kind).mkdir(parents=True)
+        images, _ = helpers.render("goldfinches", [label] * 40, range(40), size=64)
+        for number, image in enumerate(images):
+            Image.fromarray(image.permute(1, 2, 0).numpy()).save(tmp_path / f"my_birds/{kind}/{number}.png")
+    monkeypatch.chdir(tmp_path)
+    code = "\n".join(re.findall(r"```python\n(.*?)```", TEXTS[file][1], re.DOTALL))
+    scope = {"__name__": "__main__"}
+    exec(re.sub(r"(steps)=\d+", r"\1=2", code), scope)
+    if "h.Thaw" in code:
+        parameters = scope["trainer"].lightning_module.model.named_parameters()
+        trained = {name.split(".")[0] for name, parameter in parameters if parameter.requires_grad}
+        assert scope["trainer"].current_epoch == 6 and trained == {"layer2", "layer3", "layer4", "fc"}
+    if ".save(" in code:
+        assert helpers.load_classifier("my_birds.safetensors").classes == ["robin", "wren"]
 
 
 def anchors(path):

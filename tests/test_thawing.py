@@ -84,7 +84,7 @@ def test_a_schedule_without_epochs_as_keys_is_refused(schedule):
 
 def test_a_stage_that_does_not_exist_is_refused_before_the_training_starts():
     learner = Learner(GardenNet(2))
-    with pytest.raises(ValueError, match="'layer9' is no place to cut.*layer4"):
+    with pytest.raises(ValueError, match="'layer9' is not a cut point.*layer4"):
         quiet_trainer(max_epochs=9, callbacks=[Thaw({0: "head", 8: "layer9"})]).fit(learner, images())
 
 

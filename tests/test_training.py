@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fits import RECIPES, Deaf, fitted, short, small_task, write_source
+from fits import RECIPES, fitted, short, small_task, write_source
 from safetensors.torch import load_file, save_file
 from scipy import stats
 from torchvision.models import get_model_weights
 
 from helpers.images.tasks import open_task
-from helpers.sources import backbones
+from helpers.sources import shipping
 from helpers.sources.backbones import load_backbone
+from helpers.sources.checkpoints import read_safetensors
 from helpers.stages import stages
 from helpers.training.fitting import fit
 from helpers.training.intervals import wilson
 from helpers.training.loop import Run
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, FINE_TUNE_LAST, PROBE_THEN_FINE_TUNE, SCRATCH
-from helpers.training.saving import read_safetensors
 
 
 def state_of(stage, model):
@@ -69,12 +69,12 @@ def test_all_parameters_train_where_nothing_is_frozen(recipe):
 
 
 def test_scratch_uses_nothing_of_the_embedded_source(monkeypatch, tmp_path):
-    tensors, about = read_safetensors(backbones.SHIPPED / "garden.safetensors")
+    tensors, about = read_safetensors(shipping.SHIPPED / "garden.safetensors")
     other = tmp_path / "garden.safetensors"
     save_file({name: torch.zeros_like(tensor) for name, tensor in tensors.items()}, other, about)
     expected = fitted(short(SCRATCH)), fitted(short(FEATURE_EXTRACTION))
     (tmp_path / "SHA256SUMS").write_text(f"{hashlib.sha256(other.read_bytes()).hexdigest()}  {other.name}\n")
-    monkeypatch.setattr(backbones, "SHIPPED", tmp_path)
+    monkeypatch.setattr(shipping, "SHIPPED", tmp_path)
     assert torch.equal(fit(short(SCRATCH), small_task()).logits, expected[0].logits)
     assert not torch.equal(fit(short(FEATURE_EXTRACTION), small_task()).logits, expected[1].logits)
 
@@ -109,7 +109,7 @@ def test_every_batch_is_full_and_all_images_are_seen_equally_often(batch_size, s
     task, backbone = small_task(), load_backbone("garden")
     data = (task.train.pixels, task.train.labels)
     recipe = replace(FINE_TUNE_ALL, batch_size=batch_size)
-    run = Run(recipe, backbone.model, backbone.model, data, data, steps, 1e-3, 0, backbone, Deaf())
+    run = Run(replace(recipe, steps=steps), backbone.model, data, data)
     batches = [rows for part in run.batches for rows in part]
     assert [len(rows) for rows in batches] == [min(batch_size, len(task.train))] * steps
     seen = torch.bincount(torch.cat(batches), minlength=len(task.train))
@@ -182,3 +182,13 @@ def test_a_probe_of_imagenet_weights_tells_real_photographs_apart(tmp_path):
     run = fit(short(FEATURE_EXTRACTION, source="squeezenet1_0", steps=25, batch_size=32), task)
     assert run.cached == "-1" and run.trained == (512 + 1) * len(task.classes)
     assert run.interval[0] > 1 / len(task.classes), repr(run)
+
+
+def test_a_large_validation_loss_is_a_warning_with_its_number_and_no_error():
+    """Wrong labels that it is very sure of: the training loss is small, the validation loss is not."""
+    task = small_task()
+    other = replace(task.val, labels=(task.val.labels + 1) % len(task.classes))
+    recipe = short(FEATURE_EXTRACTION, steps=40, augment=False, views=0, lr=1.0)
+    with pytest.warns(UserWarning, match=r"validation loss ends at \d+.*judge it by its accuracy"):
+        run = fit(recipe, replace(task, val=other))
+    assert run.history.train_loss.iloc[-1] < 1 < run.history.val_loss.iloc[-1]

@@ -1,6 +1,5 @@
 """Lecture 4's studies: fair by construction; and its sentences, held against what was measured."""
 
-
 import pytest
 import torch
 from studies import tuning as measured
@@ -9,7 +8,7 @@ from train_vit import train_vit
 from helpers.lessons.fine_tuning import studies as tuning
 from helpers.sources.backbones import load_backbone
 from helpers.sources.gardennet import GardenViT
-from helpers.training.curves import overfitting, paired_values
+from helpers.training.learning_curves import overfitting
 from helpers.training.recipes import BATCHNORM, diff
 from helpers.training.study import load_study
 
@@ -87,12 +86,12 @@ def supported(table):
 def test_training_the_head_first_gains_on_the_flowers_at_the_usual_rate_and_is_not_supported_elsewhere(studies):
     warmup = studies["warmup"]
     assert [*supported(warmup.paired("warm-up", "all at once"))] == [("flowers", 0.001, "head first")]
-    far = supported(paired_values(warmup, "elsewhere", "warm-up", "all at once", ["task", "lr"], scale=100))
+    far = supported(warmup.paired("warm-up", "all at once", column="elsewhere"))
     assert far[("flowers", 0.001, "head first")] > 0 and all(task == "flowers" for task, *_ in far)
 
 
 def test_after_a_warm_up_the_last_features_move_less_on_the_flowers_at_every_rate(studies):
-    table = paired_values(studies["warmup"], "layer4 moved", "warm-up", "all at once", ["task", "lr"])
+    table = studies["warmup"].paired("warm-up", "all at once", column="layer4 moved", scale=1)
     less = supported(table)
     assert all(less[("flowers", lr, "head first")] < 0 for lr in tuning.RATES)
 

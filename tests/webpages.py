@@ -6,7 +6,6 @@ from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
-import nbformat
 from project import ROOT, name
 
 LOADS = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src", "audio": "src", "embed": "src",
@@ -30,11 +29,6 @@ class Page(HTMLParser):
 
     def all(self, tag, attribute):
         return [attributes[attribute] for kind, attributes in self.elements if kind == tag and attributes.get(attribute)]
-
-
-def cells(notebook, kind):
-    """The cells of a kind of a notebook of the project."""
-    return [cell for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == kind]
 
 
 def words(html):

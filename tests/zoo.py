@@ -1,8 +1,10 @@
-"""Every torchvision classifier, quickly: with cheap weights at a small size, or only its shapes if it is a giant."""
+"""Every torchvision classifier and the families of timm, quickly: small images, cheap weights, only the shapes of giants."""
 
 import warnings
+from contextlib import contextmanager
 from unittest import mock
 
+import pytest
 import torch
 import torchvision
 from lightning.pytorch import LightningModule, Trainer
@@ -22,11 +24,35 @@ GIANTS = {
     "vit_l_16": "304 M parameters",
     "vit_l_32": "306 M parameters",
 }
+SMALL_VIT = {"img_size": 32, "embed_dim": 24, "depth": 3, "num_heads": 3}
+TIMM = {  # family: a small one of it, and what makes it smaller
+    "timm:resnet": ("test_resnet", {}),
+    "timm:convnext": ("test_convnext", {}),
+    "timm:efficientnet": ("test_efficientnet", {}),
+    "timm:mobilenetv3": ("mobilenetv3_small_050", {}),
+    "timm:regnet": ("regnetx_002", {}),
+    "timm:densenet": ("densenet121", {"growth_rate": 8, "block_config": (1, 1, 1, 1)}),
+    "timm:mixer": ("MlpMixer", {"img_size": 32, "patch_size": 16, "num_blocks": 2, "embed_dim": 16}),
+    "timm:vit": ("vit_tiny_patch16_224", SMALL_VIT),
+    "timm:deit": ("deit_tiny_patch16_224", SMALL_VIT),
+    "timm:deit3": ("deit3_small_patch16_224", SMALL_VIT),
+    "timm:dinov2": ("vit_small_patch14_reg4_dinov2", SMALL_VIT | {"patch_size": 16, "num_classes": 3}),
+    "timm:beit": ("beit_base_patch16_224", SMALL_VIT),
+    "timm:cait": ("cait_xxs24_224", SMALL_VIT),
+    "timm:swin": ("swin_tiny_patch4_window7_224",
+                  {"img_size": 32, "window_size": 4, "embed_dim": 8, "depths": (1, 2), "num_heads": (1, 2)}),
+    "timm:nfnet": ("test_nfnet", {}),
+    "timm:byobnet": ("test_byobnet", {}),
+    "timm:coatnet": ("test_coatnet", {"img_size": 64}),
+    "timm:maxvit": ("test_maxvit", {"img_size": 64}),
+}  # fmt: skip
 NOISE = torch.rand(1_000_003, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
 def smallest_size(name: str) -> int:
     """The width and height of the images that `name` is tested on."""
+    if name in TIMM:
+        return TIMM[name][1].get("img_size", 32)
     if name.startswith("vit"):
         return 2 * int(name[-2:])  # build() makes it for 2 x 2 patches
     if name.startswith("swin"):
@@ -36,20 +62,45 @@ def smallest_size(name: str) -> int:
 
 def build(name: str, meta: bool = False, **settings) -> nn.Module:
     """A model with cheap random weights (the same at each call), or on the meta device: shapes without values."""
+    if name in TIMM:
+        return _of_timm(*TIMM[name])
     if name.startswith("vit"):
         settings["image_size"] = smallest_size(name)
-    keep = lambda *args, **kwargs: (*args, *kwargs.values())[0]
-    initialisers = {name: keep for name in dir(nn.init) if name.endswith("_") and not name.startswith("_")}
-    with warnings.catch_warnings(), mock.patch.multiple(nn.init, **initialisers):
-        warnings.simplefilter("ignore")  # googlenet and inception_v3 announce another initialisation
-        if meta:
-            with _ParametersOnMeta():
-                return get_model(name, weights=None, **settings)
+    if meta:
+        with shapes_only():
+            return get_model(name, weights=None, **settings)
+    with without_initialising():
         model = get_model(name, weights=None, **settings)
     with torch.no_grad():
         for key, parameter in model.named_parameters():
             _fill(parameter, centre=float(parameter.ndim < 2 and key.endswith("weight")))
     return model
+
+
+def _of_timm(name: str, settings: dict) -> nn.Module:
+    timm = pytest.importorskip("timm", reason="the extra 'hubs' is not installed")
+    if not hasattr(timm.models, name):
+        pytest.skip(f"timm {timm.__version__} has no {name}")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return getattr(timm.models, name)(**settings)
+
+
+@contextmanager
+def without_initialising():
+    """Parameters that are made in here keep the values that the memory has: no time goes into random numbers."""
+    keep = lambda *args, **kwargs: (*args, *kwargs.values())[0]
+    initialisers = {name: keep for name in dir(nn.init) if name.endswith("_") and not name.startswith("_")}
+    with warnings.catch_warnings(), mock.patch.multiple(nn.init, **initialisers):
+        warnings.simplefilter("ignore")  # googlenet and inception_v3 announce another initialisation
+        yield
+
+
+@contextmanager
+def shapes_only():
+    """Networks that are made in here have parameters without values, on the meta device."""
+    with without_initialising(), _ParametersOnMeta():
+        yield
 
 
 def batch(size: int, meta: bool = False, n: int = 4, classes: int = 7) -> tuple[torch.Tensor, torch.Tensor]:

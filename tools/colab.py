@@ -24,6 +24,7 @@ PLACE = ROOT / "build/colab"
 COPY = ROOT / "build/colab-course"  # the checkout as a repository that pip can fetch
 NOTEBOOKS = ROOT / "build/colab-notebooks"  # what a person on Colab has: notebooks alone
 PYTHON = PLACE / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+ADDED = ("imagehash", "lightning", "pooch", "torchmetrics")  # by the setup cell
 # To test with: what Colab lacks. onnx... are for lab 3, which says how to add them there.
 TOOLS = ["nbval", "pytest-xdist", "pytorch-metric-learning", "imagehash", "pillow-heif", "pyinaturalist"]
 ONNX = ["onnx", "onnxruntime", "onnxscript"]
@@ -68,7 +69,7 @@ def make_environment():
     if not state.exists() or state.read_text(encoding="utf-8") != wanted:
         uv("venv", "--clear", "--quiet", "--python", find_python(python), PLACE)
         uv("pip", "install", "--quiet", "--python", PYTHON, *packages)
-    uv("pip", "uninstall", "--quiet", "--python", PYTHON, "transfer-learning-course", "lightning", "torchmetrics", "imagehash")
+    uv("pip", "uninstall", "--quiet", "--python", PYTHON, "transfer-learning-course", *ADDED)
     state.write_text(wanted, encoding="utf-8")
     (site,) = PLACE.glob("lib/python*/site-packages") if os.name != "nt" else [PLACE / "Lib/site-packages"]
     (site / "colab.pth").write_text(PRETEND, encoding="utf-8")
@@ -91,7 +92,7 @@ def copy_course():
     author = ["-c", "user.name=a copy", "-c", "user.email=copy@localhost"]
     for command in (["init", "--quiet"], ["add", "--all"], [*author, "commit", "--quiet", "-m", "as it is"]):
         subprocess.run(["git", *command], cwd=COPY, check=True)
-    # The one cell that says where helpers come from says something else here than where it was stored.
+    # The one cell that prints where helpers comes from prints something else here than where it was stored.
     first = NOTEBOOKS / "notebooks/00_start_here.ipynb"
     notebook = json.loads(first.read_text(encoding="utf-8"))
     for cell in notebook["cells"]:

@@ -16,8 +16,9 @@ def main(folder: Path = Path()) -> None:
     print("far one that was trained on other things before, and only gets a new head? What differs between the two:\n")
     print(diff(SCRATCH, FEATURE_EXTRACTION), "\n", flush=True)
     result = compare([SCRATCH, FEATURE_EXTRACTION], task, seeds=SEEDS)
-    print(f"\n{result}\n\nOn the same images, in points, with 95 % intervals:")
-    print(result.paired("scratch").to_string(), "\n")
+    print(f"\n{result.table(also=['trained', 'seconds']).to_string()}")
+    print("\nOn the same images, in points, with 95% intervals:")
+    print(result.paired("recipe", "scratch").to_string(), "\n")
     figure = folder / "demo.png"
     result.plot().savefig(figure, dpi=120)
     print(f"The figure is in {figure.absolute()}. That took {time.monotonic() - started:.0f} s.")

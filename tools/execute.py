@@ -51,7 +51,7 @@ def drop_widget(output, cell_id):
     """Leave of a widget's output its fallback alone; stops where there is none."""
     data = output.get("data", {})
     if data.pop(VIEW, None) is not None and "text/html" not in data:
-        sys.exit(f"cell {cell_id} shows a widget without a fallback: show it by helpers.show_widget")
+        sys.exit(f"cell {cell_id} shows a widget without a fallback: show it by show_widget of helpers.notebook.widgets")
 
 
 def main(paths):

@@ -22,9 +22,10 @@ from studies import imagenet, studies
 from helpers.images.catalog import CARDS
 from helpers.images.tasks import EMBEDDED, open_task
 from helpers.notebook.progress import Progress
+from helpers.training.devices import provenance
 from helpers.training.fitting import fit
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, SCRATCH
-from helpers.training.results import Comparison, compare, load_comparison, provenance
+from helpers.training.study import Study, compare, load_study
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "helpers/data"
@@ -32,12 +33,14 @@ RECIPES = [SCRATCH, FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE]
 BUDGETS = (100, 200, 400, 800)
 PHOTOGRAPHS = "photographs of 5 kinds of flowers"
 PROBE_SOURCE = "squeezenet1_0"
+COMMAND = "python tools/measure.py"
+COMPARISONS = ("goldfinches-5", "flowers-5", "photographs-20", "photographs-20-imagenet")
 
 
 def measure_embedded(seeds: int) -> None:
     """Goldfinches and flowers, 5 training images a class."""
     for name in ("goldfinches", "flowers"):
-        compare(RECIPES, open_task(name, per_class=5), seeds).save(DATA / f"{name}-5.json")
+        compare(RECIPES, open_task(name, per_class=5), seeds).save(DATA / f"study-{name}-5.json", f"{COMMAND} embedded")
 
 
 def measure_photographs(seeds: int) -> None:
@@ -47,8 +50,8 @@ def measure_photographs(seeds: int) -> None:
         print("photographs: left out, COURSE_PHOTOS names no folder of class folders")
         return
     result = compare(RECIPES, open_task(folder, per_class=20, size=64), seeds)
-    result.task = f"{PHOTOGRAPHS}, 20 training images a class, 64 px"
-    result.save(DATA / "photographs-20.json")
+    result.question = f"{PHOTOGRAPHS}, 20 training images a class, 64 px"
+    result.save(DATA / "study-photographs-20.json", f"{COMMAND} photographs")
 
 
 def measure_probe(seeds: int) -> None:
@@ -64,8 +67,8 @@ def measure_probe(seeds: int) -> None:
     seconds = time.process_time() - started
     result = compare([probe], task, seeds)
     result.about["CPU seconds of one fit, with loading and test"] = f"{seconds:.1f}"
-    result.task = f"{PHOTOGRAPHS}, 20 training images a class, 128 px"
-    result.save(DATA / "photographs-20-imagenet.json")
+    result.question = f"{PHOTOGRAPHS}, 20 training images a class, 128 px"
+    result.save(DATA / "study-photographs-20-imagenet.json", f"{COMMAND} probe")
 
 
 def measure_budget(seeds: int) -> None:
@@ -92,17 +95,19 @@ def budget_table() -> pandas.DataFrame:
     return (100 * rows.groupby(["task", "steps"]).val_accuracy.mean()).unstack().round(1)
 
 
-def sentence(result: Comparison, name: str = PROBE_THEN_FINE_TUNE.name, baseline: str = SCRATCH.name) -> str:
+def sentence(result: Study, name: str = PROBE_THEN_FINE_TUNE.name, baseline: str = SCRATCH.name) -> str:
     """What a comparison says of a recipe against a baseline, in words."""
-    a, b, gain = result.table.loc[name], result.table.loc[baseline], result.paired(baseline).loc[f"{name} - {baseline}"]
+    table, gain = result.table("recipe"), result.paired("recipe", baseline).loc[name]
+    a, b, n = table.loc[name], table.loc[baseline], int(table.n.iloc[0])
+    seeds = gain["seeds"]
 
     def percent(row):
         return f"{row['accuracy %']:.0f} % (95 % interval {row['low']:.0f} to {row['high']:.0f})"
 
     return (
-        f'On {result.task}, the course\'s own source model with the recipe "{name}" names {percent(a)} of {result.n:,} '
+        f'On {result.question}, the course\'s own source model with the recipe "{name}" names {percent(a)} of {n:,} '
         f"test images rightly, the same network trained from scratch {percent(b)}: a gain of {gain['points']:.0f} points "
-        f"({gain['low']:.0f} to {gain['high']:.0f}), over {len(result.seeds)} seeds that share their images."
+        f"({gain['low']:.0f} to {gain['high']:.0f}), over {seeds} seeds that share their images."
     )
 
 
@@ -112,18 +117,18 @@ def results_table() -> str:
         "| on | recipe | accuracy % (95 % interval) | gain over scratch, points | seeds, n |",
         "|---|---|---|---|---|",
     ]
-    for file in ("goldfinches-5", "flowers-5", "photographs-20", "photographs-20-imagenet"):
-        if not (DATA / f"{file}.json").exists():
+    for file in COMPARISONS:
+        if not (DATA / f"study-{file}.json").exists():
             continue
-        result = load_comparison(DATA / f"{file}.json")
-        gains = result.paired(SCRATCH.name) if SCRATCH.name in result.correct else None
-        for name, row in result.table.iterrows():
+        result = load_study(file)
+        gains = result.paired("recipe", SCRATCH.name) if SCRATCH.name in set(result.runs.recipe) else None
+        for name, row in result.table("recipe").iterrows():
             gain = ""
             if gains is not None and name != SCRATCH.name:
-                by = gains.loc[f"{name} - {SCRATCH.name}"]
+                by = gains.loc[name]
                 gain = f"{by['points']:+.1f} ({by['low']:+.1f} to {by['high']:+.1f})"
             accuracy = f"{row['accuracy %']:.1f} ({row['low']:.1f} to {row['high']:.1f})"
-            lines.append(f"| {result.task} | {name} | {accuracy} | {gain} | {row['seeds']:.0f}, {row['n']:.0f} |")
+            lines.append(f"| {result.question} | {name} | {accuracy} | {gain} | {row['seeds']:.0f}, {row['n']:.0f} |")
     return "\n".join(lines)
 
 
@@ -131,8 +136,7 @@ def headline():
     """The headline figure and what is to be seen in it, from the shipped results."""
     from helpers.notebook.figures import plot_comparisons
 
-    files = [DATA / f"{name}.json" for name in ("goldfinches-5", "flowers-5", "photographs-20")]
-    return plot_comparisons([load_comparison(file) for file in files if file.exists()])
+    return plot_comparisons([load_study(name) for name in COMPARISONS[:3] if (DATA / f"study-{name}.json").exists()])
 
 
 def stamp(path: Path, texts: dict[str, str]) -> None:
@@ -168,7 +172,7 @@ def stamps() -> dict[str, str]:
     header = "| from scratch, % of validation images | " + " | ".join(f"{steps} steps" for steps in budgets) + " |"
     rows = [f"| {name} | " + " | ".join(f"{value:.1f}" for value in row) + " |" for name, row in budgets.iterrows()]
     return {
-        "headline": sentence(load_comparison(DATA / "flowers-5.json")),
+        "headline": sentence(load_study("flowers-5")),
         "results": "\n\n" + results_table() + "\n\n",
         "sources": "\n\n" + sources_table() + "\n\n",
         "budget": "\n\n" + "\n".join([header, "|---" * (len(budgets.columns) + 1) + "|", *rows]) + "\n\n",

@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import labs  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
-KEPT_BACK = ("solutions", "tests", "conftest.py", "docs/instructors", ".ci", "nbgrader_config.py", "tools/release.py")
+KEPT_BACK = ("solutions", "tests", "conftest.py", "docs/instructors", ".ci", ".pre-commit-config.yaml", "nbgrader_config.py",
+             "tools/release.py")  # fmt: skip
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time that a zip can hold
 
 

@@ -6,7 +6,7 @@ and the stored form of its quizzes.
 
 The setup cell is the one tagged "setup" in notebooks/00_start_here.ipynb, with the address that pyproject.toml gives.
 The line stands between <!-- colab --> and <!-- /colab -->. A notebook that has no setup cell, or no such line, gets it
-before its first code. A quiz is stored as helpers/quizzes/NN.toml has it, as if its cell had just been run.
+before its first code. A quiz is stored as helpers/data/quizzes/NN.toml has it, as if its cell had just been run.
 """
 
 import re
@@ -50,7 +50,7 @@ def colab_line(file, address):
         link = f"https://colab.research.google.com/github/{project}/blob/main/{file}"
         text = f"[![Open in Colab](../docs/open-in-colab.svg)]({link})"  # our own picture: nothing is loaded from elsewhere
     else:  # Colab opens notebooks from GitHub only
-        text = "see [README.md](../README.md#on-google-colab)."
+        text = "see [how to install](../docs/installing.md#on-google-colab)."
     return f"{LEAD}<!-- colab -->{text}<!-- /colab -->"
 
 

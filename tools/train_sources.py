@@ -1,4 +1,4 @@
-"""Train the embedded source models, from code alone: `make weights`.
+"""Train the source models that come with the course, from code alone: `make weights`.
 
 `python tools/train_sources.py` trains "garden"; with names, those: `python tools/train_sources.py garden-small garden-simclr`;
 with "all", every source but "garden-vit", which has a script of its own (tools/train_vit.py).
@@ -20,22 +20,21 @@ from helpers.images.augmentation import augment
 from helpers.images.drawn import garden
 from helpers.lessons.pretext.tasks import train_simclr
 from helpers.notebook.progress import Progress
-from helpers.sources.backbones import SHIPPED
 from helpers.sources.gardennet import GardenNet
-from helpers.sources.shipping import MEAN, SIZE, STD, save_source
+from helpers.sources.shipping import MEAN, SHIPPED, SIZE, STD, save_source
 from helpers.training.devices import device, has_bfloat16
 
 BATCH, PEAK_LR, WEIGHT_DECAY, SMOOTHING = 128, 3e-3, 0.05, 0.1
-_PART = 2080  # pictures rendered by one call of a worker
-REGRESSED = ("sine of the pose", "cosine of the pose", "size")  # what a source learns that learns no classes
+_PART = 2080  # images rendered by one call of a worker
+REGRESSED = ("sine of the pose", "cosine of the pose", "size")  # the outputs of the source that regresses
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a source is trained on, and how long: `per_class` pictures of every class of these families, `epochs` times.
+    """What a source is trained on, and for how long: `per_class` images of every class of these families, `epochs` times.
 
     learns: "classes", "pose and size" (regression) or "views" (SimCLR, which uses no labels; each of its epochs passes
-    two views of every picture through the network). half: the file is stored in float16.
+    two views of every image through the network). half: the file is stored in float16.
     """
 
     families: tuple[str, ...]
@@ -46,61 +45,61 @@ class Plan:
 
     @property
     def labels(self) -> torch.Tensor:
-        """The classes of the source world that are in it: int64 (C,)."""
+        """The classes of the source world that belong to these families: int64 (C,)."""
         names = garden.class_names("source")
         return torch.tensor([i for i, name in enumerate(names) if name.split("-")[0] in self.families])
 
 
 WORLD = ("rosette", "solid", "creature", "material")
-PLANS = {  # the small ones: the same budget, 24,000 pictures (to the nearest whole class) and 187 steps in each of 8 epochs
+PLANS = {  # the small ones have the same budget: 24,000 images (to the nearest whole class), 187 steps in each of 8 epochs
     "garden": Plan(WORLD, 160, 12, half=False),
     "garden-small": Plan(WORLD, 30, 8),
     "garden-petals": Plan(("rosette",), 109, 8),
     "garden-textures": Plan(("material",), 171, 8),
     "garden-regression": Plan(WORLD, 30, 8, learns="pose and size"),
-    "garden-simclr": Plan(WORLD, 160, 6, learns="views", half=False),  # as many views as "garden" saw pictures
+    "garden-simclr": Plan(WORLD, 160, 6, learns="views", half=False),  # as many views as "garden" saw images
     "garden-simclr-small": Plan(WORLD, 30, 4, learns="views"),
 }
 
 
 def render_source(split: str, per_class: int, seed: int = 0, workers: int | None = None, *, classes=None, targets=False):
-    """`per_class` pictures of every source class, on all cores: uint8 (N, 3, 64, 64) and labels int64 (N,).
+    """`per_class` images of every source class, drawn on all cores: uint8 (N, 3, 64, 64) and labels int64 (N,).
 
-    classes: only these labels of the source world, int64 (C,); they are then numbered from 0. targets: in place of the
-    labels, what a source learns that learns no classes, float (N, 3), see REGRESSED.
+    classes: only these labels of the source world, int64 (C,); they are then numbered from 0. targets: return the values
+    to regress instead of labels, float (N, 3), see REGRESSED.
     """
     classes = torch.arange(len(garden.class_names("source"))) if classes is None else classes
     rows = torch.arange(len(classes)).repeat(per_class)
     numbers = torch.arange(per_class).repeat_interleave(len(classes))
     jobs = [(split, seed, a, b) for a, b in zip(classes[rows].split(_PART), numbers.split(_PART), strict=True)]
-    progress = Progress(len(rows), f"drawing {len(rows):,} pictures ({split}):")
-    images, truth = torch.empty(len(rows), 3, SIZE, SIZE, dtype=torch.uint8), torch.empty(len(rows), len(REGRESSED))
+    progress = Progress(len(rows), f"drawing {len(rows):,} images ({split}):")
+    images, values = torch.empty(len(rows), 3, SIZE, SIZE, dtype=torch.uint8), torch.empty(len(rows), len(REGRESSED))
     done = 0
     with get_context("spawn").Pool(workers or os.cpu_count()) as pool:
-        for part, values in pool.imap(_render, jobs):
+        for part, part_values in pool.imap(_render, jobs):
             images[done : done + len(part)] = torch.from_numpy(part)
-            truth[done : done + len(part)] = torch.from_numpy(values)
+            values[done : done + len(part)] = torch.from_numpy(part_values)
             done += len(part)
             progress.step(len(part))
-    progress.done(f"drew {len(rows):,} pictures ({split}) in {time.monotonic() - progress.started:.0f} s")
-    return images, truth if targets else rows
+    progress.done(f"drew {len(rows):,} images ({split}) in {time.monotonic() - progress.started:.0f} s")
+    return images, values if targets else rows
 
 
 def _render(job):
     split, seed, labels, numbers = job
     torch.set_num_threads(1)
-    images, truth = garden.render("source", labels, numbers, split=split, seed=seed, size=SIZE)
-    pose = torch.deg2rad(truth["pose"])
-    return images.numpy(), torch.stack([pose.sin(), pose.cos(), truth["size"]], dim=1).numpy()
+    images, targets = garden.render("source", labels, numbers, split=split, seed=seed, size=SIZE)
+    pose = torch.deg2rad(targets["pose"])
+    return images.numpy(), torch.stack([pose.sin(), pose.cos(), targets["size"]], dim=1).numpy()
 
 
 def train_source(images, labels, *, epochs: int, seed: int = 0, after_epoch=lambda epoch, net: None) -> GardenNet:
-    """Train a GardenNet on pictures uint8 (N, 3, 64, 64); the same for the same seed on the same machine.
+    """Train a GardenNet on images uint8 (N, 3, 64, 64); the same seed gives the same network on the same machine.
 
-    labels: int64 (N,), classes; or float (N, 3), what to regress (see REGRESSED): the loss is then the mean squared
-    error, each output's as a share of its variance, and the pictures are not cropped, which would change the size.
-    AdamW with one cycle of the learning rate, label smoothing, random crops, flips and colours, one picture in six
-    greyed, one batch in five blurred. bfloat16 where the processor or the GPU computes in it.
+    labels: int64 (N,), classes; or float (N, 3), values to regress (see REGRESSED): the loss is then the mean squared
+    error, each output's divided by its variance, and the images are not cropped, which would change the size.
+    AdamW with one cycle of the learning rate, label smoothing, random crops, flips and colours; one image in six is made
+    grey, one batch in five is blurred. bfloat16 where the processor or the GPU supports it.
     """
     torch.manual_seed(seed)
     where = device()
@@ -137,14 +136,14 @@ def train_source(images, labels, *, epochs: int, seed: int = 0, after_epoch=lamb
             optimizer.step()
             schedule.step()
             progress.step(text=f"loss {loss.item():.2f}")
-        with torch.random.fork_rng(devices=[]):  # whoever looks on changes nothing
+        with torch.random.fork_rng(devices=[]):  # reporting does not change the training
             after_epoch(epoch, net)
-    progress.done(f"trained {steps:,} steps of {BATCH} pictures in {time.monotonic() - progress.started:.0f} s")
+    progress.done(f"trained {steps:,} steps of {BATCH} images in {time.monotonic() - progress.started:.0f} s")
     return net.cpu().eval()
 
 
 def _mirrored(images, targets):
-    """Half of the pictures with left and right swapped: the sine of their pose changes sign."""
+    """Half of the images mirrored: the sine of their pose changes sign."""
     flip = (torch.rand(len(images)) < 0.5).to(images.device)
     swapped = targets * torch.tensor([-1.0, 1.0, 1.0], device=images.device)
     images = torch.where(flip[:, None, None, None], images.flip(3), images)
@@ -162,7 +161,7 @@ def source_views(images, scale=(0.35, 1.0), flip=0.5):
 
 @torch.no_grad()
 def accuracy(net, images, labels) -> float:
-    """Share of pictures uint8 (N, 3, 64, 64) named rightly; of targets (N, 3), the share of their variance explained."""
+    """The share of images uint8 (N, 3, 64, 64) classified correctly; for targets (N, 3), the share of variance explained."""
     net.eval()
     answers = torch.cat([net((x.float() / 255 - MEAN[0]) / STD[0]) for x in images.split(500)])
     if labels.is_floating_point():
@@ -188,7 +187,7 @@ def make(name: str, plan: Plan, seed: int, out: Path) -> None:
 
         def report(epoch, net):
             share = accuracy(net, *held_out)
-            print(f"epoch {epoch + 1} of {plan.epochs}: {share:.1%} {what} {len(held_out[1]):,} held-out pictures", flush=True)
+            print(f"epoch {epoch + 1} of {plan.epochs}: {share:.1%} {what} {len(held_out[1]):,} held-out images", flush=True)
 
         net = train_source(images, labels, epochs=plan.epochs, seed=seed, after_epoch=report)
         classes = [] if regress else [names[label] for label in plan.labels]
@@ -200,8 +199,8 @@ def make(name: str, plan: Plan, seed: int, out: Path) -> None:
 def main(arguments=None) -> None:
     parser = argparse.ArgumentParser(prog="python tools/train_sources.py", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help=f"which of {', '.join(PLANS)}, or all; default: garden")
-    parser.add_argument("--per-class", type=int, help="pictures of each source class; default: as in the plan")
-    parser.add_argument("--epochs", type=int, help="times through the pictures; default: as in the plan")
+    parser.add_argument("--per-class", type=int, help="images of each source class; default: as in the plan")
+    parser.add_argument("--epochs", type=int, help="times through the images; default: as in the plan")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="the file; default: where load_backbone looks for it")
     options = parser.parse_args(arguments)

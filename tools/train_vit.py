@@ -1,9 +1,9 @@
 """A tiny Vision Transformer for 64 px images, and how it was trained: `python tools/train_vit.py`.
 
-A Vision Transformer needs far more pictures than a convolutional network, because nothing tells it that neighbouring
-pixels belong together. There is no time for that here, so it has a teacher: besides the labels it learns to say what the
-course's GardenNet, "garden", has in its third stage and before its head (distillation: Touvron et al., 2021). That makes it
-a fair example of the architecture, and no example of what an independent source is worth.
+A Vision Transformer needs far more images than a convolutional network, because nothing in it says that neighbouring pixels
+belong together. There is no time for that here, so it has a teacher: besides the labels, it learns to predict the features
+that the course's GardenNet, "garden", has in its third stage and before its head (distillation: Touvron et al., 2021). That
+makes it a fair example of the architecture, but not of what an independently trained source is worth.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from helpers.images.drawn import garden
 from helpers.notebook.progress import Progress
-from helpers.sources.backbones import SHIPPED, load_backbone
+from helpers.sources.backbones import load_backbone
 from helpers.sources.gardennet import GardenViT
-from helpers.sources.shipping import save_source
+from helpers.sources.shipping import SHIPPED, save_source
 from helpers.training.devices import device, has_bfloat16
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -31,7 +31,7 @@ BATCH, PEAK_LR, WEIGHT_DECAY, SMOOTHING, TEACHING = 64, 2e-3, 0.05, 0.1, 5.0
 
 
 class _Teaching:
-    """The teacher's answers, and the losses of the pupil against them; both normalised, so that 1 is knowing nothing."""
+    """The losses of the pupil's predictions of the teacher's normalised features; predicting their mean gives 1."""
 
     def __init__(self, pupil: GardenViT, teacher: nn.Module, views):
         self.teacher, self.taken = teacher.eval(), {}
@@ -48,7 +48,7 @@ class _Teaching:
         self.taken[name] = value.float()
 
     def loss(self, views):
-        """Of the tokens against the teacher's 4 x 4 map, and of the class token against its last features."""
+        """The tokens predict the teacher's 4 x 4 feature map, the class token predicts its last features."""
         with torch.no_grad():
             self.teacher(views)
         tokens = {"map": self.taken["tokens"][:, 1:], "last": self.taken["tokens"][:, 0]}
@@ -59,10 +59,10 @@ class _Teaching:
 
 
 def train_vit(images, labels, teacher: nn.Module, *, steps: int, seed: int = 0) -> GardenViT:
-    """Train a GardenViT on pictures uint8 (N, 3, 64, 64), labels int64 (N,), with a GardenNet as its teacher.
+    """Train a GardenViT on images uint8 (N, 3, 64, 64), labels int64 (N,), with a GardenNet as its teacher.
 
-    AdamW, a rising and falling rate, clipped gradients, the views of `train_sources.py`; the same for the same seed on the
-    same machine. Raises ValueError if it diverges.
+    AdamW, one cycle of the learning rate, clipped gradients, the augmentation of `train_sources.py`; the same seed gives
+    the same network on the same machine. Raises ValueError if training diverges.
     """
     torch.manual_seed(seed)
     where = device()
@@ -95,21 +95,21 @@ def train_vit(images, labels, teacher: nn.Module, *, steps: int, seed: int = 0) 
         schedule.step()
         progress.step(text=f"loss {loss.item():.2f}, from the teacher {taught.item() / 2:.2f}")
     teaching.hook.remove()
-    progress.done(f"trained {steps:,} steps of {BATCH} pictures in {time.monotonic() - progress.started:.0f} s")
+    progress.done(f"trained {steps:,} steps of {BATCH} images in {time.monotonic() - progress.started:.0f} s")
     return net.cpu().eval()
 
 
 def main(arguments=None) -> None:
     parser = argparse.ArgumentParser(prog="python tools/train_vit.py", description=__doc__.splitlines()[0])
-    parser.add_argument("--per-class", type=int, default=60, help="pictures of each source class (%(default)s)")
-    parser.add_argument("--steps", type=int, default=2400, help=f"optimizer steps of {BATCH} pictures (%(default)s)")
+    parser.add_argument("--per-class", type=int, default=60, help="images of each source class (%(default)s)")
+    parser.add_argument("--steps", type=int, default=2400, help=f"optimizer steps of {BATCH} images (%(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=SHIPPED / "garden-vit.safetensors")
     options = parser.parse_args(arguments)
     images, labels = render_source("train", options.per_class, options.seed)
     net = train_vit(images, labels, load_backbone("garden").model, steps=options.steps, seed=options.seed)
     held_out = render_source("val", 2, options.seed)
-    print(f"{accuracy(net, *held_out):.1%} of {len(held_out[1]):,} held-out pictures named rightly")
+    print(f"{accuracy(net, *held_out):.1%} of {len(held_out[1]):,} held-out images are classified correctly")
     digest = save_source(net, options.out, garden.class_names("source"), half=True)
     print(f"wrote {options.out}, sha256 {digest}")
 

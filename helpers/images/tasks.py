@@ -14,7 +14,6 @@ from helpers.images.decoding import MAX_PIXELS
 from helpers.images.folders import distinct_images, divide, find_images
 from helpers.images.imagecache import Pictures, decode_once
 from helpers.images.splits import Split
-from helpers.training.smoke import few
 
 MOST_ROWS = 12  # classes in the table of `describe`
 EMBEDDED = tuple(name for name, card in CARDS.items() if card.embedded)
@@ -127,7 +126,7 @@ def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_ba
     if card and Path(name).is_dir():
         print(f"{name!r} is the task of this name, not the folder that is here: for the folder write './{name}'")
     if card and card.embedded:
-        usual = few(20, 4), few(100, 10)
+        usual = 20, 100
         val, test = (usual[i] if given is None else given for i, given in enumerate((val, test)))
         return _embedded(name, per_class, seed, size, val, test)
     for setting, part in (("val", val), ("test", test)):
@@ -164,7 +163,7 @@ def _embedded(name, per_class, seed, size, val, test) -> Task:
     _whole("val", val, 1)
     _whole("test", test, 1)
     splits = {}
-    for part, count in {"train": max(few(100, 20), per_class or 0), "val": val, "test": test}.items():
+    for part, count in {"train": max(100, per_class or 0), "val": val, "test": test}.items():
         images, labels, targets, classes = _render(name, part, count, seed, size)
         splits[part] = Split(images, torch.arange(len(images)), labels, [""] * len(images), targets)
     pool = splits.pop("train")

@@ -12,7 +12,7 @@ import torch
 from torchvision.models import get_model_weights
 
 from helpers.images.catalog import CARDS, meant
-from helpers.training.smoke import STEPS, smoke
+from helpers.training.devices import device
 
 # ImageNet models that are worth having here, the usual first choice first.
 WANTED = ("resnet18", "resnet50", "resnet34", "efficientnet_b0", "mobilenet_v3_small", "squeezenet1_0")
@@ -24,7 +24,6 @@ class Budget:
     """How much a notebook runs.
 
     name      "quick": a few minutes on two CPU cores, offline. "full": more seeds and data, meant for a GPU.
-              "smoke": only whether everything works, see helpers/training/smoke.py
     seeds     how many seeds a comparison takes
     images    real photographs, as `open_task` takes them: "flowers102", a folder or zip of class folders; or None
     imagenet  a name for `load_backbone` whose ImageNet weights can be had, or None
@@ -63,22 +62,19 @@ def choose_budget(name: str | None = None, images: str | Path | None = None) -> 
     is downloaded here.
     Raises ValueError for another name, and for images that are neither a task, a folder nor a zip.
     """
-    device = torch.accelerator.current_accelerator(check_available=True)
+    gpu = device().type if device().type != "cpu" else ""
     if name is not None:
         origin, why = "choose_budget", "you asked for it here"
     elif name := os.environ.get("COURSE_RUN"):
         origin, why = "the environment variable COURSE_RUN", "the environment variable COURSE_RUN says so"
-    elif device:
-        name, origin, why = "full", "", f'there is a GPU ({device.type}); h.choose_budget("quick") runs less'
+    elif gpu:
+        name, origin, why = "full", "", f'there is a GPU ({gpu}); h.choose_budget("quick") runs less'
     else:
         name, origin, why = "quick", "", 'there is no GPU; h.choose_budget("full") runs more'
-    if name not in ("quick", "full") and not (name == "smoke" and smoke()):  # no call reaches what the variable does
+    if name not in ("quick", "full"):
         raise ValueError(f'{origin} takes "quick" or "full", got {name!r}')
     if name == "quick":
         budget = Budget("quick", 3, _photographs(images, "images"), why=why)
-    elif name == "smoke":
-        note = f"; trainings stop after {STEPS} steps and tasks have few images: the numbers mean nothing"
-        budget = Budget("smoke", 2, _photographs(images, "images"), why=why, note=note)
     else:
         network = cache(_network)  # asked once, if at all
         imagenet, note = _imagenet(network)

@@ -2,7 +2,7 @@
 
 import pandas
 
-from helpers.training.results import provenance
+from helpers.training.devices import provenance
 from helpers.training.study import Study
 
 

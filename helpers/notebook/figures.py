@@ -172,12 +172,13 @@ def plot_mistakes(fit, count: int = 8) -> Figure:
 
 @_in_style
 def plot_comparisons(comparisons) -> Figure:
-    """One panel a comparison: each run a small dot, each recipe's mean a large one with its 95 % interval.
+    """One panel a comparison of recipes (as `compare` returns): each run a small dot, each recipe's mean a large one with
+    its 95% interval.
 
     Raises ValueError if there are none, or they are not of the same recipes.
     """
     comparisons = list(comparisons)
-    recipes = [list(comparison.correct) for comparison in comparisons]
+    recipes = [list(comparison.runs.recipe.unique()) for comparison in comparisons]
     if not recipes or any(set(names) != set(recipes[0]) for names in recipes):
         raise ValueError(f"plot_comparisons needs comparisons of the same recipes, got {recipes}")
     names = recipes[0]
@@ -185,10 +186,10 @@ def plot_comparisons(comparisons) -> Figure:
         1, len(comparisons), (1.6 + 4 * len(comparisons), 1.5 + 0.55 * len(names)), sharey=True
     )
     for axis, comparison in zip(axes, comparisons, strict=True):
-        table = comparison.table
+        table = comparison.table("recipe")
         for i, name in enumerate(names):
             row, colour = table.loc[name], COLOURS[i % len(COLOURS)]
-            runs = 100 * comparison.correct[name].float().mean(1)
+            runs = 100 * comparison.runs.accuracy[comparison.runs.recipe == name]
             axis.plot(runs, [i + 0.22] * len(runs), "o", color=colour, alpha=0.45, markersize=5)
             error = [[row["accuracy %"] - row["low"]], [row["high"] - row["accuracy %"]]]
             axis.errorbar(
@@ -207,8 +208,8 @@ def plot_comparisons(comparisons) -> Figure:
             xlim=(0, 100), xlabel="test accuracy, %", yticks=range(len(names)), ylim=(len(names) - 0.3, -0.6)
         )
         axis.set_yticks(range(len(names)), names)
-        words = textwrap.fill(comparison.task, 46)
-        axis.set_title(f"{words}\n{len(comparison.seeds)} seeds, n = {comparison.n}", fontsize=10)
+        words = textwrap.fill(comparison.question, 46)
+        axis.set_title(f"{words}\n{comparison.runs.seed.nunique()} seeds, n = {comparison.runs.n.iloc[0]}", fontsize=10)
     return figure
 
 

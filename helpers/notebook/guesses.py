@@ -12,7 +12,7 @@ def beside(guess: Mapping, outcome, column: str | None = None) -> pandas.DataFra
     """Each guess beside what was measured: a table guess | measured | interval | off by.
 
     guess    {name: number}, written down before the experiment
-    outcome  {name: number} or {name: (number, low, high)}; or a table such as `Comparison.table`, `Study.table()`,
+    outcome  {name: number} or {name: (number, low, high)}; or a table such as `Study.table()`,
              `Study.values()` or `.paired()`. A row with several conditions is named by a tuple of their values, or by
              the values with ", " between them
     column   of the table: what was measured; default "accuracy %", "points" or "mean", with the interval low to high

@@ -1,16 +1,56 @@
-"""Write a network as a source of the course: safetensors with its metadata, and its digest in SHA256SUMS."""
+"""The sources that come with the course: read them, and write a network as one of them."""
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from safetensors.torch import save
 from torch import nn
 
 from helpers.heads import find_head
-from helpers.sources.backbones import digests
+from helpers.sources.architectures import new_model
+from helpers.sources.base import Backbone, check_known
+from helpers.sources.from_file import evaluation, load_file
 
+SHIPPED = Path(__file__).parents[1] / "data"  # garden.safetensors, garden-small.safetensors, ... and their SHA256SUMS
 MEAN, STD, SIZE = (0.42, 0.42, 0.42), (0.27, 0.27, 0.27), 64  # how the course's own sources see pixels from 0 to 1
+
+
+def load_shipped(name: str, weights: str | None = "DEFAULT") -> Backbone:
+    """A source that comes with the course; its file is checked against its digest first."""
+    check_known(weights, ["DEFAULT", name, None], f"weights of {name!r}")
+    path, sums = SHIPPED / f"{name}.safetensors", SHIPPED / "SHA256SUMS"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: install the course again, or run `make weights`")
+    digest, expected = hashlib.sha256(path.read_bytes()).hexdigest(), digests(sums).get(name)
+    if expected is None:
+        raise ValueError(f"{sums} has no line for {path.name}: install the course again, or run `make weights`")
+    if digest != expected:
+        raise ValueError(f"{path} is damaged (its sha256 is {digest}): install the course again")
+    return replace(load_file(path, weights), name=name, weights=weights and name)
+
+
+def load_random(arch: str) -> Backbone:
+    """A random network of the course's own architectures, "GardenNet" or "GardenViT", with their preprocessing."""
+    return Backbone(arch, new_model(arch), [], evaluation(MEAN, STD, SIZE), MEAN, STD, SIZE, None, arch)
+
+
+def shipped_sources() -> list[str]:
+    """The names of the sources that come with the course: "garden" and its relatives."""
+    return sorted({"garden", *digests(SHIPPED / "SHA256SUMS"), *(file.stem for file in SHIPPED.glob("garden*.safetensors"))})
+
+
+def digests(sums: Path) -> dict[str, str]:
+    """The entries of a SHA256SUMS file for the safetensors files beside it: {name without suffix: sha256}; {} without a file.
+
+    The format is that of coreutils: `sha256sum --check SHA256SUMS` reads it too.
+    """
+    lines = sums.read_text(encoding="utf-8").splitlines() if sums.is_file() else []
+    pairs = [line.split(maxsplit=1) for line in lines if line.strip()]
+    if wrong := [pair for pair in pairs if len(pair) != 2 or not pair[1].endswith(".safetensors")]:
+        raise ValueError(f"{sums} is damaged, at {' '.join(wrong[0])!r}: install the course again")
+    return {name.removesuffix(".safetensors"): digest for digest, name in pairs}
 
 
 def save_source(
@@ -44,7 +84,7 @@ def save_source(
 
 
 def _sorted(file: bytes) -> bytes:
-    """The file with its header in alphabetical order: safetensors shuffles it, and so no two files would be the same."""
+    """The file with its header in alphabetical order: safetensors shuffles it, so that no two files would be the same."""
     end = 8 + int.from_bytes(file[:8], "little")
     header = json.dumps(json.loads(file[8:end]), sort_keys=True, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)  # the tensors stay aligned

@@ -1,15 +1,16 @@
-"""BatchNorm while the rest of a network is fine-tuned: what its layers do, in frozen stages too."""
+"""What BatchNorm layers do while a network is fine-tuned, in frozen stages too."""
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from helpers.freezing import stay_in_eval
-from helpers.training.recipes import BATCHNORM
+
+BATCHNORM = ("live", "frozen", "statistics", "re-estimated")
 
 
 def set_batchnorm(model: nn.Module, how: str, images: torch.Tensor | None = None) -> nn.Module:
-    """Let all BatchNorm layers of a model do the same, whatever `freeze` made of their stages; in place.
+    """Treat all BatchNorm layers of a model alike, whether their stages are frozen or not; in place.
 
     how  "live"          normalise by the batch and go on averaging, in frozen stages too: what a backbone does that
                          only has requires_grad=False and is put into training mode
@@ -18,8 +19,8 @@ def set_batchnorm(model: nn.Module, how: str, images: torch.Tensor | None = None
          "re-estimated"  as "frozen", after the running statistics were measured anew on `images`, normalised
                          float32 (N, 3, H, W)
 
-    Say it after `freeze`, which undoes the parts of it that it is responsible for. A layer that is live follows the
-    batch only where gradients are recorded, so that validation and prediction see it at rest.
+    Call it after `freeze`, which sets modes and requires_grad anew. A live layer normalises by the batch only where gradients
+    are recorded, so that validation and prediction use its running statistics.
     Raises ValueError for another `how`, "re-estimated" without images, and a model without BatchNorm.
     Source of the four: Ioffe and Szegedy, 2015 (live); Li et al., Revisiting batch normalization, 2016 (re-estimated).
     """
@@ -63,7 +64,7 @@ def reestimate(model: nn.Module, images: torch.Tensor, batch_size: int = 100) ->
 
 
 def release_batchnorm(model: nn.Module) -> None:
-    """Take back what `set_batchnorm` does while training; the values stay."""
+    """Undo what `set_batchnorm` does in training; parameters and statistics keep their values."""
     for module in model.modules():
         if isinstance(module, _BatchNorm):
             hooks = module._forward_pre_hooks

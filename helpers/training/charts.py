@@ -96,7 +96,7 @@ def plot_map(study: Study, x: str, y: str, panel: str | None = None, differences
 
 @_in_style
 def plot_differences(paired: pandas.DataFrame, title: str = "", label: str = "difference, points of test accuracy") -> Figure:
-    """A forest plot of a table from `Study.paired` or `Comparison.paired`: points with intervals, zero as a line.
+    """A forest plot of a table from `Study.paired`: points with intervals, zero as a line.
 
     Filled markers are differences whose interval leaves out zero. Raises ValueError for a table of another kind.
     """

@@ -1,8 +1,10 @@
-"""What a training step costs: FLOPs really counted, memory kept for the backward pass, seconds side by side."""
+"""What a model costs: parameters and FLOPs a stage, and FLOPs, memory and seconds of a training step."""
 
 import copy
 import statistics
 import time
+from dataclasses import dataclass
+from html import escape
 
 import pandas
 import torch
@@ -10,21 +12,124 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from helpers.freezing import freeze, parameter_groups
-from helpers.heads import swap_head
+from helpers.freezing import freeze, held_modules, parameter_groups
+from helpers.heads import mode, swap_head
 from helpers.images.tasks import Task
 from helpers.sources.backbones import load_backbone
-from helpers.stages import part, split, stages
+from helpers.stages import Stage, part, split, stages
+from helpers.training.devices import device, seeded
 from helpers.training.features import extract
 from helpers.training.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A table: `rows` has a dict for each stage (as pandas.DataFrame takes them), `notes` the lines below it."""
+
+    rows: list[dict]
+    notes: list[str]
+
+    def cells(self) -> list[list[str]]:
+        """The table as text: a line of titles, one line a stage, the totals."""
+        sums = {key: sum(row[key] for row in self.rows) for key in ("parameters", "trainable", "flops")}
+        lines = [
+            [
+                row["stage"],
+                f"{row['parameters']:,}",
+                f"{row['trainable']:,}",
+                row["mode"],
+                f"{row['flops'] / 1e6:,.1f}",
+                f"{row['cache_mb']:.4f}" if row["cache_mb"] else "",
+            ]
+            for row in [*self.rows, {"stage": "total", "mode": "", "cache_mb": None, **sums}]
+        ]
+        return [["stage", "parameters", "trainable", "mode", "MFLOPs", "cache MB"], *lines]
+
+    def __str__(self) -> str:
+        cells = self.cells()
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        lines = []
+        for line in cells:
+            padded = [text.rjust(width) for text, width in zip(line, widths, strict=True)]
+            padded[0], padded[3] = line[0].ljust(widths[0]), line[3].ljust(widths[3])
+            lines.append("  ".join(padded).rstrip())
+        return "\n".join([*lines, *self.notes])
+
+    def _repr_html_(self) -> str:
+        titles, *lines = self.cells()
+        head = "".join(f"<th>{escape(text)}</th>" for text in titles)
+        rows = ["".join(f"<td>{escape(text)}</td>" for text in line) for line in lines]
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
+
+
+def summary(model: nn.Module, size: int = 224) -> Summary:
+    """What trains in each stage of a model, and what the stage costs; prints as a table.
+
+    mode       "frozen": held in evaluation mode by `freeze`; otherwise "train" or "eval", as the model is
+    MFLOPs     of the forward pass for one image of `size` x `size` pixels; a multiply-add counts as 2
+    cache MB   of memory for one image, if the model is cut before this stage and the features are kept
+
+    The line "backward reaches" names the first stage with a trainable parameter: the backward pass runs
+    from the loss down to there, even for a single parameter.
+    Raises ValueError if the model does not take images of this size.
+    """
+    found = stages(model)
+    flops, megabytes = _shapes_and_flops(model, found, size)
+    held = held_modules(model)
+    rows = [
+        {
+            "stage": stage.name,
+            "parameters": sum(parameter.numel() for parameter in stage.parameters),
+            "trainable": sum(parameter.numel() for parameter in stage.parameters if parameter.requires_grad),
+            "mode": _mode(stage, held),
+            "flops": flops[i],
+            "cache_mb": megabytes[i],
+        }
+        for i, stage in enumerate(found)
+    ]
+    reached = next((row["stage"] for row in rows if row["trainable"]), "nothing, no parameter is trainable")
+    costs = f"MFLOPs and cache MB: for one image of {size} x {size} px; the cache holds what enters the stage"
+    return Summary(rows, [f"backward reaches: {reached}", costs])
+
+
+def _mode(stage: Stage, held: set[nn.Module]) -> str:
+    if not held.isdisjoint(stage.modules):
+        return "frozen"
+    return "train" if any(module.training for module in stage.modules) else "eval"
+
+
+def _shapes_and_flops(model: nn.Module, found: list[Stage], size: int) -> tuple[list[int], list[float]]:
+    """FLOPs of each stage, and MB of what enters it, from a forward pass of shapes only (meta device)."""
+    x = torch.empty(1, 3, size, size, device="meta", dtype=next(model.parameters()).dtype)
+    flops, megabytes = [], []
+    with mode(model, training=False), torch.no_grad():
+        for i, stage in enumerate(found):
+            start = stage.input if i > 0 else None
+            end = found[i + 1].input if i + 1 < len(found) else None
+            module = part(model, [stage], start, end)
+            state = [*module.named_parameters(), *module.named_buffers()]
+            shapes = {name: torch.empty_like(tensor, device="meta") for name, tensor in state}
+            megabytes.append(x.numel() * x.element_size() / 1e6)
+            with FlopCounterMode(display=False) as counter:
+                try:
+                    x = torch.func.functional_call(module, shapes, x)
+                except (RuntimeError, AssertionError) as error:
+                    raise ValueError(
+                        f"{type(model).__name__} does not take images of {size} x {size} px: its stage "
+                        f"'{stage.name}' fails on them. Use the size that it was made for"
+                    ) from error
+            flops.append(counter.get_total_flops())
+    return flops, megabytes
 
 
 def count_flops(model: nn.Module, images: torch.Tensor) -> tuple[int, int]:
     """FLOPs of the forward and of the backward pass of one step on normalised images (N, 3, H, W).
 
-    Counted while the step really runs, on a copy of the model: of convolutions and matrix products, a multiply-add as
-    2. A forward pass that only BatchNorm, ReLU and pooling take part in counts as 0 (they are below 1 % of a ResNet).
-    Where nothing trains the backward pass is 0. Raises ValueError if there are no images.
+    Counted while the step runs, on a copy of the model: convolutions and matrix products only, a multiply-add as 2 (BatchNorm,
+    ReLU and pooling are below 1% of a ResNet). Where nothing trains the backward pass is 0.
+    Raises ValueError if there are no images.
     """
     model, images = copy.deepcopy(model), _some(images)
     with FlopCounterMode(display=False) as forward:
@@ -71,7 +176,7 @@ def step_costs(recipes: list[Recipe], task: Task, batch_size: int = 32, rounds: 
         images/s        by that median
         share           of the time of the slowest recipe: the median of the ratios round by round
 
-    The recipes take turns, one step each a round, so that a busy machine slows them all down. What is not in it: reading
+    The recipes take turns, one step each a round, so that a busy machine slows them all down. Not included: reading
     and augmenting images, and for cached rows the one pass that fills the cache.
     Raises ValueError for no recipes, two of one name, and fewer than batch_size training images, or what `freeze` raises.
     """
@@ -79,15 +184,13 @@ def step_costs(recipes: list[Recipe], task: Task, batch_size: int = 32, rounds: 
     if not recipes or len(set(names)) < len(names):
         raise ValueError(f"step_costs needs recipes with different names, got {names}")
     if len(task.train) < batch_size:
-        raise ValueError(f"a batch of {batch_size} images needs as many, and {task!r} has {len(task.train)} to train on")
-    device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+        raise ValueError(f"a batch needs {batch_size} training images, and {task!r} has {len(task.train)}")
     rows, steps = {}, {}
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
+    with seeded(0):
         for recipe in recipes:
-            for name, trains, model, images in _prepared(recipe, task, batch_size, device):
+            for name, trains, model, images in _prepared(recipe, task, batch_size):
                 rows[name] = _counts(trains, model, images)
-                steps[name] = _stepper(recipe, trains, model, images, task.train.labels[:batch_size].to(device))
+                steps[name] = _stepper(recipe, trains, model, images, task.train.labels[:batch_size].to(images.device))
         times = _side_by_side(steps, rounds)
     slowest = max(times, key=lambda name: statistics.median(times[name]))
     for name, row in rows.items():
@@ -124,18 +227,18 @@ def stage_seconds(model: nn.Module, images: torch.Tensor, rounds: int = 2) -> di
 
 
 def _now() -> float:
-    """The clock, once the accelerator has done what it was told to."""
+    """The clock, after the accelerator has finished its work."""
     if torch.accelerator.is_available():
         torch.accelerator.synchronize()
     return time.perf_counter()
 
 
-def _prepared(recipe: Recipe, task: Task, batch_size: int, device):
+def _prepared(recipe: Recipe, task: Task, batch_size: int):
     """(name, what is applied to a batch, the whole model, the batch), with and, where it can be, without the cache."""
     backbone = load_backbone(recipe.source, recipe.weights)
-    model = swap_head(backbone.model, len(task.classes)).to(device, memory_format=torch.channels_last).train()
+    model = swap_head(backbone.model, len(task.classes)).to(device(), memory_format=torch.channels_last).train()
     freeze(model, recipe.upto)
-    pixels = task.train[torch.arange(batch_size)][0].to(device)
+    pixels = task.train[torch.arange(batch_size)][0].to(device())
     yield recipe.name, model, model, backbone.normalise(pixels)
     if recipe.upto != 0 and (recipe.views or not recipe.augment):
         prefix, suffix = split(model, recipe.upto)

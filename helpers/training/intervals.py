@@ -1,4 +1,4 @@
-"""95 % intervals of shares and of differences."""
+"""95% intervals of shares, means and paired differences."""
 
 import math
 
@@ -7,13 +7,13 @@ from scipy import stats
 
 
 def wilson(share: float, n: float, z: float = 1.959964) -> tuple[float, float]:
-    """The interval of a share of n, within 0..1; of 95 %, unless another quantile z is given. Source: Wilson, 1927."""
+    """The interval of a share of n, within 0..1; of 95%, unless another quantile z is given. Source: Wilson, 1927."""
     middle, half = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return max(0.0, (middle - half) / (1 + z * z / n)), min(1.0, (middle + half) / (1 + z * z / n))
 
 
 def interval(values: torch.Tensor) -> tuple[float, float, float]:
-    """Mean and 95 % interval of values (seeds, n), a row a run, a column a test image: bool for right or wrong, or
+    """Mean and 95% interval of values (seeds, n), a row a run, a column a test image: bool for right or wrong, or
     numbers for differences.
 
     Both are samples: another seed, and other test images, would have given another mean. The variances of the two
@@ -34,3 +34,23 @@ def interval(values: torch.Tensor) -> tuple[float, float, float]:
     if shares:
         return mean, *wilson(mean, mean * (1 - mean) / variance if variance else n, t)
     return mean, mean - t * variance**0.5, mean + t * variance**0.5
+
+
+def mean_interval(values) -> tuple[float, float, float]:
+    """Mean and 95% interval (Student's t) of one number a seed; without an interval (nan) for a single seed."""
+    values = torch.as_tensor(list(values), dtype=torch.float64)
+    if len(values) == 1:
+        return values.item(), math.nan, math.nan
+    return interval(values[:, None])
+
+
+def paired_difference(one: torch.Tensor, other: torch.Tensor, scale: float = 100) -> dict:
+    """How far `one` is above `other`, both (seeds, n) answers or (seeds,) numbers of the same seeds and images.
+
+    A row of a table: points (the mean difference times `scale`), its 95% interval low to high, seeds, and "supported":
+    "yes" if the interval excludes zero. One seed supports nothing, because another might have given another difference.
+    """
+    differences = one.double() - other.double()
+    mean, low, high = interval(differences) if differences.ndim == 2 else mean_interval(differences)
+    supported = "yes" if len(differences) > 1 and (low > 0 or high < 0) else "no"
+    return {"points": scale * mean, "low": scale * low, "high": scale * high, "seeds": len(differences), "supported": supported}

@@ -5,129 +5,201 @@ import logging
 import math
 import signal
 import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import lightning
 import torch
+from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, RandomSampler
 from torchmetrics.classification import MulticlassAccuracy
 
 from helpers.freezing import parameter_groups
 from helpers.images.augmentation import augment
-from helpers.notebook.progress import Progress
-from helpers.sources.backbones import Backbone
+from helpers.training.features import standardised
 from helpers.training.recipes import Recipe
 
-CHECKS = 10  # how often a run looks at the validation images
+CHECKS = 10  # validation steps of a run
 LARGEST_GRADIENT = 1.0  # its norm is clipped to this
 FAR_ABOVE_GUESSING = 10  # times the loss of a guess, log(classes): no training ends there, unless it diverged
+VALIDATION_BATCH = 250
 
 
 class Run(lightning.LightningModule):
-    """`steps` optimizer steps on images, with a look at the validation images every tenth of them.
+    """The optimizer steps of a recipe on images or features, with a validation step after every tenth of them.
 
-    trains     what is applied to a batch: the whole model, or its suffix if the images are features
-    whole      the model that the optimizer gets the parameters of
-    train, val tensors (images uint8 (N, 3, S, S) or features float32 (N, ...), labels int64 (N,))
+    recipe      steps, lr, batch size, schedule, weight decay, patience, and whether each batch is augmented anew
+    net         the model whose parameters the optimizer gets
+    train, val  (images, labels): uint8 (N, 3, S, S) or features float32 (N, ...), and int64 (N,)
+    trains      what is applied to a batch, if not `net` itself: its suffix, where the images are features
+    normalise   uint8 images -> what `net` takes; not needed for features
+    progress    its step() is called after each optimizer step
+    first_step  steps of an earlier phase, from which the history goes on counting
+
+    After `run()` or `steps()`: history, a row (as in `Fit.history`) for each validation step; and warning, a text if the
+    validation loss ended far above guessing, else "".
     """
 
-    def __init__(self, recipe: Recipe, trains, whole, train, val, steps: int, lr: float, seed: int,
-                 backbone: Backbone, progress: Progress, first_step: int = 0, thaw=None):  # fmt: skip
+    def __init__(self, recipe: Recipe, net: nn.Module, train: tuple, val: tuple, *, seed: int = 0, trains: nn.Module = None,
+                 normalise: Callable = None, progress=None, first_step: int = 0, thaw=None):  # fmt: skip
         super().__init__()
-        self.recipe, self.trains, self.train_data, self.val_data = recipe, trains, train, val
-        self.whole = [whole]  # in a list: not a submodule, whose parameters Lightning would count twice
+        self.recipe, self.train_data, self.val_data = recipe, train, val
+        self.trains = net if trains is None else trains
+        self.whole = [net]  # in a list: not a submodule, whose parameters Lightning would count twice
+        self.normalise, self.progress, self.done, self.first_step = normalise, progress, 0, first_step
         self.callbacks = [thaw] if thaw else []
-        self.steps, self.lr, self.backbone, self.progress, self.first_step = steps, lr, backbone, progress, first_step
-        self.fresh_views = recipe.augment and not recipe.views
         self.accuracy = MulticlassAccuracy(int(max(train[1].max(), val[1].max())) + 1, average="micro")
-        self.history, self.losses, self.hits, self.val_losses = [], [], [], []
-        self.best = (math.inf, 0, None)  # the lowest validation loss, its look and its weights, for patience
+        self.history, self.losses, self.hits, self.val_losses, self.warning = [], [], [], [], ""
+        self.best = (math.inf, 0, None)  # the lowest validation loss, its validation step and its weights, for patience
         self.batches = self._order(len(train[1]), seed)
 
     @property
-    def net(self):
+    def net(self) -> nn.Module:
         """The model that trains, as `Thaw` looks for it."""
         return self.whole[0]
 
     def _order(self, count: int, seed: int) -> list[list[torch.Tensor]]:
-        """The rows of every batch, in as many parts as there are looks at the validation images.
+        """The rows of every batch, in as many parts as there are validation steps.
 
         Permutations of all rows follow one another without a break, so that every batch is full.
         """
-        size = min(self.recipe.batch_size, count)
-        dice = torch.Generator().manual_seed(seed)
-        batches = torch.tensor(list(RandomSampler(range(count), num_samples=self.steps * size, generator=dice))).split(size)
-        parts = min(CHECKS, self.steps)
-        ends = [self.steps * part // parts for part in range(parts + 1)]
+        steps, size = self.recipe.steps, min(self.recipe.batch_size, count)
+        rng = torch.Generator().manual_seed(seed)
+        batches = torch.tensor(list(RandomSampler(range(count), num_samples=steps * size, generator=rng))).split(size)
+        parts = min(CHECKS, steps)
+        ends = [steps * part // parts for part in range(parts + 1)]
         return [list(batches[start:end]) for start, end in zip(ends, ends[1:], strict=False)]
 
     def run(self) -> list[dict]:
-        """Train; returns the history, a row for each look at the validation images.
+        """Train with Lightning, on the device where `net` is; returns the history.
 
         Raises ValueError if the training diverges.
         """
-        # one Lightning epoch is the stretch between two looks, whatever the number of images
+        where = next(self.net.parameters()).device
+        # one Lightning epoch is the stretch between two validation steps, whatever the number of images
         trainer = lightning.Trainer(
-            max_epochs=len(self.batches), accelerator="auto", devices=1, logger=False, enable_checkpointing=False,
-            enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, deterministic="warn",
-            gradient_clip_val=LARGEST_GRADIENT, reload_dataloaders_every_n_epochs=1, callbacks=self.callbacks,
+            max_epochs=len(self.batches), accelerator=where.type, devices=[where.index or 0] if where.type == "cuda" else 1,
+            logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+            num_sanity_val_steps=0, deterministic="warn", gradient_clip_val=LARGEST_GRADIENT,
+            reload_dataloaders_every_n_epochs=1, callbacks=self.callbacks,
         )  # fmt: skip
         on_interrupt = signal.getsignal(signal.SIGINT)
         try:
-            trainer.fit(self)
-        except SystemExit:  # what Lightning makes of a KeyboardInterrupt, after which it is deaf to further ones
+            with self._standardised(where):
+                trainer.fit(self)
+                if self.recipe.patience:
+                    self.net.load_state_dict(self.best[2])
+        except SystemExit:  # Lightning turns a KeyboardInterrupt into it, and then ignores further interrupts
             signal.signal(signal.SIGINT, on_interrupt)
             raise KeyboardInterrupt from None
-        last = self.history[-1]  # learning rates have come down to zero: what is lost by now stays lost
-        if max(last["train_loss"], last["val_loss"]) > FAR_ABOVE_GUESSING * math.log(self.accuracy.num_classes):
-            raise self._diverged(last)
-        if self.recipe.patience:
-            self.net.load_state_dict(self.best[2])
-            self.progress.step(self.steps - self.global_step)
+        if self.progress and self.done < self.recipe.steps:
+            self.progress.step(self.recipe.steps - self.done)
+        self._finish()
         return self.history
 
+    def steps(self) -> Iterator[int]:
+        """Train one optimizer step at a time, with the same numbers as `run()`: yields how many are done, after each of them
+        and after each batch of validation images. The history grows meanwhile; whoever stops iterating stops the training.
+
+        For recipes without patience and gradual thawing. Raises ValueError if the training diverges.
+        """
+        configured = self.configure_optimizers()
+        optimizer, schedule = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        with self._standardised(next(self.net.parameters()).device):
+            for part in self.batches:
+                self.train()
+                for rows in part:
+                    loss = self.training_step(rows, 0)
+                    optimizer.zero_grad()
+                    loss.backward()
+                    nn.utils.clip_grad_norm_(trained, LARGEST_GRADIENT)
+                    optimizer.step()
+                    schedule.step()
+                    yield self.done
+                self.eval()
+                for rows in self._validation_rows():  # a DataLoader would draw from torch's random numbers
+                    with torch.no_grad():
+                        self.validation_step(rows, 0)
+                    yield self.done
+                self.on_validation_epoch_end()
+                yield self.done
+        self._finish()
+
+    def _standardised(self, where: torch.device):
+        """The context of a training: a head that trains alone gets its input standardised by the training images."""
+        self.to(where)
+        rows = torch.arange(len(self.train_data[1])).split(VALIDATION_BATCH)
+        batches = (self._normalised(self._batch(self.train_data, some)[0]) for some in rows)
+        return standardised(self.net, self.trains, batches)
+
+    def _finish(self) -> None:
+        self.train_data = self.val_data = None  # memory that would otherwise be free only after a garbage collection
+        last, limit = self.history[-1], FAR_ABOVE_GUESSING * math.log(self.accuracy.num_classes)
+        if last["train_loss"] > limit:  # the learning rate has come down to zero: training on would not help
+            raise self._diverged(last)
+        if last["val_loss"] > limit:
+            self.warning = (
+                f"{self.recipe.name!r}: the validation loss ends at {last['val_loss']:.3g}, far above guessing, while the "
+                f"training loss is {last['train_loss']:.3g}. The network is very sure of wrong answers: judge it by its "
+                f"accuracy, or choose a learning rate below {self.recipe.lr:g}"
+            )
+
     def configure_optimizers(self):
-        groups = parameter_groups(self.whole[0], self.lr, self.recipe.decay, self.recipe.weight_decay)
+        groups = parameter_groups(self.net, self.recipe.lr, self.recipe.decay, self.recipe.weight_decay)
         optimizer = torch.optim.AdamW(groups)
+        total = self.recipe.steps + 1
         if self.recipe.schedule == "constant":
-            return optimizer
-        peaks = [group["lr"] for group in groups]
-        total = self.steps + 1
-        rise = max(0.2, 2 / total)  # one step at least, or OneCycleLR divides by zero
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, total_steps=total, pct_start=rise)
+            schedule = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=0)
+        else:
+            rise = max(0.2, 2 / total)  # one step at least, or OneCycleLR divides by zero
+            peaks = [group["lr"] for group in groups]
+            schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, total_steps=total, pct_start=rise)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def train_dataloader(self):
         return DataLoader(self.batches[self.current_epoch], batch_size=None)
 
     def val_dataloader(self):
-        return DataLoader(torch.arange(len(self.val_data[1])).split(250), batch_size=None)
+        return DataLoader(self._validation_rows(), batch_size=None)
+
+    def _validation_rows(self):
+        return torch.arange(len(self.val_data[1])).split(VALIDATION_BATCH)
 
     def _batch(self, data, rows):
-        images, labels = (tensor[rows.to(tensor.device)].to(self.device) for tensor in data)
-        return images, labels
+        images, labels = data
+        rows = rows.to(images.device)
+        # index_select is far faster on pixels; features keep their memory format this way
+        images = images.index_select(0, rows) if images.dtype == torch.uint8 else images[rows]
+        return images.to(self.device), labels[rows.to(labels.device)].to(self.device)
+
+    def _normalised(self, images):
+        """Pixels as the model takes them; features as they are."""
+        return self.normalise(images) if images.dtype == torch.uint8 else images
 
     def training_step(self, rows, _):
         images, labels = self._batch(self.train_data, rows)
-        if images.dtype == torch.uint8:
-            images = self.backbone.normalise(augment(images) if self.fresh_views else images)
-        logits = self.trains(images)
+        if images.dtype == torch.uint8 and self.recipe.augment and not self.recipe.views:
+            images = augment(images)
+        logits = self.trains(self._normalised(images))
         loss = F.cross_entropy(logits, labels)
         self.losses.append(loss.detach())
         self.hits.append((logits.detach().argmax(1) == labels).float())
-        self.progress.step()
+        self.done += 1
+        if self.progress:
+            self.progress.step()
         return loss
 
     def validation_step(self, rows, _):
         images, labels = self._batch(self.val_data, rows)
-        logits = self.trains(self.backbone.normalise(images) if images.dtype == torch.uint8 else images)
+        logits = self.trains(self._normalised(images))
         self.val_losses.append(F.cross_entropy(logits, labels, reduction="none"))
         self.accuracy.update(logits, labels)
 
     def on_validation_epoch_end(self):
         row = {
-            "step": self.first_step + self.global_step,
+            "step": self.first_step + self.done,
             "train_loss": torch.stack(self.losses).mean().item(),
             "train_accuracy": torch.cat(self.hits).mean().item(),
             "val_loss": torch.cat(self.val_losses).mean().item(),
@@ -143,15 +215,15 @@ class Run(lightning.LightningModule):
 
     def _watch(self, val_loss: float) -> None:
         """Keep the best weights, and end the training when they have been the best for long enough."""
-        looks = len(self.history)
+        checks = len(self.history)
         if val_loss < self.best[0]:
-            self.best = val_loss, looks, copy.deepcopy(self.net.state_dict())
-        self.trainer.should_stop = looks - self.best[1] >= self.recipe.patience
+            self.best = val_loss, checks, copy.deepcopy(self.net.state_dict())
+        self.trainer.should_stop = checks - self.best[1] >= self.recipe.patience
 
     def _diverged(self, row: dict) -> ValueError:
         return ValueError(
             f"{self.recipe.name!r} diverged: by step {row['step']} its loss is {row['train_loss']:.3g} on training and "
-            f"{row['val_loss']:.3g} on validation images. Choose a learning rate below {self.lr:g}"
+            f"{row['val_loss']:.3g} on validation images. Choose a learning rate below {self.recipe.lr:g}"
         )
 
 

@@ -3,7 +3,8 @@
 import math
 from dataclasses import asdict, dataclass, fields
 
-BATCHNORM = ("live", "frozen", "statistics", "re-estimated")
+from helpers.training.batchnorm import BATCHNORM
+from helpers.training.subsets import SUBSETS
 
 
 @dataclass(frozen=True)
@@ -21,19 +22,19 @@ class Recipe:
     lr           peak learning rate; it rises over the first fifth of the steps and falls to zero (one cycle)
     decay        learning rate of a stage relative to the stage after it (1: the same for all)
     weight_decay of AdamW; biases and normalisation parameters are spared
-    augment      random views of the training images (crop, flip, colour): a new view each time an image is seen
+    augment      random views of the training images (crop, flip, colour): a new view each time an image is used
     views        if above 0: this many views of each image, fixed in advance, so that frozen stages can be cached
 
-    What few recipes change, and lectures 3 and 4 try out:
+    Rarely changed:
 
     preprocessing  "source": as the source model was trained; "none": pixels from 0 to 1 and no more
     schedule       "one cycle" of the learning rate, or "constant"
-    batchnorm      "as frozen": at rest where the stage is frozen, live where it trains; for all BatchNorm layers, in
-                   frozen stages too: "live", "frozen", "statistics" or "re-estimated", see `set_batchnorm`
-    copied         a place as in upto: only the stages before it come from the source, the others start at random
+    batchnorm      "as frozen": in evaluation mode where the stage is frozen, in training mode where it trains; or, for all
+                   BatchNorm layers, "live", "frozen", "statistics" or "re-estimated": see `set_batchnorm`
+    copied         a cut point as in upto: only the stages before it come from the source, the others start at random
     gradual        stages thaw one after the other, the head first, down to `upto` halfway through the steps
-    patience       if above 0: after this many looks at the validation images (each a tenth of the steps) without a
-                   lower loss the training ends, and goes back to the lowest
+    patience       if above 0: after this many validation steps (one for each tenth of the steps) without a lower loss the
+                   training ends and goes back to the weights with the lowest
     only           "batchnorm", "bias" or "lora": what trains of the stages that are not frozen, see `train_only`
 
     Raises ValueError for a setting out of range, and for settings that exclude one another.
@@ -62,10 +63,10 @@ class Recipe:
 
     def __post_init__(self):
         for name, ok, rule in (
-            ("name", _is_text(self.name), "a text"),
-            ("source", _is_text(self.source), "a text: the name of a source model, or the path of a checkpoint"),
-            ("weights", self.weights is None or _is_text(self.weights), "a text or None"),
-            ("upto", _is_place(self.upto), "a stage's name, a fraction from 0.0 to 1.0, 0, or -1, -2, ..."),
+            ("name", _is_text(self.name), "a non-empty string"),
+            ("source", _is_text(self.source), "the name of a source model, or the path of a checkpoint"),
+            ("weights", self.weights is None or _is_text(self.weights), "a non-empty string or None"),
+            ("upto", _is_cut_point(self.upto), "a stage's name, a fraction from 0.0 to 1.0, 0, or -1, -2, ..."),
             ("head_steps", _is_count(self.head_steps, 0), "a whole number, 0 or more"),
             ("head_lr", _is_number(self.head_lr) and self.head_lr > 0, "a number above 0"),
             ("steps", _is_count(self.steps, 1), "a whole number, 1 or more"),
@@ -78,10 +79,10 @@ class Recipe:
             ("preprocessing", *_one_of(self.preprocessing, ("source", "none"))),
             ("schedule", *_one_of(self.schedule, ("one cycle", "constant"))),
             ("batchnorm", *_one_of(self.batchnorm, ("as frozen", *BATCHNORM))),
-            ("copied", self.copied is None or _is_place(self.copied), "None or a place, as upto is"),
+            ("copied", self.copied is None or _is_cut_point(self.copied), "None or a cut point, as upto is"),
             ("gradual", isinstance(self.gradual, bool), "True or False"),
             ("patience", _is_count(self.patience, 0), "a whole number, 0 or more"),
-            ("only", *_one_of(self.only, (None, "batchnorm", "bias", "lora"))),
+            ("only", *_one_of(self.only, (None, *SUBSETS))),
         ):
             if not ok:
                 raise ValueError(f"{name}={getattr(self, name)!r} of recipe {self.name!r} must be {rule}")
@@ -115,7 +116,7 @@ def _is_count(value, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
-def _is_place(value) -> bool:
+def _is_cut_point(value) -> bool:
     if isinstance(value, str):
         return bool(value)
     return _is_number(value) and (0 <= value <= 1 if isinstance(value, float) else value <= 0)
@@ -141,7 +142,7 @@ class Difference(dict):
 
 
 def diff(a: Recipe, b: Recipe) -> Difference:
-    """What differs between recipe a and recipe b. A comparison is fair if this is what one means to compare."""
+    """What differs between recipe a and recipe b. A comparison is fair if they are what you mean to compare."""
     for recipe in (a, b):
         if not isinstance(recipe, Recipe):
             raise TypeError(f"diff compares two recipes, got {type(recipe).__name__}")

@@ -7,6 +7,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import LRScheduler
 
+from helpers.training.devices import seeded
+
 
 def training_steps(
     batches: Iterable, loss_of: Callable, optimizer: torch.optim.Optimizer, schedule: LRScheduler | None = None
@@ -41,8 +43,7 @@ def fit_head(features: torch.Tensor, labels: torch.Tensor, classes: int, seed: i
 
     It is returned with requires_grad=False. torch's own random numbers are left as they were.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         head = nn.Linear(features.shape[1], classes)
     optimizer = torch.optim.AdamW(head.parameters(), lr=1e-2, weight_decay=0.05)
     take_steps(range(steps), lambda _: F.cross_entropy(head(features), labels), optimizer)

@@ -3,20 +3,19 @@
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy
 import pandas
 import torch
-from scipy import stats
 
 from helpers.images.tasks import Task
 from helpers.notebook.progress import Progress
+from helpers.training.devices import provenance
 from helpers.training.fitting import Fit, fit
-from helpers.training.intervals import interval
+from helpers.training.intervals import interval, mean_interval, paired_difference
 from helpers.training.recipes import Recipe
-from helpers.training.results import provenance
 
 SHIPPED = Path(__file__).parents[1] / "data"
 _OF_A_RUN = ("seed", "n", "accuracy", "train_accuracy", "trained", "seconds", "correct")
@@ -43,7 +42,7 @@ class Study:
     runs        a row a run: the conditions, seed, n (test images), accuracy and train_accuracy (0..1; training images
                 as they were augmented, over the last tenth of the steps), trained (parameters), seconds, and what
                 else was measured; perhaps history (a list of rows, as in Fit.history)
-    correct     bool (n,) a run, in the order of `runs`: which test images were named rightly
+    correct     bool (n,) a run, in the order of `runs`: which test images were classified correctly
     about       where, when and how it was measured
     """
 
@@ -57,49 +56,56 @@ class Study:
         """The runs with these values of conditions: select(task="flowers", per_class=[5, 20])."""
         keep = pandas.Series(True, index=self.runs.index)
         for name, values in conditions.items():
-            self._known([name])
+            _need("condition ", [name], self.conditions)
             values = values if isinstance(values, (list, tuple)) else [values]
-            if absent := [value for value in values if value not in set(self.runs[name])]:
-                raise ValueError(f"no run with {name}={absent[0]!r}; there are {list(self.runs[name].unique())}")
+            _need(f"run with {name}=", values, self.runs[name].unique())
             keep &= self.runs[name].isin(values)
         if not keep.any():
             raise ValueError(f"no run has all of {conditions}")
         correct = [answers for answers, kept in zip(self.correct, keep, strict=True) if kept]
         return replace(self, runs=self.runs[keep].reset_index(drop=True), correct=correct)
 
-    def table(self, by: str | list[str] | None = None) -> pandas.DataFrame:
-        """Test accuracy in % with its 95 % interval over seeds and test images, a row for each value of `by`.
+    def table(self, by: str | list[str] | None = None, also: list[str] | tuple = ()) -> pandas.DataFrame:
+        """Test accuracy in % with its 95% interval over seeds and test images, a row for each value of `by`.
 
-        by: conditions; default: all that vary. Raises ValueError if they leave several runs of one seed in a row.
+        by    conditions; default: all that vary. Raises ValueError if they leave several runs of one seed in a row.
+        also  columns of the runs whose means are shown, too, such as ["trained", "seconds"]
         """
+        _need("column ", also, self.runs.columns)
         rows = {}
         for key, group in self._groups(by):
             mean, low, high = interval(self._answers(group))
             rows[key] = {"accuracy %": 100 * mean, "low": 100 * low, "high": 100 * high, "seeds": len(group),
-                         "n": int(group.n.iloc[0])}  # fmt: skip
-        return self._frame(rows, self._by(by))
+                         "n": int(group.n.iloc[0]), **group[list(also)].mean()}  # fmt: skip
+        return _frame(rows, self._by(by), 1).astype({name: int for name in also if name == "trained"})
 
     def values(self, column: str, by: str | list[str] | None = None) -> pandas.DataFrame:
-        """Mean of another column with its 95 % interval over the seeds (Student's t), a row for each value of `by`."""
-        if column not in self.runs:
-            raise ValueError(f"the runs have no column {column!r}; there are {', '.join(self.runs.columns)}")
+        """Mean of another column with its 95% interval over the seeds (Student's t), a row for each value of `by`."""
+        _need("column ", [column], self.runs.columns)
         rows = {}
         for key, group in self._groups(by):
-            values = group[column].astype(float)
-            half = stats.t.ppf(0.975, len(values) - 1) * values.sem() if len(values) > 1 else float("nan")
-            rows[key] = {"mean": values.mean(), "low": values.mean() - half, "high": values.mean() + half,
-                         "seeds": len(values)}  # fmt: skip
-        return self._frame(rows, self._by(by))
+            mean, low, high = mean_interval(group[column].astype(float))
+            rows[key] = {"mean": mean, "low": low, "high": high, "seeds": len(group)}
+        return _frame(rows, self._by(by), 4)
 
-    def paired(self, of: str, baseline, by: str | list[str] | None = None) -> pandas.DataFrame:
-        """Differences in accuracy, in points, between each value of the condition `of` and its value `baseline`.
+    def paired(self, of: str | None = None, baseline=None, by: str | list[str] | None = None, *,
+               column: str = "accuracy", scale: float = 100) -> pandas.DataFrame:  # fmt: skip
+        """Differences between each value of the condition `of` and its value `baseline`, on the same seeds.
 
-        On the same seeds and test images, within each value of the other conditions (`by`; default: all that vary).
-        "supported" says whether the 95 % interval leaves out zero, over two seeds at least.
+        of, baseline  default: the only condition that varies, and its first value
+        by            the other conditions, within which runs are compared; default: all that vary
+        column        "accuracy": in points, on the same test images, with intervals over seeds and images; or another
+                      column of the runs, times `scale`, with intervals over the seeds (Student's t)
+        "supported" is "yes" where the 95% interval excludes zero, over two seeds at least: only then speak of better or worse.
         """
-        self._known([of])
-        if baseline not in set(self.runs[of]):
-            raise ValueError(f"no run with {of}={baseline!r}; there are {list(self.runs[of].unique())}")
+        if of is None:
+            of, *more = self._by(None)
+            if more:
+                raise ValueError(f"several conditions vary ({of}, {', '.join(more)}): say which, as in paired({of!r}, ...)")
+        _need("condition ", [of], self.conditions)
+        _need("column ", [column], self.runs.columns)
+        baseline = self.runs[of].iloc[0] if baseline is None else baseline
+        _need(f"run with {of}=", [baseline], self.runs[of].unique())
         by = [name for name in self._by(by) if name != of]
         rows = {}
         for key, group in self._groups([*by, of]):
@@ -109,17 +115,24 @@ class Study:
             base = self.runs[self.runs[of] == baseline]
             for name, wanted in zip(by, others, strict=True):
                 base = base[base[name] == wanted]
-            seeds = sorted(set(group.seed) & set(base.seed))
+            seeds = set(group.seed) & set(base.seed)
             if not seeds:
                 continue  # this corner of the design has no baseline
-            here, there = (self._answers(part[part.seed.isin(seeds)]).float() for part in (group, base))
-            mean, low, high = interval(here - there)
-            supported = "yes" if len(seeds) > 1 and (low > 0 or high < 0) else "no"
-            rows[key] = {"points": 100 * mean, "low": 100 * low, "high": 100 * high, "seeds": len(seeds),
-                         "supported": supported}  # fmt: skip
+            both = [part[part.seed.isin(seeds)].sort_values("seed") for part in (group, base)]
+            if column == "accuracy":
+                one, other = (self._answers(part).float() for part in both)
+            else:
+                one, other = (torch.tensor(part[column].to_numpy(float)) for part in both)
+            rows[key] = paired_difference(one, other, scale)
         if not rows:
             raise ValueError(f"nothing to compare with {of}={baseline!r}: no other value shares seeds with it")
-        return self._frame(rows, [*by, of])
+        return _frame(rows, [*by, of], 1 if column == "accuracy" else 2)
+
+    def plot(self):
+        """A figure of a comparison of recipes: each run as a point, each mean with its interval. Returns matplotlib's Figure."""
+        from helpers.notebook.figures import plot_comparisons
+
+        return plot_comparisons([self])
 
     def save(self, path: str | Path, command: str = "") -> Path:
         """Write it as JSON, a line a run; command: what to type to measure it again. `load_study` reads it."""
@@ -143,12 +156,8 @@ class Study:
             varying = [name for name in self.conditions if self.runs[name].nunique(dropna=False) > 1]
             return varying or self.conditions[:1]
         by = [by] if isinstance(by, str) else list(by)
-        self._known(by)
+        _need("condition ", by, self.conditions)
         return by
-
-    def _known(self, names) -> None:
-        if unknown := [name for name in names if name not in self.conditions]:
-            raise ValueError(f"no condition {unknown[0]!r} in this study; there are {', '.join(self.conditions)}")
 
     def _groups(self, by):
         by = self._by(by)
@@ -162,15 +171,19 @@ class Study:
     def _answers(self, group) -> torch.Tensor:
         return torch.stack([self.correct[i] for i in group.index])
 
-    @staticmethod
-    def _frame(rows: dict, names: list[str]) -> pandas.DataFrame:
-        frame = pandas.DataFrame(list(rows.values())).round(4 if "mean" in next(iter(rows.values())) else 1)
-        keys = list(rows)
-        if len(names) > 1:
-            frame.index = pandas.MultiIndex.from_tuples(keys, names=names)
-        else:
-            frame.index = pandas.Index([key[0] if isinstance(key, tuple) else key for key in keys], name=names[0])
-        return frame
+
+def _need(what: str, wanted, known) -> None:
+    if absent := [value for value in wanted if value not in set(known)]:
+        raise ValueError(f"no {what}{absent[0]!r} in this study; there are {', '.join(map(str, known))}")
+
+
+def _frame(rows: dict, names: list[str], digits: int) -> pandas.DataFrame:
+    frame, keys = pandas.DataFrame(list(rows.values())).round(digits), list(rows)
+    if len(names) > 1:
+        frame.index = pandas.MultiIndex.from_tuples(keys, names=names)
+    else:
+        frame.index = pandas.Index([key[0] if isinstance(key, tuple) else key for key in keys], name=names[0])
+    return frame
 
 
 def _plain(value):
@@ -187,8 +200,7 @@ def run_study(question: str, cases: list[Case], seeds: int | list[int] = 3, *,
 
     Cases that share a task and a seed share their images, so that differences are paired.
     also: what else to measure of a Fit, {column: number}. run: what trains, called as `fit` is.
-    Raises ValueError for no cases, two with the same conditions or not all with the same names, no seeds or one
-    twice, and what `fit` raises.
+    Raises ValueError for no cases, two with the same conditions or other names, no seeds or one twice, and what `fit` raises.
     """
     cases = list(cases)
     names = list(cases[0].conditions) if cases else []
@@ -226,6 +238,24 @@ def run_study(question: str, cases: list[Case], seeds: int | list[int] = 3, *,
     return Study(question, names, pandas.DataFrame(rows), correct, about)
 
 
+def compare(recipes: list[Recipe], task: Task, seeds: int | list[int] = 5) -> Study:
+    """Fit every recipe once a seed: a study whose condition is the recipe's name, with the settings in `about`.
+
+    All recipes see the same training images of a seed, and all runs are judged on the same test images: see `Study.paired`.
+    Raises TypeError for something else than recipes, ValueError for no recipes or two of the same name, and as `run_study`.
+    """
+    if not isinstance(recipes, (list, tuple)) or not all(isinstance(recipe, Recipe) for recipe in recipes):
+        raise TypeError(f"compare takes a list of recipes, got {recipes!r}")
+    names = [recipe.name for recipe in recipes]
+    if not recipes or len(set(names)) < len(names):
+        raise ValueError(f"compare needs recipes with different names, got {names}; use replace(recipe, name=...)")
+    labels = "all" if task.per_class is None else task.per_class
+    question = f"{task.name}, {labels} training images a class, {task.size} px"
+    study = run_study(question, [Case({"recipe": recipe.name}, recipe, task) for recipe in recipes], seeds)
+    settings = {f"recipe {recipe.name}": ", ".join(f"{k}={v!r}" for k, v in asdict(recipe).items()) for recipe in recipes}
+    return replace(study, about=study.about | settings)
+
+
 def join_studies(*studies: Study) -> Study:
     """Studies of the same question and conditions in one. Raises ValueError if they differ or share a run."""
     first = studies[0]
@@ -257,10 +287,10 @@ def load_study(name: str | Path) -> Study:
             if abs(answers.double().mean().item() - accuracy) > 1e-4:
                 raise ValueError("accuracies and answers disagree")
         if runs.duplicated([*study.conditions, "seed"]).any():
-            raise ValueError("it holds a run twice")
+            raise ValueError("it has a run twice")
         return study
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is no saved study, or a damaged one: {error}") from error
+        raise ValueError(f"{path} is not a saved study, or is damaged: {error}") from error
 
 
 def _bits(text: str, n: int) -> torch.Tensor:

@@ -24,8 +24,8 @@ from helpers.lessons.fine_tuning.studies import (
 )
 from helpers.lessons.studies import percent, points
 from helpers.sources.backbones import load_backbone
-from helpers.training.curves import overfitting, paired_values
 from helpers.training.fitting import Fit
+from helpers.training.learning_curves import overfitting
 from helpers.training.study import SHIPPED, join_studies, load_study, run_study
 
 COMMAND = "python tools/measure.py tuning"
@@ -84,7 +84,7 @@ def stamps() -> dict[str, str]:
     depth = load_study("depth").select(depth=["head", "layer4", "layer2", "all"])
     differences = {
         "warmup": warmup.paired("warm-up", "all at once"),
-        "studio": paired_values(warmup, "elsewhere", "warm-up", "all at once", ["task", "lr"], scale=100),
+        "studio": warmup.paired("warm-up", "all at once", column="elsewhere"),
         "switch": switches.paired("switch", "baseline"),
         "batchnorm": norm.paired("batchnorm", "live"),
         "subset": subsets.paired("trains", "everything"),

@@ -1,12 +1,14 @@
 """The docstrings of `helpers` as reStructuredText, and the pages of the reference.
 
 They are plain text with a few habits: `name` is code; "name   what it is" in columns is a list of terms; a line that
-begins with a parameter ("name: what it is") or with Raises, Returns or Source begins a paragraph of its own.
+begins with a parameter ("name: what it is") or with Raises, Returns or Source begins a paragraph of its own; an example
+(>>>) stays as it is.
 """
 
 import inspect
 import re
 from importlib import import_module
+from pkgutil import iter_modules
 
 import helpers
 
@@ -37,7 +39,8 @@ def inline(text):
 def to_rest(docstring, parameters=()):
     """A docstring, as inspect.getdoc gives it, as reStructuredText. parameters: the names in the signature."""
     blocks = re.split(r"\n\s*\n", docstring.strip("\n"))
-    return "\n\n".join(part for block in blocks for part in _block(block.splitlines(), parameters))
+    parts = [[block] if block.startswith(">>>") else _block(block.splitlines(), parameters) for block in blocks]
+    return "\n\n".join(text for texts in parts for text in texts)
 
 
 def _block(lines, parameters):
@@ -100,39 +103,66 @@ def groups():
             if module and not any(module in modules for modules in found.values()):
                 found[title].append(module)
     rest = [module for module in helpers._HOME if not any(module in modules for modules in found.values())]
-    return found | ({"Of single lectures and labs": rest} if rest else {})
+    return found | ({"More helpers": rest} if rest else {})
 
 
-def entry(name):
-    """The directive for a public name: a value is shown as it prints, all else is left to autodoc."""
-    value = getattr(helpers, name)
+def lessons():
+    """{name: package} of the lectures and labs that have instruments of their own, in the order of their docstrings."""
+    inside = iter_modules(import_module("helpers.lessons").__path__)
+    packages = [import_module(f"helpers.lessons.{found.name}") for found in inside if found.ispkg]
+    packages.sort(key=lambda package: (package.__doc__.startswith("Lab"), package.__doc__))
+    return {package.__name__.rpartition(".")[2]: package for package in packages if hasattr(package, "__all__")}
+
+
+def entry(name, home=helpers):
+    """The directive for a public name: autodoc documents functions and classes; a value is shown as it prints, if short."""
+    value, path = getattr(home, name), f"{home.__name__}.{name}"
     if inspect.isclass(value):
-        return f".. autoclass:: helpers.{name}\n   :members:\n"
+        return f".. autoclass:: {path}\n   :members:\n"
+    if inspect.ismodule(value):
+        return f".. py:data:: {path}\n\n   {to_rest(first_paragraph(value))}\n"
     if callable(value):
-        return f".. autofunction:: helpers.{name}\n"
+        return f".. autofunction:: {path}\n"
     shown = re.sub(r"(?<=[(,]) ?(?=\w+=)", "\n       ", repr(value))
-    return f".. py:data:: helpers.{name}\n\n   .. code-block:: python\n\n       {shown.replace('(', '(', 1)}\n"
+    code = f"   .. code-block:: python\n\n       {shown}\n" if len(shown) < 800 else ""
+    return f".. py:data:: {path}\n\n{code}"
 
 
 def heading(text, line):
     return f"{text}\n{line * len(text)}\n"
 
 
+def first_paragraph(module):
+    return " ".join((inspect.getdoc(module) or "").split("\n\n")[0].split())
+
+
+def section(title, module, home, names):
+    """The text of a module or package, its example if it has one, and the entries of its names."""
+    examples = [block for block in (inspect.getdoc(module) or "").split("\n\n") if block.startswith(">>>")]
+    return [heading(title, "-"), to_rest(first_paragraph(module)), *examples, *(entry(name, home) for name in names)]
+
+
 def reference_pages():
-    """{path: text} of the reference: a page for each group, a section for each module."""
-    pages, contents = {}, []
+    """{path: text} of the reference: a page for each group of the face, a section for each module; and one for the lessons."""
+    parts, listed = {}, {}
     for title, modules in groups().items():
-        path = f"reference/{title.lower().replace(' ', '_')}"
-        parts = [heading(title, "=")]
-        for module in modules:
-            about = inspect.getdoc(import_module(f"helpers.{module}")) or ""
-            names = helpers._HOME[module]
-            parts += [heading(f"{module}.py", "-"), to_rest(about.split("\n\n")[0]), *map(entry, names)]
-        pages[f"{path}.rst"] = "\n\n".join(parts) + "\n"
-        listed = ", ".join(f":py:obj:`~helpers.{name}`" for module in modules for name in helpers._HOME[module])
-        contents.append(f":doc:`{title} <{path.partition('/')[2]}>`\n   {listed}")
+        named = {module: helpers._HOME[module] for module in modules}
+        sections = [
+            section(f"{module.replace('.', '/')}.py", import_module(f"helpers.{module}"), helpers, names)
+            for module, names in named.items()
+        ]
+        parts[title] = [text for texts in sections for text in texts]
+        listed[title] = ", ".join(f":py:obj:`~helpers.{name}`" for names in named.values() for name in names)
+    title = "Lectures and labs"
+    sections = [section(f"lessons/{name}", package, package, package.__all__) for name, package in lessons().items()]
+    parts[title] = ["``from helpers.lessons import museum``, then ``museum.predict(...)``, and so for the others."]
+    parts[title] += [text for texts in sections for text in texts]
+    listed[title] = "what a single lecture or lab uses: " + ", ".join(f"``{name}``" for name in lessons())
+
+    files = {title: title.lower().replace(" ", "_") for title in parts}
+    pages = {f"reference/{files[title]}.rst": "\n\n".join([heading(title, "="), *texts]) + "\n" for title, texts in parts.items()}
     intro = "Every name is imported from ``helpers`` itself: ``import helpers as h``, then ``h.freeze(...)``."
-    files = "\n".join(f"   {page.removeprefix('reference/').removesuffix('.rst')}" for page in pages)
-    toctree = f".. toctree::\n   :hidden:\n\n{files}"
+    toctree = ".. toctree::\n   :hidden:\n\n" + "\n".join(f"   {file}" for file in files.values())
+    contents = [f":doc:`{title} <{file}>`\n   {listed[title]}" for title, file in files.items()]
     pages["reference/index.rst"] = "\n\n".join([heading("The helpers", "="), intro, toctree, *contents]) + "\n"
     return pages

@@ -12,7 +12,7 @@ import helpers
 from edition.docstrings import to_rest
 
 LOG = getLogger(__name__)
-CALL = re.compile(r'(<span class="n">h(?:elpers)?</span><span class="o">\.</span>)(<span class="n">)(\w+)(</span>)')
+CALL = re.compile(r'(<span class="n">(\w+)</span><span class="o">\.</span>)(<span class="n">)(\w+)(</span>)')
 
 
 def mathml(formula, as_block=False):
@@ -45,22 +45,34 @@ def read_docstring(app, what, name, obj, options, lines):
 
 
 def link_helpers(app, pagename, templatename, context, doctree):
-    """Let the names in `h.freeze(...)` lead to their entry in the reference."""
+    """Let the names in `h.freeze(...)` and `museum.predict(...)` lead to their entry in the reference."""
+    objects = [(name, docname, anchor) for name, _, _, docname, anchor, _ in app.env.get_domain("py").get_objects()]
+    if pagename.startswith("_modules/") and "body" in context:
+        context["body"] = with_right_ways_back(context["body"], objects)
     if "body" not in context or not pagename.startswith(("notebooks/", "labs/")):
         return
-    entries = {
-        name.removeprefix("helpers."): f"{docname}.html#{anchor}"
-        for name, _, _, docname, anchor, _ in app.env.get_domain("py").get_objects()
-    }
+    entries = {name.removeprefix("helpers."): f"{docname}.html#{anchor}" for name, docname, anchor in objects}
     up = "../" * pagename.count("/")
 
     def link(found):
-        before, opening, name, closing = found.groups()
-        if name not in entries:
-            return found[0]
-        return f'{before}<a class="helper" href="{up}{entries[name]}">{opening}{name}{closing}</a>'
+        before, origin, opening, name, closing = found.groups()
+        target = entries.get(name if origin in ("h", "helpers") else f"lessons.{origin}.{name}")
+        return f'{before}<a class="helper" href="{up}{target}">{opening}{name}{closing}</a>' if target else found[0]
 
     context["body"] = CALL.sub(link, context["body"])
+
+
+def with_right_ways_back(html, objects):
+    """A page of source code with links back to entries that exist: Sphinx takes all names of a module to be documented under
+    one other name, but some of ours are in `helpers` and others in `helpers.lessons.X`.
+    """
+    anchors = {(docname, re.sub(r"^helpers\.(lessons\.\w+\.)?", "", name)): anchor for name, docname, anchor in objects}
+
+    def link(found):
+        page, docname, name = found.groups()
+        return f'href="{page}#{anchors.get((docname, name), "")}"'
+
+    return re.sub(r'href="([^"#]*?(reference/\w+)\.html)#helpers\.(?:lessons\.\w+\.)?([\w.]+)"', link, html)
 
 
 def connect(app):

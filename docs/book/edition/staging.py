@@ -26,7 +26,8 @@ ROW = re.compile(r"^\| \[(?P<title>[^\]]+)\]\((?P<link>[^)]+)\)[^|]*\|(?P<what>[
 
 def pages(root):
     """{path of a file in the project: path of its page}."""
-    kept = ["README.md", "notebooks/*.ipynb", "labs/README.md", "labs/*.ipynb", "docs/*.md", "docs/instructors/*.md"]
+    kept = ["README.md", "CONTRIBUTING.md", "docs/*.md", "docs/instructors/*.md"]
+    kept += ["notebooks/*.ipynb", "labs/README.md", "labs/*.ipynb"]
     found = {path: path for pattern in kept for path in sorted(root.glob(pattern))}
     found = {path.relative_to(root).as_posix(): path.relative_to(root).as_posix() for path in found}
     return found | {f"docs/book/{path.name}": path.name for path in sorted((root / "docs/book").glob("*.md"))}
@@ -78,7 +79,7 @@ class Stage:
                 label = ""  # Sphinx puts the title of the page, or of its section, there
             return f"{picture}[{label}]({target})" if target else label
 
-        parts = BLOCK.split(MARK.sub("", markdown))
+        parts = BLOCK.split(MARK.sub("", markdown.replace("```mermaid\n", "```text\n")))  # no script draws it here
         parts[::2] = [LINK.sub(mapped, REMOTE.sub(r"\1", part)) for part in parts[::2]]
         return "".join(parts)
 
@@ -116,7 +117,7 @@ class Stage:
 
     def bar(self, page):
         """The line under a notebook's title: how to run it."""
-        copy, how = (self.relative(page, path) for path in (f"files/{page}", "README.md"))
+        copy, how = (self.relative(page, path) for path in (f"files/{page}", "docs/installing.md"))
         lab = page.startswith("labs/")
         what = "A lab is for doing, its blanks are yours to fill in:" if lab else "Read this page, or run it:"
         return f":::{{container}} run-it\n{what} [download the notebook](path:{copy}) and [install the course]({how}).\n:::"
@@ -155,10 +156,14 @@ def contents(pages):
         "Lectures": those(r"notebooks/\d.*"),
         "Explore": those(r"notebooks/\D.*"),
         "Labs": [f"About the labs <{name}>" for name in those(r"labs/README\.md")] + those(r"labs/.*\.ipynb"),
-        "To run and to look up": ["Install and run <README>", "reference/index", "measured"]
-        + [name for name in those(r"docs/[^/]*\.md") if not name.endswith("presenting")],
-        "For instructors": those(r"docs/presenting\.md") + those(r"docs/instructors/README\.md")
-        + [name for name in those(r"docs/instructors/.*\.md") if not name.endswith("README")],
+        "To run and to look up": ["Overview <README>"]
+        + those(r"docs/(?:installing|offline|your_own)\.md")
+        + ["reference/index", "measured"]
+        + those(r"docs/(?!(?:installing|offline|your_own|presenting|architecture)\.)[^/]*\.md"),
+        "For instructors": those(r"docs/presenting\.md")
+        + those(r"docs/instructors/README\.md")
+        + those(r"docs/instructors/(?!README)[^/]*\.md"),
+        "To carry on": those(r"docs/architecture\.md") + those(r"CONTRIBUTING\.md"),
     }
     return "\n".join(toctree(caption, entries) for caption, entries in parts.items() if entries)
 

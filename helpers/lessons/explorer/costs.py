@@ -12,9 +12,8 @@ from torch.nn import functional as F
 from helpers.freezing import freeze, parameter_groups
 from helpers.lessons.explorer.trials import Setting, cut_points, fresh_model, short
 from helpers.stages import split
-from helpers.training.costs import count_flops, stage_seconds
+from helpers.training.costs import count_flops, stage_seconds, summary
 from helpers.training.devices import device
-from helpers.training.ledger import summary
 from helpers.training.loop import CHECKS
 from helpers.training.steps import take_steps
 

@@ -1,10 +1,9 @@
 """One setting of the freeze explorer and its training, step by step, on kept features."""
 
 import copy
-import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import torch
@@ -14,12 +13,11 @@ from helpers.heads import swap_head
 from helpers.images.tasks import Task, open_task
 from helpers.sources.backbones import Backbone, load_backbone
 from helpers.stages import split, stages
-from helpers.training.devices import device
+from helpers.training.devices import device, seeded
 from helpers.training.features import extract
 from helpers.training.intervals import wilson
-from helpers.training.loop import FAR_ABOVE_GUESSING, LARGEST_GRADIENT, Run
+from helpers.training.loop import Run
 from helpers.training.recipes import Recipe
-from helpers.training.steps import training_steps
 
 
 @dataclass(frozen=True)
@@ -139,52 +137,20 @@ def steps_of(trial: Trial) -> Iterator[Step]:
             prefix, trains = split(model, upto)
             train = yield from _features(setting, upto, "training", prefix, backbone)
             val = yield from _features(setting, upto, "validation", prefix, backbone)
-        data = (train, task.train.labels), (val, task.val.labels)
-        yield from _steps_of_run(recipe, trains, data, steps, lr, setting.seed, backbone, trial.history, first, total)
+        run = Run(replace(recipe, steps=steps, lr=lr), trains, (train, task.train.labels), (val, task.val.labels),
+                  seed=setting.seed, normalise=backbone.normalise, first_step=first)  # fmt: skip
+        earlier = trial.history
+        for done in run.steps():
+            trial.history = [*earlier, *run.history]
+            yield Step("training, step", first + done, total)
         first += steps
     trial.seconds = time.perf_counter() - started
-
-
-def _steps_of_run(recipe, trains, data, steps, lr, seed, backbone, history: list[dict], first: int, total: int) -> Iterator[Step]:
-    """Train `trains` on (images, labels) as Lightning's trainer does under `fit`; rows are added to `history`.
-
-    data: (images, labels) of the training images and of the validation images. Raises ValueError if the training diverges.
-    """
-    run = Run(recipe, trains, trains, *data, steps, lr, seed, backbone, _NoProgress(), first)
-    run.to(next(trains.parameters()).device)
-    configured = run.configure_optimizers()
-    optimizer, schedule = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
-    trained = [parameter for parameter in run.parameters() if parameter.requires_grad]
-    done = first
-    for part in run.batches:
-        run.train()
-        for _ in training_steps(part, lambda rows: run.training_step(rows, 0), optimizer, schedule):
-            torch.nn.utils.clip_grad_norm_(trained, LARGEST_GRADIENT)
-            done += 1
-            yield Step("training, step", done, total)
-        run.eval()
-        for rows in torch.arange(len(run.val_data[1])).split(250):
-            with torch.no_grad():
-                run.validation_step(rows, 0)
-            yield Step("training, step", done, total)
-        run.on_validation_epoch_end()
-        history.append(run.history[-1] | {"step": done})
-    last = history[-1]
-    if max(last["train_loss"], last["val_loss"]) > FAR_ABOVE_GUESSING * math.log(run.accuracy.num_classes):
-        raise run._diverged(last)
-
-
-class _NoProgress:
-    """A trial reports its progress by its steps."""
-
-    def step(self, count: int = 1) -> None: ...
 
 
 @lru_cache(maxsize=16)
 def fresh_model(source: str, classes: int, seed: int) -> tuple[Backbone, torch.nn.Module]:
     """A source model with a random head, as `fit` begins. The result is shared: copy it before you change it."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         backbone = load_backbone(source)
         return backbone, swap_head(backbone.model, classes).to(memory_format=torch.channels_last)
 

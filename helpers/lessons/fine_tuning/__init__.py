@@ -16,7 +16,7 @@ from helpers.lessons.fine_tuning.studies import (
 )
 from helpers.lessons.variants.studies import depth_cases
 from helpers.training.batchnorm import set_batchnorm
-from helpers.training.curves import overfitting, paired_values, plot_curves
+from helpers.training.learning_curves import overfitting, plot_curves
 from helpers.training.subsets import added_by, merge_adapters, train_only
 from helpers.training.transplanting import transplant
 
@@ -33,7 +33,6 @@ __all__ = [
     "gradient_norms",
     "merge_adapters",
     "overfitting",
-    "paired_values",
     "plot_curves",
     "plot_first_steps",
     "plot_range_test",

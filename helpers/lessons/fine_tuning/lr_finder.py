@@ -10,7 +10,8 @@ from helpers.heads import swap_head
 from helpers.images.augmentation import augment
 from helpers.images.tasks import Task
 from helpers.notebook.figures import COLOURS, _axes, _in_style
-from helpers.training.fitting import _source
+from helpers.training.devices import seeded
+from helpers.training.fitting import source_of
 from helpers.training.recipes import Recipe
 from helpers.training.steps import training_steps
 
@@ -30,9 +31,8 @@ def range_test(
     """
     if not (0 < low < high and steps >= 10):
         raise ValueError(f"need 0 < low < high and steps >= 10, got {low=}, {high=}, {steps=}")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        backbone = _source(recipe)
+    with seeded(seed):
+        backbone = source_of(recipe)
         model = freeze(swap_head(backbone.model, len(task.classes)).train(), recipe.upto)
 
         def loss_of_a_batch(_):

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from helpers.images.tasks import open_task
-from helpers.training.recipes import BATCHNORM, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, SCRATCH, Recipe
+from helpers.training.batchnorm import BATCHNORM
+from helpers.training.recipes import FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, SCRATCH, Recipe
 from helpers.training.study import Case
 
 STEPS, HEAD_STEPS = 150, 50  # everything from the start for 150 steps, or after 50 of the head alone for 100

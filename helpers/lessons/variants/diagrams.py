@@ -10,7 +10,7 @@ from helpers.heads import swap_head
 from helpers.images.tasks import Task
 from helpers.notebook.figures import COLOURS, _axes, _in_style
 from helpers.sources.backbones import load_backbone
-from helpers.training.ledger import summary
+from helpers.training.costs import summary
 from helpers.training.recipes import Recipe
 
 FROZEN, TUNED, FRESH = "#B8C4D0", COLOURS[2], COLOURS[4]  # copied and frozen; copied and trained; random and trained

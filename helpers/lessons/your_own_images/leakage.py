@@ -6,7 +6,7 @@ import torch
 from helpers.images.inspection import inspect_images
 from helpers.images.tasks import open_task
 from helpers.notebook.progress import Progress
-from helpers.training.intervals import interval
+from helpers.training.intervals import paired_difference
 
 WAYS = {"each file for itself": False, "twins together": True}
 
@@ -43,14 +43,11 @@ def leak_gaps(runs: pandas.DataFrame) -> pandas.DataFrame:
     """
     of = lambda way, what: torch.tensor(runs[runs.split == way].sort_values("seed")[what].to_numpy())
     careless, careful = WAYS
-    pairs = {f"reported: {careless} - {careful}": of(careless, "reported") - of(careful, "reported")}
+    pairs = {f"reported: {careless} - {careful}": (of(careless, "reported"), of(careful, "reported"))}
     if "fresh" in runs:
-        pairs |= {f"{way}: reported - fresh": of(way, "reported") - of(way, "fresh") for way in WAYS}
-    rows = {}
-    for name, values in pairs.items():
-        points, low, high = interval(values[:, None])
-        rows[name] = {"points": points, "low": low, "high": high, "supported": "yes" if low > 0 or high < 0 else "no"}
-    return pandas.DataFrame.from_dict(rows, orient="index").round(1).rename_axis("difference")
+        pairs |= {f"{way}: reported - fresh": (of(way, "reported"), of(way, "fresh")) for way in WAYS}
+    rows = {name: paired_difference(*pair, scale=1) for name, pair in pairs.items()}
+    return pandas.DataFrame.from_dict(rows, orient="index").round(1).drop(columns="seeds").rename_axis("difference")
 
 
 def _with_twin(task, group: dict[str, int]) -> float:

@@ -1,9 +1,9 @@
-"""Learning curves of a study, where overfitting starts in them, and paired differences of any column."""
+"""Learning curves of a study, and where overfitting starts in them."""
 
 import pandas
-from scipy import stats
 
 from helpers.notebook.figures import COLOURS, _axes, _in_style
+from helpers.training.intervals import mean_interval
 from helpers.training.study import Study
 
 DASHES = ("-", (0, (6, 2)), (0, (2, 1.5)), "-.", (0, (1, 2)))
@@ -40,44 +40,13 @@ def overfitting(study: Study, by: list[str]) -> pandas.DataFrame:
         mean = curves.xs(key, level=by)
         best, last = mean.val_loss.idxmin(), mean.index[-1]
         histories = [pandas.DataFrame(history).set_index("step") for history in group.history]
-        rise, low, high = _interval([history.val_loss[last] - history.val_loss[best] for history in histories])
+        rise, low, high = mean_interval([history.val_loss[last] - history.val_loss[best] for history in histories])
         gap = 100 * (mean.train_accuracy[last] - mean.val_accuracy[last])
         rows[key] = {"lowest at": best, "of": last, "rises by": rise, "low": low, "high": high, "gap": gap,
                      "starts to overfit": "yes" if best != last and low > 0 else "no"}  # fmt: skip
     table = pandas.DataFrame.from_dict(rows, orient="index").round({"rises by": 3, "low": 3, "high": 3, "gap": 1})
     table.index = pandas.MultiIndex.from_tuples(table.index, names=by)
     return table
-
-
-def paired_values(study: Study, column: str, of: str, baseline, by: list[str], scale: float = 1.0) -> pandas.DataFrame:
-    """Differences of a column between the values of `of` and `baseline`, on the same seeds: points, low, high, supported.
-
-    As `Study.paired`, for other columns than the accuracy: 95 % intervals over the seeds (Student's t), times `scale`.
-    Raises ValueError for an unknown column, condition or baseline.
-    """
-    for name in (column, of, *by):
-        if name not in study.runs:
-            raise ValueError(f"no column {name!r} in this study; there are {', '.join(study.runs.columns)}")
-    if baseline not in set(study.runs[of]):
-        raise ValueError(f"no run with {of}={baseline!r}; there are {list(study.runs[of].unique())}")
-    wide = study.runs.pivot_table(index=[*by, "seed"], columns=of, values=column, sort=False)
-    rows = {}
-    for value in [value for value in wide.columns if value != baseline]:
-        difference = scale * (wide[value] - wide[baseline]).dropna()
-        for key, values in difference.groupby(level=by, sort=False):
-            mean, low, high = _interval(values)
-            sure = "yes" if len(values) > 1 and (low > 0 or high < 0) else "no"
-            key = key if isinstance(key, tuple) else (key,)
-            rows[(*key, value)] = {"points": mean, "low": low, "high": high, "seeds": len(values), "supported": sure}
-    table = pandas.DataFrame.from_dict(rows, orient="index")
-    table.index = pandas.MultiIndex.from_tuples(table.index, names=[*by, of])
-    return table.round(2)
-
-
-def _interval(values) -> tuple[float, float, float]:
-    values = pandas.Series(list(values), dtype=float)
-    half = stats.t.ppf(0.975, len(values) - 1) * values.sem() if len(values) > 1 else float("nan")
-    return values.mean(), values.mean() - half, values.mean() + half
 
 
 @_in_style

@@ -1,0 +1,49 @@
+"""What every source model is handed out as: a network with its preprocessing and its classes."""
+
+import difflib
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass
+class Backbone:
+    """A source model and what belongs to it.
+
+    name        "garden" or another source that comes with the course, "resnet18", "timm:...", or the path of a checkpoint
+    model       the network with the head that it had on the source; without auxiliary heads
+    classes     the names of the source classes, in the order of the logits; [] if unknown or none (a source that was
+                trained without labels, or to regress)
+    transforms  PIL image or uint8 (3, H, W) -> float32 (3, S, S), as the source model was evaluated
+    mean, std   of the three channels, for pixels from 0 to 1
+    size        S, the native width and height in pixels
+    weights     "IMAGENET1K_V1", "garden", the path of a checkpoint, or None for random ones
+    arch        the architecture: load_backbone(arch, weights=None) makes a random network like it ("GardenNet", "resnet18",
+                "timm:..."); "" for a network of your own
+    """
+
+    name: str
+    model: nn.Module
+    classes: list[str]
+    transforms: Callable
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    size: int
+    weights: str | None
+    arch: str = ""
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """uint8 (N, 3, H, W) -> float32 (N, 3, H, W) for the model, on the device of the images."""
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+            raise ValueError(f"expected uint8 images (N, 3, H, W), got {images.dtype} {tuple(images.shape)}")
+        mean, std = (torch.tensor(x, device=images.device).view(3, 1, 1) for x in (self.mean, self.std))
+        return (images.float() / 255 - mean) / std
+
+
+def check_known(name: str | None, known: Collection[str | None], what: str) -> None:
+    """Raises ValueError for a name that is not among the known ones; the message suggests similar ones."""
+    if name not in known:
+        near = difflib.get_close_matches(str(name), map(str, known), n=3) or list(known)[:8]
+        raise ValueError(f"unknown {what}: {name!r}. Did you mean {' or '.join(map(repr, near))}?")
