@@ -1,6 +1,6 @@
 """A stand-in for iNaturalist: its lists of observations and its photographs, on this machine, drawn by the course.
 
-    fill_cache(cache)                             # as after a first open_task("goldfinch-photos", cache_dir=cache)
+    fill_cache(cache)                             # as after a first open_task("goldfinch-photos", files=Files(cache))
     with Archive(per_species=8) as archive:       # within it, collect and restore ask this archive
         archive.observations[3]["photos"][0]["license_code"] = None
 """

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.images.tasks import open_task
+from helpers.images.decoding import MAX_PIXELS
+from helpers.images.tasks import Files, open_task
 
 
 def write_pictures(folder, rng, count, prefix="", side=9):
@@ -24,9 +25,8 @@ def photos(root, seed=0, **counts):
     return root
 
 
-def open_small(folder, per_class=None, seed=0, **settings):
-    settings = {"size": 8, "cache_dir": Path(folder).parent / "cache"} | settings
-    return open_task(folder, per_class, seed, **settings)
+def open_small(folder, per_class=None, seed=0, size=8, max_pixels=MAX_PIXELS, **settings):
+    return open_task(folder, per_class, seed, size=size, files=Files(Path(folder).parent / "cache", max_pixels), **settings)
 
 
 def contents(split):

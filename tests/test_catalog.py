@@ -10,7 +10,7 @@ from photos import photos
 import helpers as h
 from helpers.images.catalog import CARDS, NOT_STATED, Card
 from helpers.images.drawn import garden
-from helpers.images.tasks import EMBEDDED, open_task
+from helpers.images.tasks import EMBEDDED, Files, open_task
 
 PUBLISHED = [name for name in CARDS if name not in EMBEDDED]
 
@@ -135,7 +135,7 @@ def test_the_name_of_a_task_means_the_task_also_beside_a_folder_of_that_name(tmp
     task = open_task("flowers", 1, size=16, val=1, test=1)
     assert len(task.classes) == 10 and task.card is CARDS["flowers"]
     assert "'flowers' is the task of this name" in capsys.readouterr().out
-    folder = open_task("./flowers", 1, size=16, cache_dir=tmp_path / "cache")
+    folder = open_task("./flowers", 1, size=16, files=Files(tmp_path / "cache"))
     assert folder.classes == ["a", "b"] and folder.card is None and "is the task" not in capsys.readouterr().out
 
 
@@ -143,7 +143,7 @@ def test_a_manifest_goes_with_goldfinch_photographs_only(tmp_path):
     photos(tmp_path / "p", a=8, b=8)
     for name in ("hotdog", "flowers", tmp_path / "p"):
         with pytest.raises(ValueError, match=r"manifest='set\.json' goes with \"goldfinch-photos\", not with"):
-            open_task(name, 1, cache_dir=tmp_path, manifest="set.json")
+            open_task(name, 1, files=Files(tmp_path, manifest="set.json"))
 
 
 def test_an_embedded_task_has_a_card_and_describes_itself_as_ever():

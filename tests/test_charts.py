@@ -1,9 +1,23 @@
 """Figures of studies show what their tables say."""
 
+import pandas
 import pytest
-from test_study import invented
+import torch
+from fits import invented as compared
 
 from helpers import plot_differences, plot_lines, plot_map
+from helpers.training.charts import plot_comparisons
+from helpers.training.study import Study
+
+
+def invented(answers: dict, conditions) -> Study:
+    """A study with these answers: {(conditions ..., seed): bool (n,)}."""
+    rows, correct = [], []
+    for (*values, seed), given in answers.items():
+        correct.append(torch.tensor(given))
+        about = {"seed": seed, "n": len(given), "accuracy": correct[-1].double().mean().item(), "train_accuracy": 1.0}
+        rows.append(dict(zip(conditions, values, strict=True)) | about)
+    return Study("made up", list(conditions), pandas.DataFrame(rows), correct, {})
 
 
 def grid(shift=0):
@@ -15,7 +29,7 @@ def grid(shift=0):
                 for seed in range(3):
                     right = min(4 * i + 5 * j + seed + 2 + shift, 20)
                     answers[task, count, recipe, seed] = [k < right for k in range(20)]
-    return invented(answers, task=None, per_class=None, recipe=None)
+    return invented(answers, ["task", "per_class", "recipe"])
 
 
 def texts(figure):
@@ -72,6 +86,25 @@ def test_differences_that_are_not_supported_have_open_markers():
 def test_what_cannot_be_drawn_is_refused():
     with pytest.raises(ValueError, match="paired"):
         plot_differences(grid().table())
-    many = invented({(f"r{i}", seed): [True, False] for i in range(8) for seed in range(2)} , recipe=None)
+    many = invented({(f"r{i}", seed): [True, False] for i in range(8) for seed in range(2)}, ["recipe"])
     with pytest.raises(ValueError, match="cannot be told apart"):
         plot_lines(many, "recipe", "recipe")
+
+
+@pytest.mark.parametrize("recipes, panels", [(1, 1), (2, 1), (9, 3)])
+def test_comparisons_show_each_run_and_each_mean(recipes, panels):
+    generator = torch.Generator().manual_seed(0)
+    answers = {f"recipe {i}": torch.rand(3, 20, generator=generator) < (i + 1) / 10 for i in range(recipes)}
+    comparison = compared(**answers)
+    figure = plot_comparisons([comparison] * panels)
+    figure.canvas.draw()
+    assert len(figure.axes) == panels and {label.get_text() for label in figure.axes[0].get_yticklabels()} == set(answers)
+    dots = figure.axes[0].lines[0].get_xdata()
+    assert list(dots) == pytest.approx((100 * answers["recipe 0"].double().mean(1)).tolist(), abs=1e-4)
+    assert f"{comparison.table('recipe').loc['recipe 0', 'accuracy %']:.0f}" in texts(figure)
+
+
+@pytest.mark.parametrize("comparisons", [[], [compared(a=[[1, 0]]), compared(b=[[1, 0]])]])
+def test_no_comparisons_or_such_of_other_recipes_are_an_error(comparisons):
+    with pytest.raises(ValueError, match="studies of the same recipes"):
+        plot_comparisons(comparisons)

@@ -42,9 +42,7 @@ def test_hidden_files_are_passed_over_and_others_ignored_with_a_note(tmp_path):
     (tmp_path / "p/empty").mkdir()
     task = open_small(tmp_path / "p")
     assert task.classes == ["a", "b"] and sum(map(len, parts(task).values())) == 10
-    assert task.notes == [
-        "ignored (no image, or in no class folder): a/folder.png, a/notes.txt, empty, readme.txt"
-    ]
+    assert task.notes == ["ignored, as not an image: 4 entries (a/folder.png, a/notes.txt, empty, readme.txt)"]
 
 
 def test_kinds_of_images_can_be_mixed_and_endings_may_be_capitals(tmp_path):
@@ -69,11 +67,7 @@ def test_undecodable_files_are_all_listed_and_skipped_on_request_only(tmp_path):
             assert name in str(caught.value)
         task = open_small(tmp_path / "p", on_bad="skip")
         assert sum(map(len, parts(task).values())) == 20
-        assert [note.split(":")[0] for note in task.notes] == [
-            "skipped a/empty.jpg",
-            "skipped b/cut.png",
-            "skipped b/page.png",
-        ]
+        assert [note.split(":")[0] for note in task.notes] == ["skipped a/empty.jpg", "skipped b/cut.png", "skipped b/page.png"]
 
 
 def test_a_long_list_of_bad_files_is_cut_short(tmp_path):
@@ -164,3 +158,19 @@ def test_a_class_of_bad_files_only_is_not_forgotten(tmp_path):
 )
 def test_settings_out_of_range(tmp_path, settings, word):
     refused(photos(tmp_path / "p", a=5, b=5), word, **settings)
+
+
+def test_credits_that_lie_in_a_folder_go_with_their_photographs(tmp_path):
+    photos(tmp_path / "p", a=5, b=5)
+    assert open_small(tmp_path / "p").credits == []
+    rows = ["file,author,licence,link", *(f"a/{i}.png,Ana {i},CC BY 4.0,example.org/{i}" for i in range(5)), "b/0.png,Bob,CC0,"]
+    (tmp_path / "p/CREDITS.csv").write_text("\n".join(rows), encoding="utf-8-sig")
+    task = open_small(tmp_path / "p")
+    assert len(task.credits) == 6 and "Bob, CC0" in task.credits and "Ana 3, CC BY 4.0, example.org/3" in task.credits
+    for split in (task.train, *parts(task).values()):
+        for file, credit in zip(split.files, split.credits, strict=True):
+            name = file.rsplit("/", 1)[1][0]
+            assert credit.startswith(f"Ana {name}") if "/a/" in file else credit == ("Bob, CC0" if name == "0" else "")
+    assert not [note for note in task.notes if "CREDITS" in note], "it is no odd file"
+    (tmp_path / "p/CREDITS.csv").write_text("Ana,Bob")
+    refused(tmp_path / "p", "must begin with the names of its columns: file,author,licence,link")

@@ -20,6 +20,7 @@ from helpers.images.drawn.garden import class_names
 from helpers.images.goldfinch_photos import LICENCES, PHOTOS, SPECIES, read_manifest, restore, sides_of, write_manifest
 from helpers.images.inaturalist import collect
 from helpers.images.published import load
+from helpers.images.tasks import Files
 
 LAWRENCE = "Spinus lawrencei"
 
@@ -247,7 +248,7 @@ def test_the_author_is_whom_the_attribution_names_else_the_observer_in_one_plain
 
 def test_a_filled_cache_opens_offline_with_the_credit_of_every_photograph(tmp_path):
     folder = fill_cache(tmp_path, 8)
-    task = h.open_task("goldfinch-photos", 4, cache_dir=tmp_path, offline=True)
+    task = h.open_task("goldfinch-photos", 4, files=Files(tmp_path, offline=True))
     assert task.classes == class_names("goldfinches") and task.card.name == "goldfinch-photos"
     for split in (task.train, task.val, task.test, task.pool):
         for file, credit in zip(split.files, split.credits, strict=True):
@@ -291,7 +292,7 @@ def test_gone_and_changed_photographs_are_named_not_used_and_not_asked_for_again
     assert not {gone, back, other, shorter} & {int(file.stem) for file in found.folder.rglob("*.jpg")}
     asked = len(archive.requests)
     assert opened(alone, tmp_path) == found and len(archive.requests) == asked
-    task = h.open_task("goldfinch-photos", 2, manifest=alone, cache_dir=tmp_path, offline=True)
+    task = h.open_task("goldfinch-photos", 2, files=Files(tmp_path, manifest=alone, offline=True))
     assert set(found.notes) <= set(task.notes)
 
 
@@ -336,7 +337,7 @@ def test_sides_are_fixed_by_the_observers_whatever_the_order_and_the_seed(set_of
     assert sides_of([replace(one, author="Somebody else") for one in frozen]) == sides
     counts = {side: [*sides.values()].count(side) for side in ("pool", "val", "test")}
     assert counts["pool"] >= 20 and 4 >= counts["val"] >= 3 and 8 >= counts["test"] >= 6
-    tests = [set(h.open_task("goldfinch-photos", 2, seed, manifest=set_of_8, cache_dir=tmp_path, offline=True).test.files)
+    tests = [set(h.open_task("goldfinch-photos", 2, seed, files=Files(tmp_path, manifest=set_of_8, offline=True)).test.files)
              for seed in (0, 1)]  # fmt: skip
     assert tests[0] == tests[1]
 
@@ -379,7 +380,7 @@ def test_a_hostile_manifest_is_refused_before_anything_is_fetched(damage, alone,
     field = next(iter(DAMAGE[damage]))
     why = "is not what a manifest holds" if field == "address" else re.escape(f"has the {field} {str(DAMAGE[damage][field])!r}")
     with pytest.raises(ValueError, match=f"finches.json is refused: its photograph 3 {why}.*Nothing was fetched"):
-        h.open_task("goldfinch-photos", manifest=alone, cache_dir=tmp_path)
+        h.open_task("goldfinch-photos", files=Files(tmp_path, manifest=alone))
     assert archive.requests == [] and not (tmp_path / "goldfinch-photos").exists()
 
 

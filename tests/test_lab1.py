@@ -16,6 +16,7 @@ from scipy import stats
 
 from helpers import open_task, render
 from helpers.images.drawn import garden
+from helpers.images.tasks import Files
 from helpers.lessons.flowers import contest
 from helpers.lessons.flowers.checks import accuracy_counted
 from helpers.lessons.flowers.checks import contest as check_contest
@@ -43,7 +44,7 @@ def test_what_a_contestant_gets_holds_no_test_image_and_no_further_training_imag
 
 
 def test_a_folders_test_images_are_not_in_the_storage_that_a_contestant_gets(tmp_path):
-    task = open_task(folder(tmp_path, 12), per_class=4, size=32, val=2, test=2, cache_dir=tmp_path / "cache")
+    task = open_task(folder(tmp_path, 12), per_class=4, size=32, val=2, test=2, files=Files(tmp_path / "cache"))
     practice = for_practice(task)
     assert len(task.train.images) == 36, "the splits of a folder share one tensor"
     assert len(practice.train.images) == 12 and len(practice.val.images) == 6

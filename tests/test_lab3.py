@@ -195,7 +195,7 @@ def test_lab3_runs_on_a_zip_of_ones_own_by_one_line_at_its_top(tmp_path, monkeyp
     assert missing_for_onnx() or "they agree" in said
     assert names["task"].name == "mine" and not (tmp_path / "hot_dogs").exists()
     assert list(names["counts"].values()) == [40, 40] and (names["report"].files.problem == "").all()
-    assert "movies" in " ".join(names["report"].findings), "what a phone puts beside the pictures is passed over, and said"
+    assert ".MOV" in " ".join(names["report"].findings), "what a phone puts beside the pictures is left out with a note"
 
 
 def test_lab3_names_the_real_hot_dogs_by_one_line_and_needs_no_network_once_they_are_here(tmp_path, monkeypatch, capsys):

@@ -15,6 +15,7 @@ from standins import fill_cache
 import helpers
 from helpers.data import downloads
 from helpers.images.catalog import CARDS
+from helpers.images.tasks import Files
 from helpers.lessons import explorer, fine_tuning, variants, your_own_images
 from helpers.training.recipes import FEATURE_EXTRACTION, Recipe
 
@@ -112,7 +113,7 @@ def test_with_course_offline_nothing_opens_a_socket_and_the_message_says_what_to
 @pytest.mark.parametrize("name", [card.name for card in CARDS.values() if not card.embedded])
 def test_open_task_offline_opens_no_socket_without_the_variable_either(name, closed):
     with pytest.raises(downloads.Offline, match="offline=True"):
-        helpers.open_task(name, offline=True)
+        helpers.open_task(name, files=Files(offline=True))
     assert not closed
 
 
@@ -125,7 +126,7 @@ def test_load_backbone_offline_opens_no_socket_without_the_variable_either(close
 def test_argument_cannot_allow_what_the_variable_forbids(closed, monkeypatch):
     monkeypatch.setenv("COURSE_OFFLINE", "yes")
     with pytest.raises(downloads.Offline):
-        helpers.open_task("hotdog", offline=False)
+        helpers.open_task("hotdog", files=Files(offline=False))
     assert not closed
 
 

@@ -1,4 +1,4 @@
-"""Figures are made for any number of classes and recipes, and nobody is shown one without words."""
+"""Figures are made for any number of classes and fits, name their photographers, and are not shown without words."""
 
 import warnings
 from dataclasses import replace
@@ -10,11 +10,12 @@ import matplotlib
 import matplotlib.pyplot
 import pytest
 import torch
-from fits import fitted, invented, short, small_task
+from fits import fitted, short, small_task
 from matplotlib.figure import Figure
 
 from helpers.images.tasks import Split
 from helpers.notebook import figures as plots
+from helpers.notebook.figures import hardest
 from helpers.training.recipes import FEATURE_EXTRACTION, SCRATCH
 
 
@@ -101,6 +102,7 @@ def test_lines_and_legends_are_in_the_style_of_the_course():
     for axes in figure.axes:
         assert {line.get_linewidth() for line in axes.lines} == {plots.STYLE["lines.linewidth"]}
         assert not axes.get_legend().get_frame_on()
+        assert min(text.get_fontsize() for text in [*axes.get_xticklabels(), axes.xaxis.label, axes.title]) >= 12
 
 
 def test_no_fits_is_an_error():
@@ -127,9 +129,7 @@ def test_a_class_without_test_images_leaves_an_empty_row():
     assert figure.axes[0].images[0].get_array().tolist() == [[0.5, 0.5], [0.0, 0.0]]
 
 
-@pytest.mark.parametrize(
-    "labels, answers", [([0, 1], [0]), ([0, 2], [0, 1]), ([0], [-1]), ([0, 1], [[0.1, 0.9], [0.2, 0.8]])]
-)
+@pytest.mark.parametrize("labels, answers", [([0, 1], [0]), ([0, 2], [0, 1]), ([0], [-1]), ([0, 1], [[0.1, 0.9], [0.2, 0.8]])])
 def test_answers_that_do_not_fit_the_classes_are_an_error(labels, answers):
     with pytest.raises(ValueError, match="from 0 to 1"):
         plots.plot_confusion(torch.tensor(labels), torch.tensor(answers), ["a", "b"])
@@ -156,26 +156,39 @@ def test_mistakes_of_a_real_fit():
 
 
 def test_no_mistakes_is_an_error_that_says_so():
-    with pytest.raises(ValueError, match="no mistakes to show: every test image is named rightly"):
+    with pytest.raises(ValueError, match="no mistakes to show: every test image is classified correctly"):
         plots.plot_mistakes(a_fit([0, 1], [0, 1], ["daisy", "rose"]))
 
 
-@pytest.mark.parametrize("recipes, panels", [(1, 1), (2, 1), (9, 3)])
-def test_comparisons_show_each_run_and_each_mean(recipes, panels):
-    generator = torch.Generator().manual_seed(0)
-    answers = {f"recipe {i}": torch.rand(3, 20, generator=generator) < (i + 1) / 10 for i in range(recipes)}
-    comparison = invented(**answers)
-    figure = drawn(plots.plot_comparisons([comparison] * panels))
-    assert len(figure.axes) == panels and set(answers) <= set(texts(figure))
-    dots = figure.axes[0].lines[0].get_xdata()
-    assert list(dots) == pytest.approx((100 * answers["recipe 0"].double().mean(1)).tolist(), abs=1e-4)
-    assert f"{comparison.table('recipe').loc['recipe 0', 'accuracy %']:.0f}" in texts(figure)
+def test_few_classes_are_shown_as_they_are():
+    labels, predictions = torch.tensor([0, 1, 1]), torch.tensor([0, 1, 0])
+    assert [torch.equal(a, b) for a, b in zip(hardest(labels, predictions, ["a", "b"])[:2], (labels, predictions), strict=True)]
+    assert hardest(labels, predictions, ["a", "b"])[2] == ["a", "b"]
 
 
-@pytest.mark.parametrize("comparisons", [[], [invented(a=[[1, 0]]), invented(b=[[1, 0]])]])
-def test_no_comparisons_or_such_of_other_recipes_are_an_error(comparisons):
-    with pytest.raises(ValueError, match="comparisons of the same recipes"):
-        plots.plot_comparisons(comparisons)
+def test_of_many_classes_those_most_confused_are_shown_in_their_order_and_none_of_their_answers_is_lost():
+    rng = torch.Generator().manual_seed(0)
+    labels = torch.arange(102).repeat(5)
+    predictions = labels.clone()
+    predictions[labels == 70] = 3
+    predictions[labels == 3] = torch.randint(102, (5,), generator=rng)
+    predictions[labels == 9] = 101
+    rows, columns, names = hardest(labels, predictions, [f"kind {i}" for i in range(102)], most=4)
+    assert names[-1] == "another" and {"kind 3", "kind 70"} < {*names} and len(names) == 5
+    numbers = [int(name.split()[1]) for name in names[:-1]]
+    assert numbers == sorted(numbers)
+    for place, number in enumerate(numbers):
+        assert (rows == place).sum() == (labels == number).sum(), "all pictures of a class that is shown"
+        assert (columns == place).sum() == (predictions == number).sum(), "all answers that name it"
+        right = ((labels == number) & (predictions == number)).sum()
+        assert ((rows == place) & (columns == place)).sum() == right
+    assert not ((rows == 4) & (columns == 4)).any(), "what has nothing to do with them is left out"
+    assert plots.plot_confusion(rows, columns, names).axes
+
+
+def test_labels_without_predictions_are_refused():
+    with pytest.raises(ValueError, match="3 labels and 2 predictions"):
+        hardest(torch.zeros(3), torch.zeros(2), ["a", "b"])
 
 
 # --- show ---
@@ -217,6 +230,39 @@ def test_show_puts_the_words_below_the_figure_and_into_it_for_screen_readers(fig
     assert image["alt"] == tags.text == ALT
     assert image["src"].startswith(f"data:image/{kind};base64,") and len(image["src"]) > 1000
     assert bundle["text/plain"] == f"[figure] {ALT}"
+
+
+LINES = ["Åsa Öberg, CC BY 4.0, inaturalist.org/photos/7", "$x_1$ 王小明 <b>, CC0 1.0, inaturalist.org/photos/8"]
+
+
+def test_credits_are_below_the_figure_that_is_given_them_once_each(shown):
+    figure = plots.plot_images(pictures(8), columns=4, credits=[LINES[0], "", LINES[0]])
+    before = figure.get_size_inches()[1]
+    assert figure.get_supxlabel().startswith(f"Photographs: {LINES[0][:20]}") and figure.get_supxlabel().count("Öberg") == 1
+    plots.show(figure, ALT, credits=LINES)
+    assert figure.get_size_inches()[1] > before and "and 1 more" not in figure.get_supxlabel()
+    (bundle,) = shown
+    tags = Tags(bundle["text/html"])
+    assert all(line in tags.text and line in bundle["text/plain"] for line in LINES), "also for those who cannot see it"
+    drawn(figure)
+
+
+def test_many_credits_are_shortened_in_the_figure_and_all_in_the_list_that_unfolds(shown):
+    lines = [f"photographer {i}" for i in range(400)]
+    figure = plots.plot_images(pictures(1), width=4)
+    plots.show(figure, ALT, credits=lines)
+    assert "and 394 more" in " ".join(figure.get_supxlabel().split()) and figure.get_size_inches()[1] < 6
+    assert all(line in Tags(shown[0]["text/html"]).text for line in lines)
+
+
+def test_splits_and_mistakes_name_the_photographers_of_what_they_show():
+    labels = torch.tensor([0, 0, 1, 1])
+    split = Split(pictures(4), torch.arange(4), labels, [""] * 4, credits=["Ana", "Bob", "Cem", ""])
+    assert plots.plot_split(split, ["daisy", "rose"], 1).get_supxlabel() == "Photographs: Ana; Cem"
+    run = a_fit([0, 0, 1, 1], [0, 1, 1, 1], ["daisy", "rose"])
+    run.task.test = split
+    assert plots.plot_mistakes(run).get_supxlabel() == "Photographs: Bob"
+    assert not plots.plot_images(pictures(2), credits=["", ""]).get_supxlabel()
 
 
 @pytest.mark.parametrize("alt", ["", "   ", "a figure", " \n" * 30])

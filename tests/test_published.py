@@ -18,7 +18,7 @@ from torchvision.datasets import Flowers102
 from helpers.data.downloads import Offline
 from helpers.images import augmentation, published
 from helpers.images.splits import Split
-from helpers.images.tasks import Task, open_task
+from helpers.images.tasks import Files, Task, open_task
 from helpers.training.classifier import Classifier
 
 
@@ -30,8 +30,8 @@ def cache(tmp_path_factory):
     return place
 
 
-def opened(name, cache, per_class=None, seed=0, **settings) -> Task:
-    return open_task(name, per_class, seed, **{"size": 16, "cache_dir": cache, "offline": True} | settings)
+def opened(name, cache, per_class=None, seed=0, offline=True, **settings) -> Task:
+    return open_task(name, per_class, seed, **{"size": 16, "files": Files(cache, offline=offline)} | settings)
 
 
 def ids(split: Split) -> list[int]:

@@ -24,6 +24,7 @@ from helpers.lessons.budget import Budget
 from helpers.lessons.choosing import studies as choosing
 from helpers.lessons.fine_tuning import flowers102
 from helpers.lessons.flowers.contest import _LOOKS
+from helpers.notebook.figures import add_credits
 
 # What is the same whatever the images are: checks that try an answer on examples of their own, quizzes, shipped studies.
 SAME = re.compile(
@@ -55,7 +56,8 @@ class Cells:
         self.names, self.said, self.figures = dict(names), {}, {}
         for cell in nbformat.read(ROOT / path, as_version=4).cells:
             if cell.cell_type == "code" and not SAME.fullmatch(cell.id) and "h.quiz(" not in cell.source and wanted(cell):
-                monkeypatch.setattr(h, "show", lambda figure, alt, at=cell.id: self.figures.update({at: (figure, alt)}))
+                note = lambda figure, alt, credits=(), at=cell.id: self.figures.update({at: (add_credits(figure, credits), alt)})
+                monkeypatch.setattr(h, "show", note)
                 with contextlib.redirect_stdout(io.StringIO()) as out:
                     exec(compile(cell.source, f"{path}:{cell.id}", "exec"), self.names)
                 self.said[cell.id] = out.getvalue()

@@ -12,8 +12,7 @@ from photos import contents, open_small, parts, photos, refused, write_pictures
 
 from helpers.images import tasks as module
 from helpers.images.decoding import read_image
-from helpers.images.drawn import garden
-from helpers.images.tasks import EMBEDDED, Split, open_task
+from helpers.images.tasks import EMBEDDED, Files, Split, open_task
 
 
 def random_case(seed, root):
@@ -65,14 +64,10 @@ def test_the_split_depends_on_seed_and_content_not_on_names_or_place(tmp_path, c
     for name in counts:
         there = tmp_path / "elsewhere" / name
         there.mkdir(parents=True)
-        for number, file in zip(
-            rng.permutation(counts[name]), sorted((folder / name).iterdir()), strict=True
-        ):
+        for number, file in zip(rng.permutation(counts[name]), sorted((folder / name).iterdir()), strict=True):
             shutil.copyfile(file, there / f"renamed {number}.PNG")
     moved = open_small(tmp_path / "elsewhere", **settings)
-    for mine, theirs in zip(
-        (task.train, *parts(task).values()), (moved.train, *parts(moved).values()), strict=True
-    ):
+    for mine, theirs in zip((task.train, *parts(task).values()), (moved.train, *parts(moved).values()), strict=True):
         assert torch.equal(mine.pixels, theirs.pixels) and torch.equal(mine.labels, theirs.labels)
 
 
@@ -80,24 +75,14 @@ def test_the_split_is_the_same_at_every_size(tmp_path):
     photos(tmp_path / "p", a=20, b=20)
     small, large = (open_small(tmp_path / "p", 5, size=size) for size in (8, 32))
     assert large.train.pixels.shape == (10, 3, 32, 32)
-    assert (small.train.files, small.val.files, small.test.files) == (
-        large.train.files,
-        large.val.files,
-        large.test.files,
-    )
-
-
-def test_another_seed_gives_another_split(tmp_path):
-    photos(tmp_path / "p", a=20, b=20)
-    first, again, other = (open_small(tmp_path / "p", 5, seed) for seed in (0, 0, 1))
-    assert first.test.files == again.test.files and first.train.files == again.train.files
-    assert set(first.test.files) != set(other.test.files)
+    assert (small.train.files, small.val.files, small.test.files) == (large.train.files, large.val.files, large.test.files)
 
 
 def test_a_draw_changes_the_training_images_only(tmp_path):
     photos(tmp_path / "p", a=40, b=40)
     task = open_small(tmp_path / "p", 10, seed=3)
-    other = task.draw(4)
+    other, split_anew = task.draw(4), open_small(tmp_path / "p", 10, seed=4)
+    assert set(split_anew.test.files) != set(task.test.files), "another seed of open_task divides anew, too"
     assert (other.seed, other.val, other.test, other.pool) == (4, task.val, task.test, task.pool)
     assert set(other.train.files) != set(task.train.files) and set(other.train.files) <= set(task.pool.files)
     assert other.train.labels.bincount().tolist() == [10, 10]
@@ -116,13 +101,6 @@ def test_most_images_keep_their_side_when_others_are_added(tmp_path):
     write_pictures(tmp_path / "p" / "a", np.random.default_rng(99), 3, "new")
     after = open_small(tmp_path / "p")
     assert len(set(before.test.files) & set(after.test.files)) >= len(before.test) - 3
-
-
-def test_160_images_a_class_give_100_to_train_20_and_40(tmp_path):
-    photos(tmp_path / "p", a=160, b=160)
-    task = open_small(tmp_path / "p")
-    assert [len(task.pool), len(task.val), len(task.test)] == [200, 40, 80]
-    assert task.train is task.pool
 
 
 def test_a_split_gives_copies_by_number_slice_tensor_and_mask(tmp_path):
@@ -171,39 +149,8 @@ def test_describe_and_html_count_the_images_of_each_class(tmp_path):
     ]
     assert "drawn from 17 with seed 0" in task.describe() and "why?.txt" in task.describe()
     html = task._repr_html_()
-    assert (
-        "<i>" not in html
-        and "red &amp; blue</th><td>3</td><td>2</td><td>3</td>" in html
-        and "why?.txt" in html
-    )
+    assert "<i>" not in html and "red &amp; blue</th><td>3</td><td>2</td><td>3</td>" in html and "why?.txt" in html
     assert html.count("<tr>") == html.count("</tr>") == 4 and html.count("<th ") == html.count("</th>") == 7
-
-
-def test_embedded_tasks_are_asked_of_the_renderer_once(monkeypatch):
-    calls = []
-
-    def render_split(kind, split, per_class, seed, size):
-        calls.append((kind, split, per_class, seed, size))
-        labels = torch.arange(3).repeat(per_class)  # classes interleaved
-        images = torch.zeros(len(labels), 3, size, size, dtype=torch.uint8)
-        images[:, 0, 0, 0] = labels
-        return images, labels, {"pose": torch.arange(len(labels)).float()}, ["x", "y", "z"]
-
-    monkeypatch.setattr(garden, "render_split", render_split)
-    module._render.cache_clear()
-    try:
-        task = open_task("flowers", 5, 2, size=16, val=4)
-        again = open_task("flowers", 7, 2, size=16, val=4)
-        expected = [("train", 100), ("val", 4), ("test", 100)]
-        assert calls == [("flowers", part, count, 2, 16) for part, count in expected]
-        assert task.classes == ["x", "y", "z"] and task.train.labels.bincount().tolist() == [5, 5, 5]
-        assert torch.equal(task.train.pixels[:, 0, 0, 0].long(), task.train.labels)
-        assert torch.equal(task.train.targets["pose"].long(), task.train.index)  # targets follow their images
-        assert len(again.train) == 21 and set(task.train.index.tolist()) < set(again.train.index.tolist())
-        assert task.train.files == [""] * 15
-        assert len(open_task("flowers", 150, size=16).train) == 450  # rendered to order
-    finally:
-        module._render.cache_clear()
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
@@ -215,12 +162,13 @@ def test_embedded_tasks_are_disjoint_stratified_and_repeatable(name):
     assert task.test.labels.bincount().tolist() == [8] * count
     everything = [content for part in parts(task).values() for content in contents(part)]
     assert len(everything) == len(set(everything)) == 114 * count
-    before = task.train.pixels
+    before, drawn = task.train.pixels, module._render.cache_info().misses
+    again = open_task(name, 7, size=32, val=6, test=8)
+    assert module._render.cache_info().misses == drawn, "drawn once"
+    assert set(task.train.index.tolist()) < set(again.train.index.tolist()) and task.train.files == [""] * 5 * count
     module._render.cache_clear()
     assert torch.equal(open_task(name, 5, size=32, val=6, test=8).train.pixels, before)
-    assert (
-        all(len(values) == len(task.train) for values in task.train.targets.values()) and task.train.targets
-    )
+    assert all(len(values) == len(task.train) for values in task.train.targets.values()) and task.train.targets
 
 
 def test_embedded_tasks_have_no_shares(tmp_path):
@@ -235,7 +183,7 @@ def test_a_folder_with_an_embedded_name_is_opened_by_its_path(tmp_path, monkeypa
 
 @pytest.mark.skipif("COURSE_PHOTOS" not in os.environ, reason="COURSE_PHOTOS names no folder of photographs")
 def test_real_photographs_open_and_reopen(tmp_path):
-    task, again = (open_task(os.environ["COURSE_PHOTOS"], cache_dir=tmp_path) for _ in range(2))
+    task, again = (open_task(os.environ["COURSE_PHOTOS"], files=Files(tmp_path)) for _ in range(2))
     assert len(task.train) == 20 * len(task.classes) and len(task.classes) >= 2
     assert torch.equal(task.test.pixels, again.test.pixels)
     everything = [content for part in parts(task).values() for content in contents(part)]

@@ -6,17 +6,17 @@ from torch.nn import functional as F
 
 from helpers import open_task
 from helpers.images.drawn import tissue
-from helpers.images.drawn.brush import Canvas, Dice, mix
+from helpers.images.drawn.brush import Canvas, Rng, mix
 from helpers.images.drawn.garden import class_names, render_split
 from helpers.images.drawn.tissue import TISSUES
 
 
 def nuclei(name, pictures=40):
     """Where the nuclei of each picture lie, in radii of a nucleus: (N, K, 2), those well inside: bool (N, K)."""
-    dice = Dice(mix(torch.arange(pictures) + 1))
-    radius = dice.uniform(tissue.SMALLEST, tissue.LARGEST)
+    rng = Rng(mix(torch.arange(pictures) + 1))
+    radius = rng.uniform(tissue.SMALLEST, tissue.LARGEST)
     kind = TISSUES[name]
-    x, y = {"grid": tissue._grid, "groups": tissue._groups, "rings": tissue._rings}[kind.layout](kind, dice, radius)
+    x, y = {"grid": tissue._grid, "groups": tissue._groups, "rings": tissue._rings}[kind.layout](kind, rng, radius)
     if kind.layout == "rings":
         x, y = x
     places = torch.stack([x, y], dim=-1)[:, 0]
@@ -49,17 +49,17 @@ def test_clustered_tissue_leaves_large_empty_places_and_scattered_tissue_does_no
 
 
 def test_glands_have_an_empty_middle_ringed_by_nuclei():
-    dice = Dice(mix(torch.arange(30) + 1))
-    radius = dice.uniform(tissue.SMALLEST, tissue.LARGEST)
-    (x, y), (cx, cy, lumen) = tissue._rings(TISSUES["glandular"], dice, radius)
+    rng = Rng(mix(torch.arange(30) + 1))
+    radius = rng.uniform(tissue.SMALLEST, tissue.LARGEST)
+    (x, y), (cx, cy, lumen) = tissue._rings(TISSUES["glandular"], rng, radius)
     own = torch.hypot(x.view(30, 4, 11) - cx.view(30, 4, 1), y.view(30, 4, 11) - cy.view(30, 4, 1))
     assert (own > lumen.view(30, 4, 1) * 1.2).all() and (own.std(2) < 0.1 * own.mean(2)).all()
 
 
 def test_distance_to_the_nearest_nucleus_is_that_of_ellipses():
-    canvas, dice = Canvas(3, 16), Dice(mix(torch.arange(3) + 1))
-    x, y, lean = dice.uniform(-1, 1, (1, 7)), dice.uniform(-1, 1, (1, 7)), dice.uniform(0, 3, (1, 7))
-    length, slender = dice.uniform(0.1, 0.3, (1, 7)), dice.uniform(1, 3, (1, 7))
+    canvas, rng = Canvas(3, 16), Rng(mix(torch.arange(3) + 1))
+    x, y, lean = rng.uniform(-1, 1, (1, 7)), rng.uniform(-1, 1, (1, 7)), rng.uniform(0, 3, (1, 7))
+    length, slender = rng.uniform(0.1, 0.3, (1, 7)), rng.uniform(1, 3, (1, 7))
     each = []
     for k in range(7):
         cx, cy, turn, long, times = (values[..., k : k + 1] for values in (x, y, lean, length, slender))

@@ -134,7 +134,7 @@ def results_table() -> str:
 
 def headline():
     """The headline figure and what is to be seen in it, from the shipped results."""
-    from helpers.notebook.figures import plot_comparisons
+    from helpers.training.charts import plot_comparisons
 
     return plot_comparisons([load_study(name) for name in COMPARISONS[:3] if (DATA / f"study-{name}.json").exists()])
 

@@ -9,8 +9,6 @@ Tests hold both steps against torchvision's.
 import torch
 from torch.nn.functional import grid_sample
 
-from helpers.images.credits import follow
-
 LARGEST = 30_000_000  # values that are floating point at once: 120 MB, several times over
 GREY = (0.2989, 0.587, 0.114)  # ITU-R BT.601 luma, as in torchvision and Pillow
 
@@ -42,7 +40,7 @@ def augment(images, *, scale=(0.5, 1.0), flip=0.5, jitter=0.2) -> torch.Tensor:
         pixels = resample(images[rows].float(), *(chosen[..., rows].to(device) for chosen in (corner, size, mirror)))
         pixels = recolour(pixels, *factors[:, rows].to(device)).clamp_(0, top)
         views[rows] = pixels if images.is_floating_point() else pixels.round_()
-    return follow(images, views)
+    return views
 
 
 def resample(images, corner, size, mirror) -> torch.Tensor:
@@ -58,7 +56,16 @@ def resample(images, corner, size, mirror) -> torch.Tensor:
         stretch = torch.where(mirror, -size[0], size[0]) if axis == 0 else size[1]
         line = stretch[:, None] * middle + (2 * corner[axis] + size[axis] - 1)[:, None]
         where[..., axis] = line[:, None, :] if axis == 0 else line[:, :, None]
+    if images.device.type == "mps":  # lacks padding_mode="border" in some versions of torch
+        return sample_within(images, where)
     return grid_sample(images, where, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def sample_within(images, where) -> torch.Tensor:
+    """As grid_sample with padding_mode="border", to rounding: no place (N, H, W, 2) is beyond the outer pixels' middles."""
+    sides = where.new_tensor(images.shape[:1:-1])
+    where = torch.minimum(torch.maximum(where, 1 / sides - 1), 1 - 1 / sides)
+    return grid_sample(images, where, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 def recolour(images, brightness, contrast, saturation) -> torch.Tensor:

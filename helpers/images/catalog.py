@@ -203,8 +203,8 @@ CARDS = {
             "for validation, the rest for training",
             citation="iNaturalist, https://www.inaturalist.org, and the photographers in task.credits",
             notes=(
-                "manifest.json in its cache folder lists the set: opened as manifest=..., it gives the same photographs "
-                "elsewhere and later, or says which of them are gone.",
+                "manifest.json in its cache folder lists the set: open_task(..., files=Files(manifest=...)) opens it elsewhere "
+                "and later, or says which photographs are gone.",
             ),
             instead='open_task("goldfinches")',
         ),

@@ -3,27 +3,26 @@
 Files that look alike in a viewer differ inside: turned by an EXIF tag, CMYK, 16 bits a channel, a palette,
 transparent, animated. Everything behind this module sees one kind only: 8-bit RGB, the right way up.
 
-HEIC, as iPhones take it, needs the package pillow-heif. Its pictures are turned by what the file format itself says
-("irot", "imir"), once; EXIF data say it again, and are not asked, as the format's standard wants it (libheif's issue 227).
+HEIC, as iPhones take it, needs the package pillow-heif. Its pictures are turned once, by what the file format itself says
+("irot", "imir"); their EXIF orientation repeats that and is ignored, as the format's standard demands (libheif's issue 227).
 """
 
 import importlib
 import os
-import warnings
-from contextlib import contextmanager
 
 import numpy as np
 import PIL
 import torch
 from PIL import ExifTags, Image
 
-from helpers.images.kinds import known_by_its_bytes, shown
+from helpers.images.kinds import REPLACE, shown, why_undecodable
 
 MAX_PIXELS = 64_000_000  # about 190 MB once decoded; a small file can claim any size in its header
 
 # Only formats that are pictures and nothing else: Pillow would also start Ghostscript for an .eps file.
 # HEIF counts where the package pillow-heif is installed; formats that this Pillow was built without are left out.
 _FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "AVIF", "HEIF", "JPEG2000")
+_heif_version = ""  # of pillow-heif; None where it is missing, "" before it was looked for
 
 _TURNS = {  # EXIF orientation -> what undoes it
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -70,39 +69,13 @@ def read_image(source, size: int, *, max_pixels: int = MAX_PIXELS) -> torch.Tens
     return torch.from_numpy(np.array(_open(source, max_pixels, size))).permute(2, 0, 1).contiguous()
 
 
-@contextmanager
-def quietly():
-    """Within this Pillow does not warn of large pictures: those above `max_pixels` are refused by name."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        yield
-
-
-def picture_header(source) -> dict:
-    """What the head of a picture file says, nothing decoded: width, height (pixels as stored), kind ("JPEG", ...), mode
-    (Pillow's: "RGB", "CMYK", ...), and whether it is turned (when shown), moves, or is a screenshot by its own words.
-
-    source: a path or an open binary file. {} where there is no such head.
-    """
+def picture_size(source) -> tuple[int, int]:
+    """Width and height in pixels as the head of a picture file (a path or an open one) says; (0, 0) if it says nothing."""
     try:
         with Image.open(source, formats=_formats()) as image:
-            exif = image.getexif()
-            turn = exif.get(ExifTags.Base.Orientation)  # HEIC says it elsewhere, and is upright when it comes out of the plugin
-            words = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment, "") if image.format == "PNG" else ""
-            return {
-                "width": image.width,
-                "height": image.height,
-                "kind": "JPEG" if image.format == "MPO" else image.format,  # an MPO is a JPEG with more pictures behind it
-                "mode": image.mode,
-                "turned": turn in _TURNS,
-                "moves": image.format in ("GIF", "WEBP", "PNG") and bool(getattr(image, "is_animated", False)),
-                "screenshot": "creenshot" in str(words),
-            }
-    except Exception:  # whoever decodes it says why
-        return {}
-
-
-_heif_version = ""  # of pillow-heif; None where it is missing, "" before anybody asked
+            return image.size
+    except Exception:  # decoding it tells why
+        return 0, 0
 
 
 def _read_heic(again: bool = False) -> None:
@@ -149,9 +122,9 @@ def _open(source, max_pixels: int, size: int | None) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"{name}: too large. {error} Shrink it first.") from error
     except Exception as error:  # Pillow's readers raise a dozen different types on damaged files
-        why, remedy = error, "Replace it or take it away."
+        why, remedy = error, REPLACE
         if isinstance(error, Image.UnidentifiedImageError):
-            why, remedy = known_by_its_bytes(_head(source), _formats())
+            why, remedy = why_undecodable(_head(source), _formats())
         raise ValueError(f"{name}: cannot be decoded ({why}). {remedy}") from error
 
 
@@ -171,15 +144,6 @@ class _Refused(ValueError):
     """A picture that could be decoded, but should not be."""
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    # Not ImageOps.exif_transpose, which also rewrites the EXIF data and fails where any of it is malformed.
-    try:
-        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
-    except Exception:  # unreadable EXIF data: the picture as it is stored, as browsers show it
-        turn = None
-    return image if turn is None else image.transpose(turn)
-
-
 def _convert(image: Image.Image, max_pixels: int, size: int | None) -> Image.Image:
     if image.width * image.height > max_pixels:
         raise _Refused(
@@ -187,21 +151,22 @@ def _convert(image: Image.Image, max_pixels: int, size: int | None) -> Image.Ima
             "Shrink it, or allow more with max_pixels=..."
         )
     image.load()  # before its orientation is asked for: a TIFF turns itself while loading
-    depth = (image.mode, image.format)
-    image = _upright(image)
+    mode, kind = image.mode, image.format
+    try:  # not ImageOps.exif_transpose, which also rewrites the EXIF data and fails where any of it is malformed
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # unreadable EXIF data: the picture as it is stored, as browsers show it
+        turn = None
+    image = image if turn is None else image.transpose(turn)
     if size:
         # Cropped before it is resized: a strip of 1 x 50,000 never grows to 64 x 3,200,000.
         side = min(image.size)
         left, top = (image.width - side) // 2, (image.height - side) // 2
         image = image.crop((left, top, left + side, top + side))
-    if depth[0].startswith("I;16") or depth in (("I", "PNG"), ("I", "PPM")):
+    if mode.startswith("I;16") or (mode == "I" and kind in ("PNG", "PPM")):
         # 16-bit grey: convert("RGB") would clip all above 255 to white
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    elif depth[0] in ("I", "F"):
-        raise _Refused(
-            "its 32-bit or floating-point pixels have no agreed brightest value. "
-            "Save it with 8 or 16 bits a channel."
-        )
+    elif mode in ("I", "F"):
+        raise _Refused("its 32-bit or floating-point pixels have no agreed brightest value. Save it with 8 or 16 bits a channel.")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

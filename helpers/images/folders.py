@@ -1,42 +1,51 @@
 """A folder of class folders: which images it has, which of them are the same, and how they are divided."""
 
+import csv
 import hashlib
 import os
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
 from helpers.images.decoding import image_extensions
-from helpers.images.heaps import deeper, refuse_names, refuse_splits, refuse_too_few
 from helpers.images.imagecache import Pictures
-from helpers.images.kinds import PICTURES, is_hidden, shown, some, what_by_name
+from helpers.images.kinds import PICTURES, is_hidden, shown, some
+
+CREDITS = "CREDITS.csv"  # in a folder of photographs: whose they are
+_TRAINING, _TESTING = {"train", "training"}, {"test", "testing", "val", "valid", "validation"}
 
 
 def find_images(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
-    """The class folders right inside a folder, {class: its images, "class/name"}; notes on the rest.
+    """The class folders right inside a folder, {class: its images, "class/name"}; notes on what was left out.
 
-    Images in folders within a class folder, however deep, belong to that class ("class/from Ana/name"). Names that begin
-    with "." or "__" and those of systems (.DS_Store, Thumbs.db, __MACOSX) are passed over without a note. Pictures that
-    nothing here can read yet (HEIC) are in the list: decoding says of each what it needs. Raises ValueError unless there
-    are at least two classes; for two folders whose names differ in capitals alone; and for folders such as train/ and
-    test/, or 2024-05/ and 2024-06/, where classes should be; PermissionError for a folder that may not be opened.
+    Images in folders within a class folder, however deep, belong to that class ("class/from Ana/name"). Hidden names and
+    those of systems (.DS_Store, Thumbs.db, __MACOSX) are passed over; links to folders are not followed. HEIC and AVIF files
+    are in the list even if nothing here can read them: decoding says of each what it needs.
+    Raises ValueError unless there are at least two classes; for two folders whose names differ only in how they are
+    written; and for train/ and test/ in the place of classes. PermissionError for a folder that may not be opened.
     """
-    classes, inner, rest, endings = {}, {}, _Rest(), image_extensions() | PICTURES
+    classes, loose, others, endings = {}, [], [], image_extensions() | PICTURES
     for entry in _visible(folder):
-        if not _is_folder(entry):
-            rest.add(entry, entry.name, endings)
-        elif images := _walk(entry, entry.name, endings, rest):
-            classes[entry.name] = images
-            if all(image.count("/") > 1 for image in images):
-                inner[entry.name] = {image.split("/")[1] for image in images}
-    refuse_splits(folder, inner)
-    refuse_names(folder, classes, inner)
-    if len(classes) < 2:
-        refuse_too_few(folder, classes, inner, len(rest.loose))
-    return classes, [*deeper(inner), *rest.notes()]
+        if _is_folder(entry):
+            images, rest = _walk(entry, entry.name, endings)
+            others += rest
+            if images:
+                classes[entry.name] = images
+        elif entry.name != CREDITS:
+            (loose if _is_image(entry, endings) else others).append(entry.name)
+    _refuse(folder, classes, len(loose))
+    notes = [f"left out, as they are in no class folder: {_pictures(len(loose))} ({some(loose, 3)})"] if loose else []
+    for name, images in classes.items():
+        inner = sorted({image.split("/")[1] for image in images if image.count("/") > 1})
+        if len(inner) > 1 and all(image.count("/") > 1 for image in images):
+            notes.append(f"all pictures of {name!r} are in folders within it ({some(inner, 3)}) and count as {name!r}")
+    if others:
+        notes.append(f"ignored, as not an image: {len(others):,} {'entry' if len(others) == 1 else 'entries'} ({some(others)})")
+    return classes, notes
 
 
 def distinct_images(folder: Path, classes: dict[str, list[str]], pictures: Pictures):
-    """The usable images of each class, {class: rows of `pictures.images`}, each once; notes on the rest.
+    """The usable images of each class, {class: rows of `pictures.images`}, each once; notes on repeated ones.
 
     Two files hold the same picture if their bytes or their decoded pixels are equal. Raises ValueError if one
     picture is in two classes.
@@ -59,14 +68,14 @@ def distinct_images(folder: Path, classes: dict[str, list[str]], pictures: Pictu
 
 
 def divide(folder: Path, rows: dict[str, list[int]], content: list[str], per_class, val, test, seed, groups=None):
-    """Share out each class at random: {"pool" | "val" | "test": {class: rows}}.
+    """Divide each class at random: {"pool" | "val" | "test": {class: rows}}.
 
     val, test: a share of each class or a number of images, 0 for none. groups: lists of rows that stay on one side, as near
-    as the sizes of the parts allow that; None: each row for itself. Raises ValueError if a class has too few for `per_class`,
-    or its groups leave a part empty.
+    as the sizes of the parts allow; None: each row by itself. Raises ValueError if a class has too few images for
+    `per_class`, or its groups leave a part empty.
     """
-    # A picture's place is drawn from the seed and its own content, whatever it is called and wherever it
-    # is; most pictures keep their side even when others are added.
+    # A picture's side follows from the seed and its own content, whatever its name and place; most pictures
+    # keep their side even when others are added.
     draw = lambda row: hashlib.sha256(f"{seed} {content[row]}".encode()).digest()
     class_of = {row: name for name, mine in rows.items() for row in mine}
     groups = [[row] for row in class_of] if groups is None else groups
@@ -77,8 +86,7 @@ def divide(folder: Path, rows: dict[str, list[int]], content: list[str], per_cla
         room["test", name], room["val", name] = n_test, n_val
         left = len(mine) - n_test - n_val
         if fewest is None or left < fewest[0]:
-            why = f"class {name!r} has {len(mine)} different images; {n_val} for val and {n_test} for test"
-            fewest = left, why
+            fewest = left, f"class {name!r} has {len(mine)} different images; {n_val} for val and {n_test} for test"
     for group in sorted(filter(None, used), key=lambda group: draw(group[0])):
         needed = Counter(class_of[row] for row in group)
         fits = lambda part, needed=needed: all(room[part, name] >= count / 2 for name, count in needed.items())
@@ -88,67 +96,79 @@ def divide(folder: Path, rows: dict[str, list[int]], content: list[str], per_cla
             if part != "pool":
                 room[part, class_of[row]] -= 1
     left, why = fewest
-    if left < 1:
-        remedy = "none to train on. Add images, or set fewer aside with val=... and test=..."
-    elif per_class is not None and left < per_class:
+    if left < 1 or (per_class is not None and left < per_class):
         remedy = f"{left} to train on, not per_class={per_class}. Ask for at most {left}, or add images."
-    else:
-        wanted = [part for part, size in {"pool": 1, "val": val, "test": test}.items() if size]
-        empty = [f"{part} of {name!r}" for part in wanted for name in rows if not parts[part][name]]
-        if not empty:
-            return parts
+        if left < 1:
+            remedy = "none to train on. Add images, or set fewer aside with val=... and test=..."
+        raise ValueError(f"too few images in {folder}: {why} leave {remedy}")
+    wanted = [part for part, size in {"pool": 1, "val": val, "test": test}.items() if size]
+    if empty := [f"{part} of {name!r}" for part in wanted for name in rows if not parts[part][name]]:
         raise ValueError(
             f"too few different pictures in {folder}: with near-duplicates kept together, nothing is left for "
             f"{some(empty)}. Add pictures of other things and moments."
         )
-    raise ValueError(f"too few images in {folder}: {why} leave {remedy}")
+    return parts
 
 
-class _Rest:
-    """What is in a folder besides the images of classes: names below the folder, by kind."""
+def read_credits(folder: Path) -> dict[str, str]:
+    """Whose photographs lie in a folder, {file: "author, licence, link"}, from its CREDITS.csv; {} if it has none.
 
-    def __init__(self):
-        self.loose, self.links, self.others, self.known = [], [], [], {}
-
-    def add(self, entry: os.DirEntry, name: str, endings) -> None:
-        """Note what is no folder, and no image of a class."""
-        if entry.is_symlink() and Path(entry).is_dir():
-            self.links.append(name)
-        elif _is_image(entry, endings):
-            self.loose.append(name)
-        elif what := what_by_name(name):
-            self.known.setdefault(what, []).append(name)
-        else:
-            self.others.append(name)
-
-    def notes(self) -> list[str]:
-        """A line a kind."""
-        lines = []
-        if self.loose:
-            lines.append(f"left out, as they are in no class folder: {len(self.loose):,} pictures ({some(self.loose, 3)})")
-        for what, names in sorted(self.known.items()):
-            lines.append(f"passed over: {len(names):,} {what.format('s' if len(names) > 1 else '')}, such as {shown(names[0])}")
-        if self.links:
-            lines.append(f"links to folders, which are not followed: {some(self.links)}")
-        if self.others:
-            lines.append(f"ignored (no image, or in no class folder): {some(self.others)}")
-        return lines
+    Raises ValueError for a file that does not begin with the names of its columns: file,author,licence,link.
+    """
+    if not (folder / CREDITS).is_file():
+        return {}
+    with open(folder / CREDITS, encoding="utf-8-sig", newline="") as lines:
+        table = csv.DictReader(lines)
+        if not {"file", "author"} <= set(table.fieldnames or ()):
+            raise ValueError(f"{folder / CREDITS} must begin with the names of its columns: file,author,licence,link")
+        lines = lambda row: (" ".join((row.get(name) or "").split()) for name in ("author", "licence", "link"))
+        return {row["file"]: ", ".join(filter(None, lines(row))) for row in table}
 
 
-def _walk(folder: os.DirEntry, below: str, endings, rest: _Rest) -> list[str]:
-    """The images in a folder and the folders in it; what else is there is noted in `rest`. Links to folders are not followed."""
-    images, mine = [], _Rest()
-    mine.known, mine.links = rest.known, rest.links
+def _refuse(folder: Path, classes: dict[str, list[str]], loose: int) -> None:
+    """Raise ValueError for what is no folder of class folders; loose: how many pictures are in no class folder."""
+    names = {name.lower(): name for name in classes}
+    if names.keys() & _TRAINING and names.keys() & _TESTING:
+        raise ValueError(
+            f"the folders {some(classes)} in {folder} look like the parts of a split, not like classes. Give one of them, such "
+            f"as {folder / next(iter(classes))}, or put all images of a class into one folder: the course divides them itself."
+        )
+    spelled = {}
+    for name in classes:
+        spelled.setdefault(unicodedata.normalize("NFC", name).casefold().strip(), []).append(name)
+    for same in spelled.values():
+        if len(same) > 1:
+            counts = " and ".join(f"{name!r} ({_pictures(len(classes[name]))})" for name in same)
+            raise ValueError(
+                f"{folder} has folders whose names differ only in how they are written: {counts}. If they are one class, "
+                "put their images into one folder; if not, give them different names."
+            )
+    how = f"Put the images of each class into a folder of its own, such as {folder / 'daisy'} and {folder / 'rose'}."
+    if not classes:
+        found = f": {_pictures(loose)} side by side, and nothing says what is in which" if loose else " with pictures in them"
+        raise ValueError(f"{folder} has no class folders{found}. {how}")
+    if len(classes) == 1:
+        ((only, images),) = classes.items()
+        deeper = f" Or did you mean {folder / only}?" if any(image.count("/") > 1 for image in images) else ""
+        beside = f" and {_pictures(loose)} beside it" if loose else ""
+        raise ValueError(
+            f"{folder} has only one class folder, {only!r}, with {_pictures(len(images))} in it{beside}: there is nothing to "
+            f"tell apart. Add a folder with the images of another class.{deeper} {how}"
+        )
+
+
+def _walk(folder: os.DirEntry, below: str, endings) -> tuple[list[str], list[str]]:
+    """The images in a folder and in the folders within it, and what else is there; a folder without images counts as one."""
+    images, others = [], []
     for entry in _visible(folder.path):
         name = f"{below}/{entry.name}"
         if _is_folder(entry):
-            images += _walk(entry, name, endings, mine)
-        elif _is_image(entry, endings):
-            images.append(name)
+            deeper, rest = _walk(entry, name, endings)
+            images += deeper
+            others += rest
         else:
-            mine.add(entry, name, endings)
-    rest.others += mine.others if images else [below]  # a folder without images is named, not all that is in it
-    return images
+            (images if _is_image(entry, endings) else others).append(name)
+    return images, others if images else [below]
 
 
 def _is_folder(entry: os.DirEntry) -> bool:
@@ -167,6 +187,9 @@ def _visible(folder) -> list[os.DirEntry]:
             return sorted((entry for entry in entries if not is_hidden(entry.name)), key=lambda entry: entry.name)
     except PermissionError as error:
         raise PermissionError(
-            f"the folder {shown(str(folder))} may not be opened ({error.strerror}), so what is in it is not known. Allow "
-            "yourself to read it, or move it elsewhere."
+            f"the folder {shown(str(folder))} may not be opened ({error.strerror}). Allow yourself to read it, or move it."
         ) from error
+
+
+def _pictures(count: int) -> str:
+    return f"{count:,} picture" + "s" * (count != 1)

@@ -1,10 +1,9 @@
 """Image files -> pixels, decoded once and kept in a memory-mapped cache.
 
-The cache is two files a folder and size: NAME.npy has the pixels, NAME.json what they are, and checksums.
-NAME is a hash of every image's path, length and time of change, so after any change another is made. Each file is read
-once: what its head says is kept too. They are
-written elsewhere and renamed: an interrupted run leaves nothing that looks whole, and if two run at once the
-later replaces equal by equal. Deleting the cache folder is always safe.
+The cache is two files a folder and size: NAME.npy has the pixels, NAME.json what they are. NAME is a hash of every image's
+path, length and time of change, so after any change another one is made. Both are written elsewhere and renamed, the JSON
+last: an interrupted run leaves nothing that looks whole, and if two run at once the later replaces equal by equal.
+Deleting the cache folder is always safe.
 """
 
 import io
@@ -13,7 +12,7 @@ import os
 import shutil
 import tempfile
 import time
-import zlib
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,14 +20,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from helpers.data.files import cache_folder, content_hash
-from helpers.images import credits
-from helpers.images.decoding import picture_header, quietly, read_image, readers
+from helpers.images.decoding import picture_size, read_image, readers
 from helpers.notebook.progress import Progress
 
 _UNFINISHED = "unfinished-"
-_VERSION = 1  # of what the cache holds: raise it when the same file would give other pixels
+_VERSION = 2  # of what the cache holds: raise it when the same file would give other pixels
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Pictures:
     images: uint8 (M, 3, S, S), a memory map; black where a file can't be decoded.
     files: M paths below the folder. bad: {file: why it can't be decoded}.
     content, pixels: M hashes, of the files' bytes and of the decoded images.
-    headers: M times what `decoding.picture_header` says, and "bytes", the file's length.
+    sizes: M (width, height) in pixels as stored, (0, 0) where it is not known.
     """
 
     images: torch.Tensor
@@ -46,7 +45,7 @@ class Pictures:
     content: list[str]
     pixels: list[str]
     bad: dict[str, str]
-    headers: list[dict]
+    sizes: list[tuple[int, int]]
 
 
 def decode_once(folder: Path, files: list[str], size: int, max_pixels: int, cache_dir=None) -> Pictures:
@@ -62,24 +61,27 @@ def decode_once(folder: Path, files: list[str], size: int, max_pixels: int, cach
     cache = cache_folder(cache_dir)
     target = cache / f"{prefix}{key}"
     pictures = _load(target)
+    if pictures is not None:
+        return pictures
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        for left in cache.glob(f"{_UNFINISHED}*"):  # of processes that were killed yesterday or before
+            with suppress(OSError):
+                if time.time() - left.stat().st_mtime > 24 * 3600:
+                    shutil.rmtree(left, ignore_errors=True)
+        _decode_all(place, files, size, max_pixels, target)
+    except OSError as error:
+        raise OSError(
+            f"can't keep decoded images in {cache} ({error}). Set the environment variable COURSE_CACHE "
+            "(or cache_dir=...) to a folder with room that you can write to."
+        ) from error
+    for old in cache.glob(f"{prefix}*.*"):  # of the same folder as it was before it changed
+        if old.stem != target.name:
+            with suppress(OSError):
+                old.unlink()
+    pictures = _load(target)
     if pictures is None:
-        try:
-            cache.mkdir(parents=True, exist_ok=True)
-            _sweep(cache)
-            _decode_all(place, files, size, max_pixels, target)
-        except OSError as error:
-            raise OSError(
-                f"can't keep decoded images in {cache} ({error}). Set the environment variable COURSE_CACHE "
-                "(or cache_dir=...) to a folder with room that you can write to."
-            ) from error
-        for old in cache.glob(f"{prefix}*.*"):  # of the same folder as it was before it changed
-            if old.stem != target.name:
-                with suppress(OSError):
-                    old.unlink()
-        pictures = _load(target)
-        if pictures is None:
-            raise OSError(f"the image cache {target}.npy was changed while it was written; try again")
-    credits.recognise(pictures, place, place.parent, cache / "goldfinch-photos")  # whatever way they came here
+        raise OSError(f"the image cache {target}.npy was changed while it was written; try again")
     return pictures
 
 
@@ -89,61 +91,50 @@ def _decode_all(place: Path, files: list[str], size: int, max_pixels: int, targe
             data = io.BytesIO((place / file).read_bytes())
         except OSError as error:
             raise ValueError(f"{place / file} can't be read: {error}") from error
-        data.name, content, header = file, content_hash(data.getbuffer()), picture_header(data) | {"bytes": len(data.getbuffer())}
+        data.name, content, stored = file, content_hash(data.getbuffer()), picture_size(data)
         data.seek(0)
         try:
-            pixels, why = read_image(data, size, max_pixels=max_pixels).numpy().tobytes(), None
+            return read_image(data, size, max_pixels=max_pixels).numpy().tobytes(), content, stored, None
         except ValueError as error:
-            pixels, why = bytes(3 * size * size), str(error)
-        return pixels, content, why, header
+            return bytes(3 * size * size), content, stored, str(error)
 
-    about = {"folder": str(place), "files": files, "content": [], "pixels": [], "headers": [], "bad": {}, "checksum": 0}
+    about = {"folder": str(place), "files": files, "content": [], "pixels": [], "sizes": [], "bad": {}}
     progress = Progress(len(files), f"decoding {place.name}:")
     threads = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
-    with quietly(), tempfile.TemporaryDirectory(dir=target.parent, prefix=_UNFINISHED) as unfinished:
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory(dir=target.parent, prefix=_UNFINISHED) as unfinished:
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # those above `max_pixels` are refused by name
         images, description = Path(unfinished, "images"), Path(unfinished, "description")
         try:
             with open(images, "wb") as out:
                 header = {"descr": "|u1", "fortran_order": False, "shape": (len(files), 3, size, size)}
                 np.lib.format.write_array_header_1_0(out, header)
-                for file, (pixels, content, why, header) in zip(files, threads.map(decode, files), strict=True):
+                for file, (pixels, content, stored, why) in zip(files, threads.map(decode, files), strict=True):
                     out.write(pixels)
-                    about["checksum"] = zlib.crc32(pixels, about["checksum"])
                     about["content"].append(content)
-                    about["headers"].append(header)
                     about["pixels"].append(content_hash(pixels))
+                    about["sizes"].append(stored)
                     if why:
                         about["bad"][file] = why
                     progress.step()
         finally:
             threads.shutdown(cancel_futures=True)
-        description.write_text(json.dumps(about | {"seal": content_hash(json.dumps(about).encode())}))
+        description.write_text(json.dumps(about))
         os.replace(images, f"{target}.npy")
         os.replace(description, f"{target}.json")
     progress.done(f"decoded {len(files):,} images of {place.name} at {size} x {size} pixels, and kept them")
 
 
-def _sweep(cache: Path) -> None:
-    """Remove what killed processes left behind: unfinished work of yesterday or before."""
-    for left in cache.glob(f"{_UNFINISHED}*"):
-        with suppress(OSError):
-            if time.time() - left.stat().st_mtime > 24 * 3600:
-                shutil.rmtree(left, ignore_errors=True)
-
-
 def _load(target: Path) -> Pictures | None:
-    """What the cache has, or None if it is missing, cut short or altered."""
+    """What the cache has, or None if it is missing or cut short."""
     try:
         about = json.loads(Path(f"{target}.json").read_text())
-        if about.pop("seal") != content_hash(json.dumps(about).encode()):
-            return None
         images = np.load(f"{target}.npy", mmap_mode="c")  # copy on write: the file itself stays as it is
-        if zlib.crc32(images) != about["checksum"] or len(images) != len(about["files"]):
+        if not len(images) == len(about["files"]) == len(about["pixels"]):
             return None
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError):
+        sizes = [tuple(size) for size in about["sizes"]]
+        return Pictures(torch.from_numpy(images), about["files"], about["content"], about["pixels"], about["bad"], sizes)
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None
-    parts = (about[name] for name in ("files", "content", "pixels", "bad", "headers"))
-    return Pictures(torch.from_numpy(images), *parts)
 
 
 def _length_and_time(path: Path) -> tuple[int, int]:

@@ -50,7 +50,7 @@ def collect(folder: str | Path, per_species: int = 100, *, offline: bool | None 
     if type(per_species) is not int or not FEWEST <= per_species <= 2000:
         raise ValueError(f"per_species={per_species!r} must be a whole number from {FEWEST} to 2000")
     if (folder / "manifest.json").exists():
-        raise ValueError(f"{folder} has a manifest already: open it with open_task({NAME!r}, manifest=...), or take a new folder")
+        raise ValueError(f"{folder} has a manifest already: open that, with files=Files(manifest=...), or take a new folder")
     what = f"up to {per_species} photographs a species, {megabytes(MAX_BYTES)} each at most, from iNaturalist"
     progress = announced(what, per_species * len(SPECIES), folder, offline)
     chosen: dict[str, Photograph] = {}  # by observer

@@ -1,4 +1,4 @@
-"""Look at a folder of images before anything is trained on it: counts, sizes, odd files, duplicates, and pictures of them."""
+"""Look at a folder of images before anything is trained on it: counts, sizes, unreadable files, duplicates, a contact sheet."""
 
 from dataclasses import dataclass
 from html import escape
@@ -7,15 +7,16 @@ from pathlib import Path
 import pandas
 import torch
 
-from helpers.images.decoding import MAX_PIXELS
-from helpers.images.folders import find_images
-from helpers.images.imagecache import Pictures, decode_once
-from helpers.images.kinds import is_screenshot, shown
-from helpers.images.oddities import sentences
+from helpers.images.folders import find_images, read_credits
+from helpers.images.imagecache import decode_once
+from helpers.images.kinds import NEEDED, shown, some
 from helpers.images.published import image_folder
-from helpers.images.twins import NEAR, flat, near_groups
+from helpers.images.tasks import Files, Split
+from helpers.images.twins import near_groups
+from helpers.notebook.figures import drawable, plot_images, plot_split
 
-WIDE = 2.5  # times as long as high, or more: a panorama, of which the central square is the lesser part
+FEW = 10  # different pictures of a class: with fewer there is next to nothing left to learn from, or to judge by
+_UNEVEN = 3  # times as many pictures of the largest class as of the smallest
 _ROWS = 24  # classes in the table that is shown; `table` has all
 
 
@@ -24,11 +25,11 @@ class Report:
     """What is in a folder of images.
 
     folder   where they are. size: pixels a side at which they were compared
-    files    a row an image file: file ("class/name"), class, width, height (pixels as stored), kB, kind ("JPEG", ...), mode
-             (Pillow's), turned (by its EXIF data), odd ("" or what to look at in it), problem ("" or why it can't be decoded),
-             same (the number of its group of equal pictures), near (of its group of near-duplicates, equal ones included;
-             -1: can't be decoded)
-    notes    what is in the folder besides
+    files    a row an image file: file ("class/name"), class, width, height (pixels as stored), problem ("" or why it can't
+             be decoded), same (the number of its group of equal pictures), near (of its group of near-duplicates, equal
+             ones included; -1: can't be decoded)
+    notes    what else is in the folder
+    images   uint8 (rows of `files`, 3, size, size)
     """
 
     folder: Path
@@ -40,17 +41,13 @@ class Report:
     @property
     def table(self) -> pandas.DataFrame:
         """A row a class: files, how many can be decoded, how many differ, how many still do when near-duplicates count once."""
-        good = self.files[self.files.problem == ""]
-        rows = self.files.groupby("class").size().to_frame("files")
-        rows["usable"] = good.groupby("class").size()
-        rows["different"] = good.groupby("class").same.nunique()
-        rows["without near-duplicates"] = good.groupby("class").near.nunique()
-        short = good[["width", "height"]].min(axis=1).groupby(good["class"])
-        low, high = short.min(), short.max()
-        rows["short side, px"] = low.astype(str).where(low == high, low.astype(str) + " to " + high.astype(str))
-        return rows.fillna({"usable": 0, "different": 0, "without near-duplicates": 0, "short side, px": ""}).astype(
-            {"usable": int, "different": int, "without near-duplicates": int}
-        )
+        good = self.files[self.files.problem == ""].groupby("class")
+        counts = {"usable": good.size(), "different": good.same.nunique(), "without near-duplicates": good.near.nunique()}
+        rows = pandas.DataFrame({"files": self.files.groupby("class").size()} | counts).fillna(0).astype(int)
+        short = self.files[self.files.problem == ""].set_index("class")[["width", "height"]].min(axis=1).groupby("class")
+        low, high = short.min().astype(str), short.max().astype(str)
+        rows["short side, px"] = low.where(low == high, low + " to " + high).reindex(rows.index, fill_value="")
+        return rows
 
     @property
     def problems(self) -> pandas.DataFrame:
@@ -58,7 +55,7 @@ class Report:
         return self.files.loc[self.files.problem != "", ["file", "problem"]].reset_index(drop=True)
 
     def groups(self, kind: str = "near") -> list[list[str]]:
-        """The files of each group of near-duplicates, or of equal pictures ("same"); pictures without a twin are in none."""
+        """The files of each group of near-duplicates, or of equal pictures ("same"); the largest group first."""
         if kind not in ("near", "same"):
             raise ValueError(f'kind={kind!r} must be "near" or "same"')
         good = self.files[(self.files.problem == "") & self.files.duplicated(kind, keep=False)]
@@ -67,32 +64,46 @@ class Report:
 
     @property
     def findings(self) -> list[str]:
-        """What to know and to do before training, a sentence or two each; the worst first."""
-        return sentences(self)
+        """What to know and to do before training, a sentence or two each; the most urgent first."""
+        good = self.files[self.files.problem == ""]
+        lines = [*_unreadable(self.problems), *_two_classes(good), *_balance(self.table)]
+        if groups := self.groups():
+            lines.append(
+                f"{_count(groups, 'group')} of near-duplicates, {sum(map(len, groups)):,} pictures in all. Keep each group on "
+                "one side of the split: open_task(..., together=True)."
+            )
+        if same := self.groups("same"):
+            pairs = "; ".join(" = ".join(map(shown, group[:2])) for group in same[:3])
+            lines.append(f"Repeated exactly, and used once: {sum(map(len, same)) - len(same):,} files, such as {pairs}.")
+        small = good.file[good[["width", "height"]].min(axis=1) < self.size]
+        if len(small):
+            lines.append(f"Smaller than {self.size} pixels: {_count(small, 'picture')}, such as {some(small, 3)}.")
+        return lines + [note[0].upper() + note[1:] + "." for note in self.notes]
 
-    def sheet(self, per_class: int = 10, page: int = 1):
-        """A contact sheet: a row a class, pictures from all over its folder. A matplotlib Figure.
+    def sheet(self, files=None, columns: int = 8):
+        """A contact sheet, a matplotlib Figure: a row a class, pictures from all over its folder; twenty classes at most.
 
-        Twenty classes at most; `page=2` has the next twenty. Raises ValueError for a page that there is not.
+        files: show these instead, each with its name: `report.sheet(report.groups()[0])` the largest group of near-duplicates.
+        Raises ValueError for files that are not in the report or cannot be decoded.
         """
-        from helpers.images.sheets import class_sheet
-
-        return class_sheet(self, per_class, page)
-
-    def twins(self, most: int = 5, kind: str = "near"):
-        """A contact sheet of the largest groups of near-duplicates, a row a group, four pictures of each at most."""
-        from helpers.images.sheets import twin_sheet
-
-        return twin_sheet(self, most, kind)
-
-    def odd_sheet(self, most: int = 24):
-        """A contact sheet of what to look at: files that can't be decoded, as far as they can be shown, and odd pictures.
-
-        Raises ValueError if there is nothing odd.
-        """
-        from helpers.images.sheets import odd_sheet
-
-        return odd_sheet(self, most)
+        good, credits = self.files[self.files.problem == ""], read_credits(self.folder)
+        row_of = dict(zip(good.file, good.index, strict=True))
+        if files is not None:
+            if unknown := [file for file in files if file not in row_of]:
+                raise ValueError(f"there is no picture to show of {some(unknown)}; see .files and .problems")
+            rows = torch.tensor([row_of[file] for file in files], dtype=torch.long)
+            titles = [drawable(shown(Path(file).name), 18) for file in files]
+            return plot_images(self.images[rows], titles, columns, 1.7, [credits.get(file, "") for file in files])
+        classes = sorted(self.files["class"].unique())[:20]
+        members = [good.index[good["class"] == name].tolist() for name in classes]
+        rows = [its[:: -(-len(its) // columns)] if its else [] for its in members]
+        labels = [label for label, its in enumerate(rows) for _ in its]
+        index = torch.tensor(sum(rows, []), dtype=torch.long)
+        names = list(good.file[index.tolist()])
+        lines = [credits.get(name, "") for name in names]
+        split = Split(self.images, index, torch.tensor(labels, dtype=torch.long), names, credits=lines)
+        titles = [f"{drawable(shown(name), 22)}\n{len(its):,}" for name, its in zip(classes, members, strict=True)]
+        return plot_split(split, titles, columns, 1.1)
 
     def _rows(self) -> tuple[pandas.DataFrame, str]:
         """The table as it is shown, and what it leaves out: of many classes the smallest and the largest."""
@@ -119,46 +130,78 @@ class Report:
         return f'<p>{title}</p>{table.to_html(index_names=False)}{left}<ul style="max-width:60em">{items}</ul>'
 
 
-def inspect_images(path, size: int = 64, *, near: int = NEAR, cache_dir=None, max_pixels: int = MAX_PIXELS) -> Report:
-    """Look at a folder of class folders, or a zip of one, and say what is in it. No file is changed.
+def inspect_images(path, size: int = 64, *, files: Files | None = None) -> Report:
+    """Look at a folder of class folders, or a zip of one, and report what is in it. No file is changed.
 
-    size: pixels a side at which pictures are decoded (and kept, for open_task). near: how many of 256 bits two
-    near-duplicates may differ in, see `helpers/images/twins.py`. max_pixels: larger pictures count as files with a problem.
-    Raises what `image_folder` and `find_images` raise.
+    size: pixels a side at which pictures are decoded (and kept, for open_task). files: where decoded images are kept and how
+    large a picture may be, as for open_task. Raises what `image_folder` and `find_images` raise.
     """
-    folder = image_folder(path, cache_dir)
+    files = files or Files()
+    folder = image_folder(path, files.cache_dir)
     classes, notes = find_images(folder)
     names = [file for members in classes.values() for file in members]
-    pictures = decode_once(folder, names, size, max_pixels, cache_dir)
-    group = {row: number for number, rows in enumerate(near_groups(pictures, near)) for row in rows}
-    empty = flat(pictures.images).tolist()
-    rows = [_row(pictures, row, empty[row]) for row in range(len(names))]
-    files = pandas.DataFrame(rows)
-    files["same"] = pandas.factorize(pandas.Series(pictures.pixels))[0]
-    files["near"] = [group.get(row, -1) for row in range(len(names))]
-    return Report(folder, size, files, notes, pictures.images)
+    pictures = decode_once(folder, names, size, files.max_pixels, files.cache_dir)
+    group = {row: number for number, rows in enumerate(near_groups(pictures)) for row in rows}
+    width, height = zip(*pictures.sizes, strict=True)
+    table = pandas.DataFrame(
+        {
+            "file": names,
+            "class": [file.split("/")[0] for file in names],
+            "width": width,
+            "height": height,
+            "problem": [pictures.bad.get(file, "") for file in names],
+            "same": pandas.factorize(pandas.Series(pictures.pixels))[0],
+            "near": [group.get(row, -1) for row in range(len(names))],
+        }
+    )
+    return Report(folder, size, table, notes, pictures.images)
 
 
-def _row(pictures: Pictures, row: int, empty: bool) -> dict:
-    """The row of one file in a report's table; zeros where its head says nothing."""
-    file, head = pictures.files[row], pictures.headers[row]
-    width, height = head.get("width", 0), head.get("height", 0)
-    odd = {
-        f"{width} x {height}: only its middle is used": max(width, height) >= WIDE * min(width, height) > 0,
-        "a screenshot": head.get("screenshot", False) or is_screenshot(file.rpartition("/")[2]),
-        "nearly one colour": empty,
-        "moves: its first picture is used": head.get("moves", False),
-    }
-    problem = pictures.bad.get(file, "")
-    return {
-        "file": file,
-        "class": file.split("/")[0],
-        "width": width,
-        "height": height,
-        "kB": round(head["bytes"] / 1000, 1),
-        "kind": head.get("kind", ""),
-        "mode": head.get("mode", ""),
-        "turned": head.get("turned", False),
-        "odd": "" if problem else "; ".join(what for what, so in odd.items() if so),
-        "problem": problem,
-    }
+def _unreadable(problems: pandas.DataFrame):
+    """What to do about files that can't be decoded; those that a package would help come first."""
+    heic = problems.problem.str.contains(NEEDED, regex=False)
+    large = problems.problem.str.contains("too large")
+    for which, what, remedy in (
+        (heic, "HEIC picture", f"To read them: {NEEDED}"),
+        (large, "too large picture", "Shrink them, or allow more with files=Files(max_pixels=...), here and in open_task."),
+        (~heic & ~large, "file", 'Replace or remove them, or leave them out with open_task(..., on_bad="skip").'),
+    ):
+        if which.any():
+            yield f"{_count(problems[which], what)} can't be decoded: {some(problems.file[which], 3)}. {remedy}"
+
+
+def _two_classes(good: pandas.DataFrame):
+    spread = good.groupby("near")["class"].nunique()
+    both = sorted(list(group.file) for _, group in good[good.near.isin(spread.index[spread > 1])].groupby("near"))
+    if both:
+        pairs = "; ".join(some(group, 3) for group in both[:3]) + (f"; and {len(both) - 3:,} more" if len(both) > 3 else "")
+        yield f"{_count(both, 'group')} of near-duplicates in two classes: {pairs}. Which class is right?"
+
+
+def _balance(table: pandas.DataFrame):
+    """How even the classes are, the accuracy of always giving the same answer, and classes with too few pictures."""
+    counts = table["usable"]
+    if not counts.sum():
+        return
+    largest, smallest = shown(counts.idxmax()), shown(counts.idxmin())
+    beat = f"{counts.max() / counts.sum():.0%}: the number to beat."
+    if counts.max() == counts.min():
+        yield f"Each class has {counts.max():,} usable files. Always giving the same answer would be right for {beat}"
+    else:
+        yield (
+            f"{counts.max():,} usable files of {largest!r}, {counts.min():,} of {smallest!r}. Always answering {largest!r} would "
+            f"be right for {beat}"
+        )
+    if counts.max() >= _UNEVEN * counts.min() >= _UNEVEN * FEW:
+        yield (
+            f"The classes are uneven: more pictures of {smallest!r} help most. Until you have them, train on as many of each "
+            f"class, open_task(..., per_class={int(0.6 * counts.min())}), and look at the accuracy of each class."
+        )
+    few = table["without near-duplicates"]
+    few = [f"{name} ({count})" for name, count in few[few < FEW].items()]
+    if few:
+        yield f"Fewer than {FEW} different pictures: {some(few)}. That is too few to learn from and to judge by: add some."
+
+
+def _count(items, what: str) -> str:
+    return f"{len(items):,} {what}" + "s" * (len(items) != 1)

@@ -1,7 +1,7 @@
 """Labelled images that several splits share: training, validation and test are rows of one tensor."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -23,10 +23,10 @@ class Split:
     labels: torch.Tensor
     files: list[str]
     targets: dict[str, torch.Tensor] = field(default_factory=dict)
-    credits: list[str] | None = None
+    credits: list[str] = field(default_factory=list)
 
     def __post_init__(self):
-        if self.credits is None:
+        if not self.credits:
             object.__setattr__(self, "credits", [""] * len(self.index))
         elif len(self.credits) != len(self.index):
             raise ValueError(f"{len(self.credits)} credits for {len(self.index)} images: give one an image")
@@ -41,7 +41,7 @@ class Split:
 
     @property
     def pixels(self) -> torch.Tensor:
-        """All images of this split, a copy: uint8 (N, 3, S, S). `batches` gives them without one of all."""
+        """All images of this split, a copy: uint8 (N, 3, S, S). `batches` gives them without a copy of all at once."""
         return self[:][0]
 
     def batches(self, size: int = 100) -> Iterator[torch.Tensor]:
@@ -52,13 +52,13 @@ class Split:
     def select(self, positions: torch.Tensor) -> "Split":
         """The split of these positions (int64 (K,)); the images stay shared."""
         chosen = positions.tolist()
-        return Split(
-            self.images,
-            self.index[positions],
-            self.labels[positions],
-            [self.files[i] for i in chosen],
-            {name: values[positions] for name, values in self.targets.items()},
-            [self.credits[i] for i in chosen],
+        return replace(
+            self,
+            index=self.index[positions],
+            labels=self.labels[positions],
+            files=[self.files[i] for i in chosen],
+            targets={name: values[positions] for name, values in self.targets.items()},
+            credits=[self.credits[i] for i in chosen],
         )
 
     def __repr__(self) -> str:

@@ -11,7 +11,7 @@ import torch
 from helpers.images.catalog import CARDS, Card, meant
 from helpers.images.closing import refuse_if_closed
 from helpers.images.decoding import MAX_PIXELS
-from helpers.images.folders import distinct_images, divide, find_images
+from helpers.images.folders import distinct_images, divide, find_images, read_credits
 from helpers.images.imagecache import Pictures, decode_once
 from helpers.images.splits import Split
 
@@ -19,13 +19,29 @@ MOST_ROWS = 12  # classes in the table of `describe`
 EMBEDDED = tuple(name for name, card in CARDS.items() if card.embedded)
 
 
+@dataclass(frozen=True)
+class Files:
+    """How image files are fetched, decoded and kept; the defaults suit nearly everybody.
+
+    cache_dir: where what was fetched and decoded is kept; None: COURSE_CACHE or the user's cache folder.
+    max_pixels: larger pictures are refused, before they are decoded.
+    offline: True fetches nothing, as COURSE_OFFLINE does: what is in the cache is used.
+    manifest: a file that says which photographs "goldfinch-photos" has.
+    """
+
+    cache_dir: str | Path | None = None
+    max_pixels: int = MAX_PIXELS
+    offline: bool | None = None
+    manifest: str | Path | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Images to learn from and to be judged by.
+    """Images to train on, to validate and to test.
 
     train: `per_class` images a class, drawn with `seed` from `pool` (None: all of it).
     val, test: no image in common with the pool, nor with each other; official splits are left as published, see notes.
-    size: pixels a side. notes: what of a folder was left out, and why; what is to be known about a published split.
+    size: pixels a side. notes: what was left out of a folder, and why; what to know about a published split.
     card: of a task that has a name, who made it and under which licence; None for a folder.
     """
 
@@ -41,8 +57,14 @@ class Task:
     notes: list[str] = field(default_factory=list)
     card: Card | None = None
 
+    @property
+    def credits(self) -> list[str]:
+        """Whose photographs these are, a line each ("who, licence, link"); [] for drawn images and most folders."""
+        lines = (line for split in (self.pool, self.val, self.test) for line in split.credits)
+        return list(dict.fromkeys(filter(None, lines)))
+
     def draw(self, seed: int) -> "Task":
-        """The same task with other training images of the same pool; validation and test images stay.
+        """The same task with other training images from the same pool; validation and test images stay.
 
         With the same seed, what a smaller `per_class` draws is part of what a larger one draws.
         """
@@ -50,7 +72,7 @@ class Task:
         return replace(self, seed=seed, train=_draw(self.pool, self.per_class, seed))
 
     def describe(self) -> str:
-        """A table of how many images of each class are in each split, whose they are, and the notes."""
+        """How many images of each class are in each split, where a published set comes from, and the notes."""
         rows = self._table()
         width = max(len(name) for name, *_ in rows)
         lines = [name.ljust(width) + "".join(count.rjust(7) for count in counts) for name, *counts in rows]
@@ -93,8 +115,7 @@ class Task:
         return f"Task({self.name!r}: {about}, train / val / test {counts})"
 
 
-def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_bad="error", together=False,
-              cache_dir=None, max_pixels=MAX_PIXELS, offline=None, manifest=None) -> Task:  # fmt: skip
+def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_bad="error", together=False, files=None) -> Task:
     """Open a task by its name (`describe()` lists them), or a folder or zip of class folders (cat/1.jpg, ...).
 
     A name always means the task. A folder that has such a name is given with a separator ("./hotdog") or as a Path.
@@ -104,15 +125,14 @@ def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_ba
     is 12.5 % and 25 %; embedded tasks have 20 and 100 a class, and at least 100 to draw training images from.
     A folder is split by what is in its files, whatever their names and place; the same picture is used once.
     Where a published task has official splits, those are used whole, the seed only draws from the training images, and a
-    `per_class`, `val` or `test` above what they hold takes what they hold and says so; nothing changes sides.
-    on_bad: "error" refuses images that can't be decoded or have more than `max_pixels`; "skip" leaves them out and lists
-    them in `notes`. together: near-duplicates (see `twins.py`) stay on one side, so that no test picture has a twin in
-    training; official splits stay as they are. cache_dir: where what was fetched and decoded is kept, see `imagecache.py`.
-    offline: True fetches nothing (as COURSE_OFFLINE does): what is in the cache is used. manifest: a file that says
-    which photographs "goldfinch-photos" has.
+    `per_class`, `val` or `test` above what they hold takes what they hold and reports it; nothing changes sides.
+    on_bad: "error" refuses images that can't be decoded or are too large; "skip" leaves them out and lists them in `notes`.
+    together: near-duplicates (see `twins.py`) stay on one side, so that no test picture has a twin in training; official
+    splits stay as they are. files: a `Files`: the cache folder, offline, the largest picture; None for the usual ones.
     Raises ValueError or FileNotFoundError, which names what is wrong and what to do; `downloads.Offline` (a
     ConnectionError) where photographs would have to be fetched and cannot be.
     """
+    files = files or Files()
     _whole("seed", seed, 0)
     _whole("size", size, 8)
     if per_class is not None:
@@ -120,31 +140,18 @@ def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_ba
     if on_bad not in ("error", "skip"):
         raise ValueError(f'on_bad={on_bad!r} must be "error" or "skip"')
     refuse_if_closed()
-    if manifest is not None and name != "goldfinch-photos":
-        raise ValueError(f'manifest={manifest!r} goes with "goldfinch-photos", not with {str(name)!r}')
+    if files.manifest is not None and name != "goldfinch-photos":
+        raise ValueError(f'manifest={files.manifest!r} goes with "goldfinch-photos", not with {str(name)!r}')
     card = CARDS.get(name) if isinstance(name, str) else None
     if card and Path(name).is_dir():
         print(f"{name!r} is the task of this name, not the folder that is here: for the folder write './{name}'")
     if card and card.embedded:
-        usual = 20, 100
-        val, test = (usual[i] if given is None else given for i, given in enumerate((val, test)))
-        return _embedded(name, per_class, seed, size, val, test)
+        return _embedded(name, per_class, seed, size, 20 if val is None else val, 100 if test is None else test)
     for setting, part in (("val", val), ("test", test)):
         if part is not None and not (isinstance(part, float) and 0 < part < 1):
             _whole(setting, part, 1, "or a share of each class such as 0.25")
     if card:
-        from helpers.images.published import changed, load, share_out
-
-        found = load(card, cache_dir, offline, manifest)
-        files = [file for classes in found.parts.values() for members in classes.values() for file in members]
-        try:
-            pictures, skipped = _decode(found.folder, files, size, max_pixels, cache_dir, on_bad)
-        except FileNotFoundError as error:
-            raise changed(found.folder, error) from error
-        parts, per_class, notes = share_out(card, found, pictures, per_class, val, test, seed, together)
-        splits = _splits(found.folder, pictures, parts, found.credits)
-        train = _draw(splits["pool"], per_class, seed)
-        return Task(name, list(parts["pool"]), size, per_class, seed, train, notes=notes + skipped, card=card, **splits)
+        return _published(card, per_class, seed, size, val, test, on_bad, together, files)
     folder = Path(name).expanduser()
     if not folder.exists():
         raise FileNotFoundError(
@@ -154,9 +161,20 @@ def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_ba
     if not folder.is_dir():
         from helpers.images.published import image_folder
 
-        folder = image_folder(folder, cache_dir)
+        folder = image_folder(folder, files.cache_dir)
+    classes, notes = find_images(folder)
+    pictures, skipped = _decode(folder, sum(classes.values(), []), size, on_bad, files)
+    rows, repeated = distinct_images(folder, classes, pictures)
+    groups = None
+    if together:
+        from helpers.images.twins import near_groups
+
+        groups = near_groups(pictures)
     val, test = 0.125 if val is None else val, 0.25 if test is None else test
-    return _from_folder(folder, per_class, seed, size, val, test, on_bad, together, cache_dir, max_pixels)
+    parts = divide(folder, rows, pictures.content, per_class, val, test, seed, groups)
+    splits = _splits(folder, pictures, parts, read_credits(folder))
+    train = _draw(splits["pool"], per_class, seed)
+    return Task(folder.resolve().name, list(classes), size, per_class, seed, train, notes=notes + skipped + repeated, **splits)
 
 
 def _embedded(name, per_class, seed, size, val, test) -> Task:
@@ -178,53 +196,51 @@ def _render(*what):
     return garden.render_split(*what)
 
 
-def _from_folder(folder, per_class, seed, size, val, test, on_bad, together, cache_dir, max_pixels) -> Task:
-    classes, notes = find_images(folder)
-    files = [file for members in classes.values() for file in members]
-    pictures, skipped = _decode(folder, files, size, max_pixels, cache_dir, on_bad)
-    rows, repeated = distinct_images(folder, classes, pictures)
-    groups = None
-    if together:
-        from helpers.images.twins import near_groups
+def _published(card: Card, per_class, seed, size, val, test, on_bad, together, files: Files) -> Task:
+    from helpers.images.published import changed, load, share_out
 
-        groups = near_groups(pictures)
-    parts = divide(folder, rows, pictures.content, per_class, val, test, seed, groups)
-    splits = _splits(folder, pictures, parts)
+    found = load(card, files.cache_dir, files.offline, files.manifest)
+    members = [file for classes in found.parts.values() for its in classes.values() for file in its]
+    try:
+        pictures, skipped = _decode(found.folder, members, size, on_bad, files)
+    except FileNotFoundError as error:
+        raise changed(found.folder, error) from error
+    parts, per_class, notes = share_out(card, found, pictures, per_class, val, test, seed, together)
+    splits = _splits(found.folder, pictures, parts, found.credits)
     train = _draw(splits["pool"], per_class, seed)
-    return Task(folder.resolve().name, list(classes), size, per_class, seed, train, notes=notes + skipped + repeated, **splits)
+    return Task(card.name, list(parts["pool"]), size, per_class, seed, train, notes=notes + skipped, card=card, **splits)
 
 
-def _decode(folder, files, size, max_pixels, cache_dir, on_bad) -> tuple[Pictures, list[str]]:
+def _decode(folder, names, size, on_bad, files: Files) -> tuple[Pictures, list[str]]:
     """The decoded files, and a line for each that can't be used; ValueError if there are any and `on_bad` is "error"."""
-    pictures = decode_once(folder, files, size, max_pixels, cache_dir)
+    pictures = decode_once(folder, names, size, files.max_pixels, files.cache_dir)
     bad = list(pictures.bad.values())
     if bad and on_bad == "error":
         listed = bad[:10] + ([f"and {len(bad) - 10} more"] if len(bad) > 10 else [])
-        listed = [f"{len(bad)} of the {len(files)} images in {folder} can't be used:", *listed]
+        listed = [f"{len(bad)} of the {len(names)} images in {folder} can't be used:", *listed]
         raise ValueError("\n  ".join(listed) + '\nTo leave them out: open_task(..., on_bad="skip").')
     return pictures, [f"skipped {why}" for why in bad]
 
 
-def _splits(folder: Path, pictures: Pictures, parts, credits: dict[str, str] | None = None) -> dict[str, Split]:
-    """{part: its Split}, from {part: {class: rows}}."""
+def _splits(folder: Path, pictures: Pictures, parts, credits: dict[str, str]) -> dict[str, Split]:
+    """{part: its Split}, from {part: {class: rows}} and {file: its credit}."""
     splits = {}
     for part, members in parts.items():
         rows = [row for its in members.values() for row in its]
         labels = [label for label, its in enumerate(members.values()) for _ in its]
-        files = [pictures.files[row] for row in rows]
-        lines = [(credits or {}).get(file, "") for file in files]
-        paths = [str(folder / file) for file in files]
-        index, truth = (torch.tensor(numbers, dtype=torch.long) for numbers in (rows, labels))
-        splits[part] = Split(pictures.images, index, truth, paths, credits=lines)
+        names = [pictures.files[row] for row in rows]
+        index, labels = (torch.tensor(numbers, dtype=torch.long) for numbers in (rows, labels))
+        paths, lines = [str(folder / name) for name in names], [credits.get(name, "") for name in names]
+        splits[part] = Split(pictures.images, index, labels, paths, credits=lines)
     return splits
 
 
 def _draw(pool: Split, per_class: int | None, seed: int) -> Split:
     if per_class is None:
         return pool
-    dice = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     of_class = [(pool.labels == label).nonzero()[:, 0] for label in pool.labels.unique()]
-    drawn = [rows[torch.randperm(len(rows), generator=dice)[:per_class]] for rows in of_class]
+    drawn = [rows[torch.randperm(len(rows), generator=rng)[:per_class]] for rows in of_class]
     return pool.select(torch.cat(drawn))
 
 

@@ -1,4 +1,4 @@
-"""The course's figures: one style, colours told apart by the colour-blind, a caption and alt text with each."""
+"""The course's figures: one style, colours that the colour-blind can tell apart, a caption and alt text with each."""
 
 import base64
 import functools
@@ -8,118 +8,165 @@ from html import escape
 
 import matplotlib
 import torch
+from matplotlib import font_manager
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from helpers.images.attribution import credited, credits_html, credits_text, figure_credits
-from helpers.notebook.legibility import ink, make_legible
-
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito, 2008
+SMALL = 11  # points: titles above small pictures and notes inside a figure; nothing but credits is smaller
 STYLE = {
-    "font.size": 12, "axes.titlesize": 13, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
-    "grid.alpha": 0.3, "legend.frameon": False, "figure.dpi": 100, "lines.linewidth": 2.2,
+    "font.size": 12, "axes.titlesize": 13, "legend.frameon": False, "figure.dpi": 100,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3, "lines.linewidth": 2.2,
     "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
 }  # fmt: skip
+MOST_CREDITS = 6  # printed below a figure; `show` has the others in a list that unfolds
+REST = "another"  # what `hardest` calls all classes that it leaves out
 
 
-def _in_style(function):
-    """Draw in the course's style, which lines and legends take when they are drawn; and say below whose photographs are shown."""
+def styled(function):
+    """Decorator: what the function draws is in the course's style; your own settings of matplotlib stay as they are."""
 
     @functools.wraps(function)
-    def styled(*args, **kwargs):
+    def in_style(*args, **kwargs):
         with matplotlib.rc_context(STYLE):
-            return credited(function(*args, **kwargs))
+            return function(*args, **kwargs)
 
-    return styled
+    return in_style
 
 
-@_in_style
-def show(figure: Figure, alt: str) -> None:
+def new_axes(rows: int, columns: int, size, **settings):
+    """A figure of `size` (inches) that no other library displays by itself, and its axes as an array (rows, columns)."""
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **settings)
+
+
+def ink(ground) -> str:
+    """ "k" or "w": black or white text, whichever has more contrast on the colour `ground` (WCAG 2.2, contrast ratio)."""
+    parts = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(ground)]
+    luminance = 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+    return "k" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "w"
+
+
+def drawable(text: str, most: int = 10_000) -> str:
+    """Text that a figure can show: at most so many letters, a box for each letter that matplotlib's font does not have."""
+    font = font_manager.get_font(font_manager.findfont("DejaVu Sans"))
+    if len(text) > most:
+        text = text[: most // 2 - 1] + "…" + text[-(most - most // 2) :]
+    return "".join(letter if font.get_char_index(ord(letter)) else "□" for letter in text).replace("$", r"\$")
+
+
+def add_credits(figure: Figure, credits) -> Figure:
+    """Print below a figure whose photographs it shows, a line each ("who, licence, link"). Returns the figure.
+
+    credits: such as `task.credits` or `split.credits`; repeated and empty lines are dropped, and nothing is printed if there
+    is none. `plot_split` and `plot_mistakes` do this by themselves.
+    """
+    lines = list(dict.fromkeys(filter(None, credits)))
+    if lines:
+        figure.credits = lines  # for `show`
+        text = "Photographs: " + "; ".join(lines[:MOST_CREDITS])
+        text += f"; and {len(lines) - MOST_CREDITS:,} more (see the credits of the task)" * (len(lines) > MOST_CREDITS)
+        width, height = figure.get_size_inches()
+        text = textwrap.fill(drawable(text), max(24, int(15 * width)), break_on_hyphens=False)
+        figure.set_size_inches(width, height + 0.16 * (text.count("\n") + 1))
+        figure.supxlabel(text, x=0.01, ha="left", fontsize=8, color="0.25")
+    return figure
+
+
+@styled
+def show(figure: Figure, alt: str, credits=()) -> None:
     """Show a figure in a notebook with `alt` as its caption and as its text for screen readers.
 
-    alt: one or two sentences that say what there is to see. Raises ValueError if it is empty.
-    Text too small to be read from the last row, when the figure fills a slide, is enlarged. Where photographs are shown that
-    are to be credited, their credits are below them, in the figure and as text.
+    alt: one or two sentences that say what there is to see. credits: whose photographs the figure shows, such as
+    `task.credits`, see `add_credits`. Raises ValueError if alt is empty or a word or two.
     """
     from IPython.display import display
 
     if len(alt.strip()) < 20:
         raise ValueError(f"alt={alt!r}: say in a sentence or two what there is to see in the figure")
+    add_credits(figure, credits)
     colour_pictures = any(image.get_array().ndim == 3 for axes in figure.axes for image in axes.images)
     kind = "jpeg" if colour_pictures else "png"  # as PNG, a sheet of photographs takes megabytes of the notebook
-    buffer, credits = io.BytesIO(), figure_credits(credited(figure))
-    make_legible(figure).savefig(buffer, format=kind, bbox_inches="tight", pil_kwargs={"quality": 88} if colour_pictures else {})
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, bbox_inches="tight", pil_kwargs={"quality": 88} if colour_pictures else {})
     data = base64.b64encode(buffer.getvalue()).decode()
     html = (
         f'<figure style="margin:0"><img src="data:image/{kind};base64,{data}" alt="{escape(alt)}" style="max-width:100%">'
-        f"<figcaption><small>{escape(alt)}</small>{credits_html(credits)}</figcaption></figure>"
+        f"<figcaption><small>{escape(alt)}</small>{_credits_html(figure)}</figcaption></figure>"
     )
-    display({"text/html": html, "text/plain": f"[figure] {alt}{credits_text(credits)}"}, raw=True)
+    credits = f" Photographs: {'; '.join(figure.credits)}." if hasattr(figure, "credits") else ""
+    display({"text/html": html, "text/plain": f"[figure] {alt}{credits}"}, raw=True)
 
 
-@_in_style
-def plot_images(images, titles=None, columns: int = 8, width: float = 1.4) -> Figure:
+def _credits_html(figure: Figure) -> str:
+    lines = getattr(figure, "credits", [])
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    title = f"<summary><small>Whose photographs these are ({len(lines)})</small></summary>"
+    return f"<details>{title}<small><ul>{items}</ul></small></details>" if lines else ""
+
+
+@styled
+def plot_images(images, titles=None, columns: int = 8, width: float = 1.4, credits=()) -> Figure:
     """A contact sheet of uint8 images (N, 3, S, S), row by row, with a title above each (or none).
 
+    width: inches of an image. credits: whose photographs they are, see `add_credits`.
     Raises ValueError if there are no images, or not one title an image.
     """
     if len(images) == 0 or (titles and len(titles) != len(images)):
-        raise ValueError(f"cannot show {len(images)} images with {len(titles or [])} titles: one an image, or none")
+        raise ValueError(f"cannot show {len(images)} images with {len(titles or [])} titles: give one an image, or none")
+    columns = min(columns, len(images))
     rows = -(-len(images) // columns)
-    figure, axes = _axes(
-        rows,
-        min(columns, len(images)),
-        (width * min(columns, len(images)), (width + 0.3 * bool(titles)) * rows),
-    )
+    lines = 1 + max(title.count("\n") for title in titles) if titles else 0
+    figure, axes = new_axes(rows, columns, (width * columns, (width + 0.17 * lines) * rows))
     for i, axis in enumerate(axes.flat):
         axis.axis("off")
         if i < len(images):
-            axis.imshow(torch.as_tensor(images[i]).permute(1, 2, 0).numpy())
+            axis.imshow(torch.as_tensor(images[i]).permute(1, 2, 0).cpu().numpy())
             if titles:
-                axis.set_title(titles[i], fontsize=9)
-    return figure
+                axis.set_title(titles[i], fontsize=SMALL)
+    return add_credits(figure, credits)
 
 
-@_in_style
+@styled
 def plot_split(split, classes, per_class: int = 5, width: float = 1.2) -> Figure:
-    """A row a class: the first `per_class` images of a split, the class's name on the left."""
-    figure, axes = _axes(len(classes), per_class, (width * per_class + 1.6, width * len(classes)))
+    """A row a class: the first `per_class` images of a split, the class's name on the left; credits below, if there are any."""
+    figure, axes = new_axes(len(classes), per_class, (width * per_class + 1.6, width * len(classes)))
+    credits = []
     for label, name in enumerate(classes):
-        rows = (split.labels == label).nonzero()[:per_class, 0]
-        images = split[rows][0]
+        rows = split.select((split.labels == label).nonzero()[:per_class, 0])
+        credits += rows.credits
         for i, axis in enumerate(axes[label]):
             axis.set(xticks=[], yticks=[])
             axis.grid(False)
             axis.spines[:].set_visible(False)
-            if i < len(images):
-                axis.imshow(images[i].permute(1, 2, 0).numpy())
-        axes[label][0].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=8)
-    return figure
+            if i < len(rows):
+                axis.imshow(rows[i][0].permute(1, 2, 0).numpy())
+        axes[label][0].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=8, fontsize="large")
+    return add_credits(figure, credits)
 
 
-@_in_style
+@styled
 def plot_history(fits) -> Figure:
-    """Learning curves of one or several fits: loss and validation accuracy against steps."""
+    """Learning curves of one or several fits: loss and validation accuracy against steps. Raises ValueError for no fit."""
     fits = fits if isinstance(fits, (list, tuple)) else [fits]
     if not fits:
         raise ValueError("there is no fit to show the history of")
-    figure, ((left, right),) = _axes(1, 2, (9.5, 3.4))
+    figure, ((left, right),) = new_axes(1, 2, (9.5, 3.4))
     for i, run in enumerate(fits):
         history, colour = run.history, COLOURS[i % len(COLOURS)]
         left.plot(history.step, history.train_loss, "--", color=colour, label=f"{run.recipe.name}, training")
         left.plot(history.step, history.val_loss, "-", color=colour, label=f"{run.recipe.name}, validation")
-        right.plot(
-            history.step, 100 * history.val_accuracy, "-o", color=colour, label=run.recipe.name, markersize=4
-        )
+        right.plot(history.step, 100 * history.val_accuracy, "-o", color=colour, label=run.recipe.name, markersize=4)
     left.set(xlabel="step", ylabel="cross-entropy", title="loss")
     right.set(xlabel="step", ylabel="%", title="accuracy on the validation images")
-    left.legend(fontsize=9)
-    right.legend(fontsize=9, loc="lower right")
+    left.legend(fontsize=SMALL)
+    right.legend(fontsize=SMALL, loc="lower right")
     return figure
 
 
-@_in_style
+@styled
 def plot_confusion(labels, predictions, classes) -> Figure:
-    """A confusion matrix: rows are the truth, columns what the network said, cells are counts.
+    """A confusion matrix: rows are the true classes, columns the predicted ones, cells are counts.
 
     labels, predictions: int64 (N,), positions in `classes`. Raises ValueError if they are something else.
     """
@@ -132,88 +179,62 @@ def plot_confusion(labels, predictions, classes) -> Figure:
         )
     counts = torch.bincount(labels * count + predictions, minlength=count * count).view(count, count)
     side = 2.2 + min(0.5 * count, 14)
-    figure, ((axis,),) = _axes(1, 1, (side, side))
+    figure, ((axis,),) = new_axes(1, 1, (side, side))
     colours = axis.imshow((counts / counts.sum(1, keepdim=True).clamp(min=1)).numpy(), cmap="Blues", vmin=0, vmax=1)
     axis.grid(False)
-    for row in known:
-        for column in known:
-            if counts[row, column]:
-                ground = colours.to_rgba(float(counts[row, column] / counts[row].sum()))
-                axis.text(
-                    column,
-                    row,
-                    int(counts[row, column]),
-                    ha="center",
-                    va="center",
-                    fontsize=min(10, 280 / count),
-                    color=ink(ground),
-                )
+    for row, column in counts.nonzero().tolist():
+        ground = colours.to_rgba(float(counts[row, column] / counts[row].sum()))
+        place = {"ha": "center", "va": "center", "fontsize": min(12, 280 / count)}
+        axis.text(column, row, int(counts[row, column]), color=ink(ground), **place)
     axis.set(xlabel="predicted", ylabel="true", xticks=known, yticks=known, yticklabels=classes)
     axis.set_xticks(known, classes, rotation=45, ha="right")
     axis.tick_params(labelsize=min(12, 340 / count))
     return figure
 
 
-@_in_style
+def hardest(labels, predictions, classes, most: int = 12) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
+    """Labels, predictions and classes for `plot_confusion`, cut down to the `most` classes that are most often confused.
+
+    labels, predictions: int64 (N,), positions in `classes`; up to `most` classes come back as they are. Of more, the pairs
+    most often confused (in both directions together) are taken until there are enough classes; a last class, "another",
+    stands for all others, and images whose label and prediction are both others are left out.
+    Raises ValueError if labels and predictions differ in number, or `most` is below 2.
+    """
+    labels, predictions, count = torch.as_tensor(labels), torch.as_tensor(predictions), len(classes)
+    if labels.shape != predictions.shape or most < 2:
+        raise ValueError(f"{len(labels)} labels and {len(predictions)} predictions, of which {most} classes are to be shown")
+    if count <= most:
+        return labels, predictions, list(classes)
+    counts = torch.bincount(labels * count + predictions, minlength=count * count).view(count, count)
+    pairs = (counts + counts.T).triu(1).flatten()
+    chosen = {}
+    for pair in pairs.argsort(descending=True, stable=True).tolist():
+        chosen |= dict.fromkeys(divmod(pair, count))
+        if len(chosen) >= most:
+            break
+    chosen = torch.tensor(sorted([*chosen][:most]))
+    position = torch.full((count,), most)
+    position[chosen] = torch.arange(most)
+    labels, predictions = position[labels], position[predictions]
+    kept = (labels < most) | (predictions < most)
+    return labels[kept], predictions[kept], [*(classes[i] for i in chosen.tolist()), REST]
+
+
+@styled
 def plot_mistakes(fit, count: int = 8) -> Figure:
-    """The test images on which the network was most wrong: it gave the truth the least probability."""
-    sure = fit.logits.softmax(1)
+    """The test images on which the network was most wrong: those to whose true class it gave the least probability.
+
+    Raises ValueError if there are no mistakes.
+    """
+    probabilities = fit.logits.softmax(1)
     wrong = (~fit.correct).nonzero()[:, 0]
-    worst = wrong[sure[wrong, fit.labels[wrong]].argsort()][:count]
+    worst = wrong[probabilities[wrong, fit.labels[wrong]].argsort()][:count]
     names = fit.classifier.classes
     titles = [
-        f"{names[fit.labels[i]]}\ntaken for {names[fit.logits[i].argmax()]}\n({sure[i].max():.0%})"
+        f"{names[fit.labels[i]]}\ntaken for {names[fit.logits[i].argmax()]}\n({probabilities[i].max():.0%})"
         for i in worst.tolist()
     ]
     if not titles:
-        raise ValueError("there are no mistakes to show: every test image is named rightly")
-    return plot_images(fit.task.test[worst][0], titles, columns=4, width=2.0)
-
-
-@_in_style
-def plot_comparisons(comparisons) -> Figure:
-    """One panel a comparison of recipes (as `compare` returns): each run a small dot, each recipe's mean a large one with
-    its 95% interval.
-
-    Raises ValueError if there are none, or they are not of the same recipes.
-    """
-    comparisons = list(comparisons)
-    recipes = [list(comparison.runs.recipe.unique()) for comparison in comparisons]
-    if not recipes or any(set(names) != set(recipes[0]) for names in recipes):
-        raise ValueError(f"plot_comparisons needs comparisons of the same recipes, got {recipes}")
-    names = recipes[0]
-    figure, (axes,) = _axes(
-        1, len(comparisons), (1.6 + 4 * len(comparisons), 1.5 + 0.55 * len(names)), sharey=True
-    )
-    for axis, comparison in zip(axes, comparisons, strict=True):
-        table = comparison.table("recipe")
-        for i, name in enumerate(names):
-            row, colour = table.loc[name], COLOURS[i % len(COLOURS)]
-            runs = 100 * comparison.runs.accuracy[comparison.runs.recipe == name]
-            axis.plot(runs, [i + 0.22] * len(runs), "o", color=colour, alpha=0.45, markersize=5)
-            error = [[row["accuracy %"] - row["low"]], [row["high"] - row["accuracy %"]]]
-            axis.errorbar(
-                row["accuracy %"],
-                i,
-                xerr=error,
-                fmt="o",
-                color=colour,
-                markersize=9,
-                capsize=5,
-                elinewidth=2.5,
-            )
-            label = f"{row['accuracy %']:.0f}"
-            axis.annotate(label, (row["accuracy %"], i), (0, 9), textcoords="offset points", ha="center")
-        axis.set(
-            xlim=(0, 100), xlabel="test accuracy, %", yticks=range(len(names)), ylim=(len(names) - 0.3, -0.6)
-        )
-        axis.set_yticks(range(len(names)), names)
-        words = textwrap.fill(comparison.question, 46)
-        axis.set_title(f"{words}\n{comparison.runs.seed.nunique()} seeds, n = {comparison.runs.n.iloc[0]}", fontsize=10)
-    return figure
-
-
-def _axes(rows: int, columns: int, size, **settings):
-    """A figure in the course's style, that no other library displays by itself, and its axes (rows, columns)."""
-    figure = Figure(figsize=size, layout="constrained")
-    return figure, figure.subplots(rows, columns, squeeze=False, **settings)
+        raise ValueError("there are no mistakes to show: every test image is classified correctly")
+    shown = fit.task.test.select(worst)
+    return plot_images(shown.pixels, titles, columns=4, width=2.0, credits=shown.credits)

@@ -8,8 +8,6 @@ from html import escape
 
 from matplotlib.figure import Figure
 
-from helpers.images.attribution import credited, credits_text, figure_credits
-
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -103,6 +101,6 @@ def _control(widgets, name: str, values):
 
 
 def _picture(figure: Figure, text: str) -> tuple[bytes, str]:
-    buffer, text = io.BytesIO(), text + credits_text(figure_credits(credited(figure)))
+    buffer = io.BytesIO()
     figure.savefig(buffer, format="png", bbox_inches="tight")
     return buffer.getvalue(), text

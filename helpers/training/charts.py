@@ -7,16 +7,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from helpers.notebook.figures import COLOURS, _axes, _in_style
-from helpers.training.study import Study
+from helpers.notebook.figures import COLOURS, SMALL, new_axes, styled
 
 MARKERS = "osD^vPX"
 PALE = 0.55  # how much of the colours of a map is used: black numbers stand out from every one of them
 _WORDS = {"per_class": "training images per class"}
 
 
-@_in_style
-def plot_lines(study: Study, x: str, line: str, panel: str | None = None, live: Study | None = None,
+@styled
+def plot_lines(study, x: str, line: str, panel: str | None = None, live=None,
                column: str = "accuracy", label: str = "", height: float = 3.9) -> Figure:  # fmt: skip
     """Means with 95 % intervals over the condition `x`, a line for each value of `line`, a panel for each of `panel`.
 
@@ -29,7 +28,7 @@ def plot_lines(study: Study, x: str, line: str, panel: str | None = None, live: 
     lines, places = list(study.runs[line].unique()), _places(study, x)
     if len(lines) > len(MARKERS):
         raise ValueError(f"{len(lines)} values of {line!r} cannot be told apart; select up to {len(MARKERS)}")
-    figure, (axes,) = _axes(1, len(panels), (1.8 + 4.2 * len(panels), height), sharey=True)
+    figure, (axes,) = new_axes(1, len(panels), (1.8 + 4.2 * len(panels), height), sharey=True)
     for axis, value in zip(axes, panels, strict=True):
         for part, is_live in ((study, False), (live, True)):
             if part is None or (panel and value not in set(part.runs[panel])):
@@ -48,12 +47,12 @@ def plot_lines(study: Study, x: str, line: str, panel: str | None = None, live: 
     if live is not None:
         handles.append(Line2D([], [], marker="o", linestyle="none", mfc="none", color="0.3", markersize=12, mew=2))
         names.append("measured here")
-    axes[-1].legend(handles, names, title=_words(line), loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=10)
+    axes[-1].legend(handles, names, title=_words(line), loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
-@_in_style
-def plot_map(study: Study, x: str, y: str, panel: str | None = None, differences_to=None) -> Figure:
+@styled
+def plot_map(study, x: str, y: str, panel: str | None = None, differences_to=None) -> Figure:
     """A map: test accuracy in % by colour and number, with its 95 % interval below it, over two conditions.
 
     The best of each column has a frame. Values of `y` are listed from top to bottom.
@@ -62,7 +61,7 @@ def plot_map(study: Study, x: str, y: str, panel: str | None = None, differences
     panels = list(study.runs[panel].unique()) if panel else [None]
     columns, rows = list(study.runs[x].unique()), [v for v in study.runs[y].unique() if v != differences_to]
     size = (1.9 + (0.3 + 1.1 * len(columns)) * len(panels), 1.3 + 0.75 * len(rows))
-    figure, (axes,) = _axes(1, len(panels), size, sharey=True)
+    figure, (axes,) = new_axes(1, len(panels), size, sharey=True)
     for axis, value in zip(axes, panels, strict=True):
         part = study.select(**{panel: value}) if panel else study
         table = part.paired(y, differences_to, by=[x]) if differences_to is not None else part.table([x, y])
@@ -94,7 +93,7 @@ def plot_map(study: Study, x: str, y: str, panel: str | None = None, differences
     return figure
 
 
-@_in_style
+@styled
 def plot_differences(paired: pandas.DataFrame, title: str = "", label: str = "difference, points of test accuracy") -> Figure:
     """A forest plot of a table from `Study.paired`: points with intervals, zero as a line.
 
@@ -103,16 +102,46 @@ def plot_differences(paired: pandas.DataFrame, title: str = "", label: str = "di
     if not {"points", "low", "high", "supported"} <= set(paired.columns) or paired.empty:
         raise ValueError("plot_differences takes the table of paired(): points, low, high, supported")
     names = [", ".join(map(str, key)) if isinstance(key, tuple) else str(key) for key in paired.index]
-    figure, ((axis,),) = _axes(1, 1, (8.5, 1.3 + 0.42 * len(names)))
+    figure, ((axis,),) = new_axes(1, 1, (8.5, 1.3 + 0.42 * len(names)))
     axis.axvline(0, color="0.25", linewidth=1.2)
     for i, (_, row) in enumerate(paired.iterrows()):
         sure = row["supported"] == "yes"
         colour = (COLOURS[0] if row["points"] > 0 else COLOURS[1]) if sure else "0.45"
         axis.errorbar(row["points"], i, xerr=[[row["points"] - row["low"]], [row["high"] - row["points"]]], fmt="o", capsize=4,
                       color=colour, mfc=colour if sure else "w", markersize=9)  # fmt: skip
-        axis.annotate(f"{row['points']:+.1f}", (row["points"], i), (0, 8), textcoords="offset points", ha="center", fontsize=10)
+        place = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center"}
+        axis.annotate(f"{row['points']:+.1f}", (row["points"], i), fontsize=SMALL, **place)
     axis.set(xlabel=label, ylim=(len(names) - 0.4, -0.8), title=title)
     axis.set_yticks(range(len(names)), names)
+    return figure
+
+
+@styled
+def plot_comparisons(studies) -> Figure:
+    """One panel a study whose condition is "recipe": each run a small dot, each recipe's mean with its 95 % interval.
+
+    Raises ValueError if there are none, or they are not of the same recipes.
+    """
+    studies = list(studies)
+    recipes = [list(dict.fromkeys(study.runs["recipe"])) for study in studies]
+    if not recipes or any(set(names) != set(recipes[0]) for names in recipes):
+        raise ValueError(f"plot_comparisons needs studies of the same recipes, got {recipes}")
+    names = recipes[0]
+    figure, (axes,) = new_axes(1, len(studies), (1.6 + 4 * len(studies), 1.6 + 0.6 * len(names)), sharey=True)
+    for axis, study in zip(axes, studies, strict=True):
+        table = study.table("recipe")
+        for i, name in enumerate(names):
+            row, colour = table.loc[name], COLOURS[i % len(COLOURS)]
+            mean = row["accuracy %"]
+            runs = 100 * study.runs.loc[study.runs["recipe"] == name, "accuracy"]
+            axis.plot(runs, [i + 0.22] * len(runs), "o", color=colour, alpha=0.45, markersize=5)
+            error = [[mean - row["low"]], [row["high"] - mean]]
+            axis.errorbar(mean, i, xerr=error, fmt="o", color=colour, markersize=9, capsize=5, elinewidth=2.5)
+            axis.annotate(f"{mean:.0f}", (mean, i), (0, 9), textcoords="offset points", ha="center")
+        axis.set(xlim=(0, 100), xlabel="test accuracy, %", ylim=(len(names) - 0.3, -0.6))
+        axis.set_yticks(range(len(names)), names)
+        words = textwrap.fill(study.question, 42)
+        axis.set_title(f"{words}\n{int(table.seeds.iloc[0])} seeds, n = {int(table.n.iloc[0])}", fontsize=11)
     return figure
 
 
@@ -120,7 +149,7 @@ def _words(condition: str) -> str:
     return _WORDS.get(condition, condition.replace("_", " "))
 
 
-def _means(study: Study, column: str, by: list[str]) -> pandas.DataFrame:
+def _means(study, column: str, by: list[str]) -> pandas.DataFrame:
     if column == "accuracy":
         return study.table(by).rename(columns={"accuracy %": "mean"})
     return study.values(column, by)
@@ -141,7 +170,7 @@ def _line(axis, table, places: dict, i: int, count: int, name, live: bool) -> No
             part.set_linestyle(":")
 
 
-def _places(study: Study, x: str) -> dict:
+def _places(study, x: str) -> dict:
     """Where each value of a condition goes on the axis: numbers at their value, words one after the other."""
     values = list(study.runs[x].unique())
     if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):

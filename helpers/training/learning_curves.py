@@ -2,7 +2,7 @@
 
 import pandas
 
-from helpers.notebook.figures import COLOURS, _axes, _in_style
+from helpers.notebook.figures import COLOURS, new_axes, styled
 from helpers.training.intervals import mean_interval
 from helpers.training.study import Study
 
@@ -49,7 +49,7 @@ def overfitting(study: Study, by: list[str]) -> pandas.DataFrame:
     return table
 
 
-@_in_style
+@styled
 def plot_curves(study: Study, line: str, panel: str, live: Study | None = None):
     """Loss (above) and accuracy (below) against steps, means over the seeds: training thin, validation thick.
 
@@ -57,7 +57,7 @@ def plot_curves(study: Study, line: str, panel: str, live: Study | None = None):
     its validation curve.
     """
     panels, lines = list(study.runs[panel].unique()), list(study.runs[line].unique())
-    figure, axes = _axes(2, len(panels), (1.8 + 3.5 * len(panels), 6.2), sharex=True, sharey="row")
+    figure, axes = new_axes(2, len(panels), (1.8 + 3.5 * len(panels), 6.2), sharex=True, sharey="row")
     for part, drawn in ((study, _draw_both), (live, _draw_live)):
         if part is None:
             continue

@@ -130,7 +130,7 @@ class Study:
 
     def plot(self):
         """A figure of a comparison of recipes: each run as a point, each mean with its interval. Returns matplotlib's Figure."""
-        from helpers.notebook.figures import plot_comparisons
+        from helpers.training.charts import plot_comparisons
 
         return plot_comparisons([self])
 

@@ -1,4 +1,4 @@
-"""Drawing with tensors: dice that depend on the picture alone, soft-edged shapes, noise, a canvas.
+"""Drawing with tensors: random numbers that depend on the picture alone, soft-edged shapes, noise, a canvas.
 
 Everything works on N pictures at once. Positions run from -1 (left, top) to 1 (right, bottom) whatever the size in
 pixels, so that a picture is the same picture at 64 and at 256 px.
@@ -21,24 +21,24 @@ def mix(z: torch.Tensor) -> torch.Tensor:
     return z ^ ((z >> 31) & 0x1FFFFFFFF)
 
 
-class Dice:
-    """Random numbers for N pictures, each drawn from its picture's own key and the count of throws so far.
+class Rng:
+    """Random numbers for N pictures, each computed from its picture's own key and the count of numbers so far.
 
     A picture's numbers therefore do not depend on the pictures drawn beside it, nor on the batch's size.
     """
 
     def __init__(self, keys: torch.Tensor):
-        self.keys, self.throws, self._rolled = keys, 0, torch.empty(len(keys), 0)
+        self.keys, self.used, self._ready = keys, 0, torch.empty(len(keys), 0)
 
     def uniform(self, low=0.0, high=1.0, shape=(1, 1)) -> torch.Tensor:
         """Floats in [low, high), shape (N, *shape); the default (N, 1, 1) broadcasts over a picture's pixels."""
-        start, self.throws = self.throws, self.throws + math.prod(shape)
-        rolled = self._rolled.shape[1]
-        if self.throws > rolled:  # many at a time: a throw then costs one slice
-            counters = torch.arange(rolled, max(self.throws, rolled + 256)) * _GOLDEN
+        start, self.used = self.used, self.used + math.prod(shape)
+        ready = self._ready.shape[1]
+        if self.used > ready:  # many at a time, so that most calls cost one slice
+            counters = torch.arange(ready, max(self.used, ready + 256)) * _GOLDEN
             bits = mix(mix(self.keys)[:, None] + counters)
-            self._rolled = torch.cat([self._rolled, ((bits >> 40) & 0xFFFFFF).float() / 2**24], dim=1)
-        unit = self._rolled[:, start : self.throws].reshape(len(self.keys), *shape)
+            self._ready = torch.cat([self._ready, ((bits >> 40) & 0xFFFFFF).float() / 2**24], dim=1)
+        unit = self._ready[:, start : self.used].reshape(len(self.keys), *shape)
         return unit if (low, high) == (0.0, 1.0) else low + (high - low) * unit
 
     def normal(self, scale=1.0, shape=(1, 1)) -> torch.Tensor:
@@ -63,9 +63,9 @@ def blend(a, b, amount) -> torch.Tensor:
     return a + (b - a) * amount[:, None]
 
 
-def lattice_noise(dice: Dice, cells: int, size: int) -> torch.Tensor:
+def lattice_noise(rng: Rng, cells: int, size: int) -> torch.Tensor:
     """Smooth noise (N, size, size) about 0, with `cells` waves across the picture."""
-    knots = dice.uniform(-1.0, 1.0, shape=(cells + 1, cells + 1))
+    knots = rng.uniform(-1.0, 1.0, shape=(cells + 1, cells + 1))
     curve = _bicubic(cells + 1, size)
     return curve @ knots @ curve.T
 
@@ -77,11 +77,11 @@ def _bicubic(knots: int, size: int) -> torch.Tensor:
     return F.interpolate(rows, size=(knots, size), mode="bicubic", align_corners=True)[0, 0].T.contiguous()
 
 
-def fractal_noise(dice: Dice, size: int, octaves=(2, 5, 11, 23), roughness=0.6) -> torch.Tensor:
+def fractal_noise(rng: Rng, size: int, octaves=(2, 5, 11, 23), roughness=0.6) -> torch.Tensor:
     """Noise (N, size, size) with finer octaves ever weaker, as in clouds, leaves and stone; about -1 to 1."""
     total, weight = 0, 1.0
     for cells in octaves:
-        total, weight = total + weight * lattice_noise(dice, cells, size), weight * roughness
+        total, weight = total + weight * lattice_noise(rng, cells, size), weight * roughness
     return total
 
 
@@ -91,10 +91,8 @@ class Canvas:
     def __init__(self, count: int, size: int):
         self.size = size
         line = (torch.arange(size) + 0.5) / size * 2 - 1
-        self.x, self.y = (
-            line.view(1, 1, size).expand(1, size, size),
-            line.view(1, size, 1).expand(1, size, size),
-        )
+        self.x = line.view(1, 1, size).expand(1, size, size)
+        self.y = line.view(1, size, 1).expand(1, size, size)
         self.image = torch.zeros(count, 3, size, size)
 
     def paint(self, mask, colour) -> None:

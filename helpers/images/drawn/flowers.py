@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 
-from helpers.images.drawn.brush import Canvas, Dice, Frame, blend, hsv
+from helpers.images.drawn.brush import Canvas, Frame, Rng, blend, hsv
 from helpers.images.drawn.scenery import TURN, tint
 
 Colour = tuple[float, float, float]  # hue (1.0 is a full turn), saturation, value
@@ -90,39 +90,38 @@ FLOWERS = {
 }  # fmt: skip
 
 
-def paint_flower(canvas: Canvas, dice: Dice, kind: Flower) -> dict[str, torch.Tensor]:
+def paint_flower(canvas: Canvas, rng: Rng, kind: Flower) -> dict[str, torch.Tensor]:
     """Paint one flower (or cluster) a picture; say its pose (tilt, degrees), size (share of the width) and petals."""
-    size = dice.uniform(0.45, 0.85) * (0.55 if kind.heads > 1 else 1.0)
-    tilt, lean = dice.uniform(0, 60), dice.uniform(0, TURN)
+    size = rng.uniform(0.45, 0.85) * (0.55 if kind.heads > 1 else 1.0)
+    tilt, lean = rng.uniform(0, 60), rng.uniform(0, TURN)
     squash = torch.cos(tilt * TURN / 360)
-    petals = torch.floor(dice.uniform(kind.petals[0], kind.petals[1] + 1))
-    shape = dice.normal(0.06, shape=(3, 1, 1))
-    tip = _one_of(dice, kind.colours)
-    foot = tint(dice, kind.throat) if kind.throat else tip * dice.uniform(0.65, 0.95)[:, None]
-    eye_colour = tint(dice, kind.eye_colour)
-    x0, y0 = dice.uniform(-0.3, 0.3), dice.uniform(-0.3, 0.3)
-    stem = canvas.frame().bar(x0, y0, x0 + dice.uniform(-0.5, 0.5), y0 * 0 + 1.3, dice.uniform(0.05, 0.1))
-    canvas.paint(stem, hsv(dice.uniform(0.2, 0.35), dice.uniform(0.4, 0.7), dice.uniform(0.25, 0.5)))
+    petals = torch.floor(rng.uniform(kind.petals[0], kind.petals[1] + 1))
+    shape = rng.normal(0.06, shape=(3, 1, 1))
+    tip = _one_of(rng, kind.colours)
+    foot = tint(rng, kind.throat) if kind.throat else tip * rng.uniform(0.65, 0.95)[:, None]
+    eye_colour = tint(rng, kind.eye_colour)
+    x0, y0 = rng.uniform(-0.3, 0.3), rng.uniform(-0.3, 0.3)
+    stem = canvas.frame().bar(x0, y0, x0 + rng.uniform(-0.5, 0.5), y0 * 0 + 1.3, rng.uniform(0.05, 0.1))
+    canvas.paint(stem, hsv(rng.uniform(0.2, 0.35), rng.uniform(0.4, 0.7), rng.uniform(0.25, 0.5)))
     shadow = canvas.frame(x0 + 0.05, y0 + 0.08, lean, size, squash)
     canvas.paint(shadow.ellipse(0.0, 0.0, 0.85, 0.85, softness=14.0) * 0.35, torch.zeros(1, 3, 1, 1))
     for head in range(kind.heads):
-        x, y = (x0, y0) if head == 0 else (x0 + dice.uniform(-0.75, 0.75), y0 + dice.uniform(-0.75, 0.75))
-        flower, turn = canvas.frame(x, y, lean + head, size, squash), dice.uniform(0, TURN)
+        x, y = (x0, y0) if head == 0 else (x0 + rng.uniform(-0.75, 0.75), y0 + rng.uniform(-0.75, 0.75))
+        flower, turn = canvas.frame(x, y, lean + head, size, squash), rng.uniform(0, TURN)
         if kind.uneven:
             upright = flower.inner(angle=(turn - TURN / 2) * 0.15 - lean)
-            _uneven_petals(canvas, upright, foot, tip, _one_of(dice, kind.colours), shape)
+            _uneven_petals(canvas, upright, foot, tip, _one_of(rng, kind.colours), shape)
         else:
             _rings(canvas, flower, kind, petals, turn, foot, tip, shape)
         _middle(canvas, flower, kind, turn, eye_colour)
     return {"pose": tilt.view(-1), "size": size.view(-1), "petals": petals.view(-1)}
 
 
-def _one_of(dice, colours):
+def _one_of(rng, colours):
     """One of the colours for each picture, as it varies: (N, 3, 1, 1). Pale colours stay pale."""
-    choice = (dice.uniform() * len(colours)).long().clamp(max=len(colours) - 1)
+    choice = (rng.uniform() * len(colours)).long().clamp(max=len(colours) - 1)
     return sum(
-        (choice == i).float()[:, None] * tint(dice, colour, 0.03, 0.03 + 0.2 * colour[1], 0.13)
-        for i, colour in enumerate(colours)
+        (choice == i).float()[:, None] * tint(rng, colour, 0.03, 0.03 + 0.2 * colour[1], 0.13) for i, colour in enumerate(colours)
     )
 
 

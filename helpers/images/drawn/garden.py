@@ -1,8 +1,8 @@
 """The embedded images: rendered from code, the same for the same seed, at any size, without network or files.
 
-Four collections: "source", the large general world of `helpers.images.drawn.world`; "goldfinches" (4 species), "flowers" (10 kinds)
-and, far from the source, "tissue" (6 kinds), the small targets. And a stranger: "siskins" (one species), which no task
-holds. A picture is a function of (collection, split, seed, class, number) alone, and of the scene behind it.
+Four collections: "source", the large general world of `world.py`; "goldfinches" (4 species), "flowers" (10 kinds) and, far
+from the source, "tissue" (6 kinds), the small targets. And a stranger, "siskins" (one species), which no task holds.
+A picture is a function of (collection, split, seed, class, number) alone, and of the scene behind it.
 """
 
 from numbers import Integral
@@ -11,7 +11,7 @@ import torch
 
 from helpers.images.closing import refuse_if_closed
 from helpers.images.drawn import world
-from helpers.images.drawn.brush import Canvas, Dice, mix
+from helpers.images.drawn.brush import Canvas, Rng, mix
 from helpers.images.drawn.finches import GOLDFINCHES, SISKINS, paint_finch
 from helpers.images.drawn.flowers import FLOWERS, paint_flower
 from helpers.images.drawn.scenery import daylight, meadow, studio
@@ -65,9 +65,7 @@ def render(collection: str, labels, numbers, *, split="train", seed: int = 0, si
     if labels.shape != numbers.shape or labels.dim() != 1:
         raise ValueError(f"labels {tuple(labels.shape)} and numbers {tuple(numbers.shape)} must both be (N,)")
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
-        raise ValueError(
-            f"labels of {collection!r} run from 0 to {classes - 1}, got {int(labels.min())} to {int(labels.max())}"
-        )
+        raise ValueError(f"labels of {collection!r} run from 0 to {classes - 1}, got {int(labels.min())} to {int(labels.max())}")
     if not 16 <= size <= 1024:
         raise ValueError(f"size is {size} px; choose 16 to 1024")
     refuse_if_closed()
@@ -77,9 +75,8 @@ def render(collection: str, labels, numbers, *, split="train", seed: int = 0, si
     for group in groups.unique().tolist():
         for rows in (groups == group).nonzero().view(-1).split(_CHUNK):
             keys = _keys(collection, split, seed, labels[rows], numbers[rows])
-            painted, truth = _paint(collection, group, labels[rows], keys, size, scene, plumage)
-            images[rows] = painted
-            for name, values in truth.items():
+            images[rows], known = _paint(collection, group, labels[rows], keys, size, scene, plumage)
+            for name, values in known.items():
                 targets.setdefault(name, torch.zeros(len(labels)))[rows] = values
     return images, targets
 
@@ -101,20 +98,20 @@ def render_split(collection: str, split: str, per_class: int, seed: int = 0, siz
 
 
 def _paint(collection, group, labels, keys, size, scene, plumage):
-    canvas, dice = Canvas(len(keys), size), Dice(keys)
+    canvas, rng = Canvas(len(keys), size), Rng(keys)
     if collection == "source":
-        truth = world.paint(canvas, dice, group, labels)
+        targets = world.paint(canvas, rng, group, labels)
     elif collection == "tissue":
-        truth = paint_tissue(canvas, dice, TISSUES[class_names(collection)[group]])
+        targets = paint_tissue(canvas, rng, TISSUES[class_names(collection)[group]])
     else:
-        meadow(canvas, dice)
-        if scene == "studio":  # laid over it: the throws that are left, and so the subject, stay the same
-            studio(canvas, Dice(mix(keys + 1)))
+        meadow(canvas, rng)
+        if scene == "studio":  # with a generator of its own, so that the subject stays the same
+            studio(canvas, Rng(mix(keys + 1)))
         name = class_names(collection)[group]
         painter = paint_flower if collection == "flowers" else paint_finch
-        truth = painter(canvas, dice, plumage or _kinds(collection)[name])
-    daylight(canvas, dice)
-    return canvas.image.clamp_(0, 1).mul_(255).round_().to(torch.uint8), truth
+        targets = painter(canvas, rng, plumage or _kinds(collection)[name])
+    daylight(canvas, rng)
+    return canvas.image.clamp_(0, 1).mul_(255).round_().to(torch.uint8), targets
 
 
 def _keys(collection, split, seed, labels, numbers):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 
-from helpers.images.drawn.brush import Canvas, Dice, blend, fractal_noise, hsv
+from helpers.images.drawn.brush import Canvas, Rng, blend, fractal_noise, hsv
 from helpers.images.drawn.scenery import TURN
 
 REACH = 1.5  # nuclei are laid out this far from the middle, so that corners are full whatever the turn
@@ -37,30 +37,30 @@ TISSUES = {
 }
 
 
-def paint_tissue(canvas: Canvas, dice: Dice, kind: Tissue) -> dict[str, torch.Tensor]:
+def paint_tissue(canvas: Canvas, rng: Rng, kind: Tissue) -> dict[str, torch.Tensor]:
     """Paint one section of tissue a picture; say how large its nuclei are (radius; the picture is 2 wide) and how many."""
-    radius = dice.uniform(SMALLEST, LARGEST)
-    x, y = {"grid": _grid, "groups": _groups, "rings": _rings}[kind.layout](kind, dice, radius)
+    radius = rng.uniform(SMALLEST, LARGEST)
+    x, y = {"grid": _grid, "groups": _groups, "rings": _rings}[kind.layout](kind, rng, radius)
     if kind.layout == "rings":
         (x, y), (lumen_x, lumen_y, lumen) = x, y
-    lean = _flow(dice, x, y) if kind.aligned else dice.uniform(0, TURN / 2, (1, x.shape[-1]))
-    slender = kind.slender * dice.uniform(1.0, 1.45, (1, x.shape[-1]))
-    size = radius * dice.uniform(0.8, 1.2, (1, x.shape[-1]))
-    stain = _stain(dice)
-    _ground(canvas, dice, stain)
+    lean = _flow(rng, x, y) if kind.aligned else rng.uniform(0, TURN / 2, (1, x.shape[-1]))
+    slender = kind.slender * rng.uniform(1.0, 1.45, (1, x.shape[-1]))
+    size = radius * rng.uniform(0.8, 1.2, (1, x.shape[-1]))
+    stain = _stain(rng)
+    _ground(canvas, rng, stain)
     if kind.layout == "rings":
         round_ = torch.ones_like(lumen)
         away = _nearest(canvas, lumen_x, lumen_y, round_ * 0, lumen, round_)
-        canvas.paint(_inside(canvas, away, lumen.mean(-1, keepdim=True), 2.0) * dice.uniform(0.3, 0.7), stain["pale"])
+        canvas.paint(_inside(canvas, away, lumen.mean(-1, keepdim=True), 2.0) * rng.uniform(0.3, 0.7), stain["pale"])
     away = _nearest(canvas, x, y, lean, size * slender**0.5, slender)
-    canvas.paint(_inside(canvas, away - 0.35, radius, 5.0) * dice.uniform(0.2, 0.6), stain["cell"])
-    grain = 1 + dice.uniform(0, 0.4) * fractal_noise(dice, canvas.size, (9, 23), 0.8)
-    canvas.paint(_inside(canvas, away, radius, 1.0) * dice.uniform(0.6, 1.0), stain["nucleus"] * grain[:, None])
+    canvas.paint(_inside(canvas, away - 0.35, radius, 5.0) * rng.uniform(0.2, 0.6), stain["cell"])
+    grain = 1 + rng.uniform(0, 0.4) * fractal_noise(rng, canvas.size, (9, 23), 0.8)
+    canvas.paint(_inside(canvas, away, radius, 1.0) * rng.uniform(0.6, 1.0), stain["nucleus"] * grain[:, None])
     seen = ((x.abs() < 1) & (y.abs() < 1)).sum((1, 2)).float()
     return {"size": radius.view(-1), "cells": seen}
 
 
-def _grid(kind, dice, radius):
+def _grid(kind, rng, radius):
     """Nuclei near the points of a hexagonal grid, turned and shifted: x, y, each (N, 1, K)."""
     step = kind.spacing * (kind.slender**0.5 if kind.aligned else 1.0)
     most = math.ceil(REACH / (0.866 * step * SMALLEST))
@@ -68,36 +68,36 @@ def _grid(kind, dice, radius):
     column, row = column + 0.5 * (row % 2), 0.866 * row
     near = column**2 + row**2 <= (REACH / (step * SMALLEST)) ** 2
     column, row = column[near].view(1, 1, -1), row[near].view(1, 1, -1)
-    stray = [kind.jitter * dice.uniform(-1, 1, (1, column.shape[-1])) for _ in range(2)]
-    u = (column + dice.uniform(-0.5, 0.5) + stray[0]) * step * radius
-    v = (row + dice.uniform(-0.5, 0.5) + stray[1]) * step * radius
-    return _turned(u, v, dice.uniform(0, TURN))
+    stray = [kind.jitter * rng.uniform(-1, 1, (1, column.shape[-1])) for _ in range(2)]
+    u = (column + rng.uniform(-0.5, 0.5) + stray[0]) * step * radius
+    v = (row + rng.uniform(-0.5, 0.5) + stray[1]) * step * radius
+    return _turned(u, v, rng.uniform(0, TURN))
 
 
-def _groups(kind, dice, radius):
+def _groups(kind, rng, radius):
     """Three groups of nuclei, in which they lie as close as in crowded tissue."""
     groups, members = 3, 11
-    turn = dice.uniform(0, TURN)
-    angle = turn + TURN / groups * torch.arange(groups).view(1, -1) + dice.uniform(-0.4, 0.4, (1, groups))
-    out = dice.uniform(0.5, 0.9, (1, groups))
+    turn = rng.uniform(0, TURN)
+    angle = turn + TURN / groups * torch.arange(groups).view(1, -1) + rng.uniform(-0.4, 0.4, (1, groups))
+    out = rng.uniform(0.5, 0.9, (1, groups))
     place = torch.arange(members).view(1, 1, members)  # a sunflower's seeds fill a disc evenly
     spread = 1.2 * radius[..., None] * (place + 0.4).sqrt()
-    seed = 2.4 * place + dice.uniform(0, TURN, (1, groups))[..., None]
+    seed = 2.4 * place + rng.uniform(0, TURN, (1, groups))[..., None]
     stray = 0.5 * radius[..., None]
-    x = (out * angle.cos())[..., None] + spread * seed.cos() + stray * dice.uniform(-1, 1, (1, groups, members))
-    y = (out * angle.sin())[..., None] + spread * seed.sin() + stray * dice.uniform(-1, 1, (1, groups, members))
+    x = (out * angle.cos())[..., None] + spread * seed.cos() + stray * rng.uniform(-1, 1, (1, groups, members))
+    y = (out * angle.sin())[..., None] + spread * seed.sin() + stray * rng.uniform(-1, 1, (1, groups, members))
     return x.flatten(2), y.flatten(2)
 
 
-def _rings(kind, dice, radius):
+def _rings(kind, rng, radius):
     """Rings of nuclei: (x, y), each (N, 1, K), and the middles (x, y, radius), each (N, 1, 4)."""
     rings, members = 4, 11
-    turn = dice.uniform(0, TURN)
-    angle = turn + TURN / rings * torch.arange(rings).view(1, -1) + dice.uniform(-0.25, 0.25, (1, rings))
-    out, wide = dice.uniform(0.6, 0.9, (1, rings)), radius * dice.uniform(2.9, 4.0, (1, rings))
+    turn = rng.uniform(0, TURN)
+    angle = turn + TURN / rings * torch.arange(rings).view(1, -1) + rng.uniform(-0.25, 0.25, (1, rings))
+    out, wide = rng.uniform(0.6, 0.9, (1, rings)), radius * rng.uniform(2.9, 4.0, (1, rings))
     cx, cy = out * angle.cos(), out * angle.sin()
-    round_ = TURN * (torch.arange(members) + dice.uniform(-0.2, 0.2, (rings, members))[:, None]) / members
-    far = wide[..., None] * dice.uniform(0.9, 1.1, (1, rings, members))
+    round_ = TURN * (torch.arange(members) + rng.uniform(-0.2, 0.2, (rings, members))[:, None]) / members
+    far = wide[..., None] * rng.uniform(0.9, 1.1, (1, rings, members))
     x, y = cx[..., None] + far * round_.cos(), cy[..., None] + far * round_.sin()
     return (x.flatten(2), y.flatten(2)), (cx, cy, wide * 0.7)
 
@@ -106,10 +106,10 @@ def _turned(u, v, angle):
     return u * angle.cos() - v * angle.sin(), u * angle.sin() + v * angle.cos()
 
 
-def _flow(dice, x, y):
+def _flow(rng, x, y):
     """A direction at each nucleus that turns slowly across the picture."""
-    bend = dice.uniform(-0.6, 0.6) * x + dice.uniform(-0.6, 0.6) * y
-    return dice.uniform(0, TURN) + bend + dice.normal(0.15, (1, x.shape[-1]))
+    bend = rng.uniform(-0.6, 0.6) * x + rng.uniform(-0.6, 0.6) * y
+    return rng.uniform(0, TURN) + bend + rng.normal(0.15, (1, x.shape[-1]))
 
 
 def _nearest(canvas: Canvas, x, y, lean, length, slender) -> torch.Tensor:
@@ -134,21 +134,19 @@ def _inside(canvas: Canvas, away, radius, softness) -> torch.Tensor:
     return canvas.frame().inside((away - 1) * radius, softness)
 
 
-def _stain(dice):
+def _stain(rng):
     """Colours of ground, cells and nuclei: dark nuclei on a pale ground or, as in fluorescence, the other way round."""
-    hue, turn = dice.uniform(), dice.uniform(-0.3, 0.3)
-    lit = dice.chance(0.3)  # bright nuclei on a dark ground
-    ground = hsv(hue, dice.uniform(0.05, 0.5), lit * dice.uniform(0.08, 0.3) + (1 - lit) * dice.uniform(0.7, 0.95))
-    nucleus = hsv(
-        (hue + turn) % 1, dice.uniform(0.3, 0.85), lit * dice.uniform(0.65, 1.0) + (1 - lit) * dice.uniform(0.2, 0.5)
-    )
-    pale = blend(ground, torch.ones(1, 3, 1, 1) * (1 - lit[:, None]), dice.uniform(0.4, 0.9))
-    return {"ground": ground, "nucleus": nucleus, "cell": blend(ground, nucleus, dice.uniform(0.2, 0.45)), "pale": pale}
+    hue, turn = rng.uniform(), rng.uniform(-0.3, 0.3)
+    lit = rng.chance(0.3)  # bright nuclei on a dark ground
+    ground = hsv(hue, rng.uniform(0.05, 0.5), lit * rng.uniform(0.08, 0.3) + (1 - lit) * rng.uniform(0.7, 0.95))
+    nucleus = hsv((hue + turn) % 1, rng.uniform(0.3, 0.85), lit * rng.uniform(0.65, 1.0) + (1 - lit) * rng.uniform(0.2, 0.5))
+    pale = blend(ground, torch.ones(1, 3, 1, 1) * (1 - lit[:, None]), rng.uniform(0.4, 0.9))
+    return {"ground": ground, "nucleus": nucleus, "cell": blend(ground, nucleus, rng.uniform(0.2, 0.45)), "pale": pale}
 
 
-def _ground(canvas, dice, stain):
+def _ground(canvas, rng, stain):
     """Fibres and clouds between the cells."""
-    noise = fractal_noise(dice, canvas.size, (3, 8, 17), 0.8)
-    wave = torch.sin((dice.uniform(-1, 1) * canvas.x + dice.uniform(-1, 1) * canvas.y + 0.2 * noise) * dice.uniform(6, 30))
-    amount = dice.uniform(0.1, 0.35) * noise + dice.chance(0.5) * dice.uniform(0.03, 0.15) * wave + 0.2
+    noise = fractal_noise(rng, canvas.size, (3, 8, 17), 0.8)
+    wave = torch.sin((rng.uniform(-1, 1) * canvas.x + rng.uniform(-1, 1) * canvas.y + 0.2 * noise) * rng.uniform(6, 30))
+    amount = rng.uniform(0.1, 0.35) * noise + rng.chance(0.5) * rng.uniform(0.03, 0.15) * wave + 0.2
     canvas.image[:] = blend(stain["ground"], stain["cell"], amount.clamp(0, 1))

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from helpers.heads import mode
-from helpers.notebook.figures import COLOURS, _axes, _in_style
+from helpers.notebook.figures import COLOURS, new_axes, styled
 from helpers.stages import part, stages
 
 GLOBAL = (nn.Linear, nn.MultiheadAttention)  # every output depends on the whole picture
@@ -99,10 +99,10 @@ def _slim(module: nn.Module) -> nn.Module:
     return whole
 
 
-@_in_style
+@styled
 def plot_parameters(tables: dict[str, pandas.DataFrame]):
     """Where the parameters are: a panel for each table of `take_apart`, a bar a stage from the input (top) to the head."""
-    figure, (axes,) = _axes(1, len(tables), (4.6 * len(tables), 5.2))
+    figure, (axes,) = new_axes(1, len(tables), (4.6 * len(tables), 5.2))
     for axis, (name, table), colour in zip(axes, tables.items(), COLOURS, strict=False):
         names = [stage.replace("encoder.layers.encoder_layer_", "block ") for stage in table.index]
         millions = table["parameters"] / 1e6

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from helpers.notebook.figures import COLOURS, _axes, _in_style
+from helpers.notebook.figures import COLOURS, new_axes, styled
 from helpers.sources.backbones import Backbone
 from helpers.stages import split
 from helpers.training.charts import MARKERS
@@ -74,7 +74,7 @@ def linear_probe(features: Tensor, labels: Tensor) -> float:
     return max(accuracies)
 
 
-@_in_style
+@styled
 def plot_scores(study, score: str, label: str, how: str = "new head", live=None):
     """Test accuracy against a score that is known before training: a panel for each target, a marker for each source.
 
@@ -83,7 +83,7 @@ def plot_scores(study, score: str, label: str, how: str = "new head", live=None)
     """
     part = study.select(how=how)
     names, sources = list(part.runs.target.unique()), list(part.runs.source.unique())
-    figure, (axes,) = _axes(1, len(names), (1.8 + 3.1 * len(names), 3.9), sharey=True)
+    figure, (axes,) = new_axes(1, len(names), (1.8 + 3.1 * len(names), 3.9), sharey=True)
     for axis, target in zip(axes, names, strict=True):
         for one, large in ((part, False), (live, True)):
             if one is not None and target in set(one.runs.target):

@@ -5,7 +5,7 @@ import torchvision
 from matplotlib.transforms import Bbox
 from torchvision.models import get_model_weights, list_models
 
-from helpers.notebook.figures import COLOURS, _axes, _in_style
+from helpers.notebook.figures import COLOURS, new_axes, styled
 
 PAPERS = {  # by the beginning of a model's name, the longest that fits: (year, family, paper)
     "alexnet": (2012, "AlexNet", "Krizhevsky et al., ImageNet classification with deep convolutional neural networks"),
@@ -86,13 +86,13 @@ def best_for_cost(models: pandas.DataFrame) -> list[str]:
     return kept
 
 
-@_in_style
+@styled
 def plot_models(models: pandas.DataFrame):
     """ImageNet accuracy against GFLOPs (logarithmic), a point a model; a line joins those that no other beats on both.
 
     Names are written where they cover no point and no other name.
     """
-    figure, ((axis,),) = _axes(1, 1, (10.5, 6.2))
+    figure, ((axis,),) = new_axes(1, 1, (10.5, 6.2))
     groups = models.family.where(models.family.isin(GROUPS), "others")
     for (group, marker), colour in zip(GROUPS.items(), COLOURS, strict=True):
         part = models[groups == group]
@@ -116,7 +116,7 @@ def _name_points(axis, all_models: pandas.DataFrame, names) -> list:
     for name in names:
         point = tuple(all_models.loc[name, ["GFLOPs", "accuracy %"]])
         for dx, dy, side in OFFSETS:
-            text = axis.annotate(name, point, (dx, dy), textcoords="offset points", ha=side, va="center", fontsize=9)
+            text = axis.annotate(name, point, (dx, dy), textcoords="offset points", ha=side, va="center", fontsize=10)
             box = text.get_window_extent()
             if not any(box.overlaps(other) for other in taken) and frame.contains(*box.min) and frame.contains(*box.max):
                 taken.append(box)

@@ -7,7 +7,7 @@ import pandas
 from matplotlib.figure import Figure
 
 from helpers.lessons.explorer.trials import Setting, Trial, short
-from helpers.notebook.figures import COLOURS, _in_style
+from helpers.notebook.figures import COLOURS, styled
 from helpers.training.charts import MARKERS
 
 WORDS = {"source": "source", "task": "task", "upto": "training starts at", "per_class": "labels a class",
@@ -43,7 +43,7 @@ def trial_table(trials: list[Trial]) -> pandas.DataFrame:
     return pandas.DataFrame(rows, index=pandas.RangeIndex(1, len(rows) + 1, name="run"))
 
 
-@_in_style
+@styled
 def plot_trials(trials: dict[int, Trial], now: Trial | None = None, preview: bool = False,
                 figure: Figure | None = None, left: float = 0.0) -> Figure:  # fmt: skip
     """Learning curves: accuracy on the validation images against steps; each trial has its colour, marker and number.

@@ -16,7 +16,7 @@ from torchvision.models import get_model_weights
 
 from helpers.heads import swap_head
 from helpers.images.catalog import describe
-from helpers.images.tasks import Task, open_task
+from helpers.images.tasks import Files, Task, open_task
 from helpers.lessons.fine_tuning.literature import reported
 from helpers.sources.backbones import load_backbone
 from helpers.training.devices import device
@@ -67,7 +67,7 @@ def measure(sources, seeds=None, recipes=RECIPES, *, size: int | None = None, of
 
 def the_task(size: int, offline: bool | None = None) -> Task:
     """Flowers102 with its official splits: all 1,020 training images, whatever the seed."""
-    return open_task(TASK, per_class=None, size=size, offline=offline)
+    return open_task(TASK, per_class=None, size=size, files=Files(offline=offline))
 
 
 def measured_or_why_not(sources, seeds=None, **settings) -> Study | None:

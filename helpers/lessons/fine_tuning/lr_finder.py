@@ -9,7 +9,7 @@ from helpers.freezing import freeze, parameter_groups
 from helpers.heads import swap_head
 from helpers.images.augmentation import augment
 from helpers.images.tasks import Task
-from helpers.notebook.figures import COLOURS, _axes, _in_style
+from helpers.notebook.figures import COLOURS, new_axes, styled
 from helpers.training.devices import seeded
 from helpers.training.fitting import source_of
 from helpers.training.recipes import Recipe
@@ -52,10 +52,10 @@ def range_test(
     return pandas.DataFrame(rows)
 
 
-@_in_style
+@styled
 def plot_range_test(tests: dict[str, pandas.DataFrame]):
     """Training loss against learning rate, as points and smoothed, a line for each test."""
-    figure, ((axis,),) = _axes(1, 1, (7.5, 3.6))
+    figure, ((axis,),) = new_axes(1, 1, (7.5, 3.6))
     for (name, table), colour, dashes in zip(tests.items(), COLOURS, ("-", "--", "-."), strict=False):
         axis.plot(table.lr, table.loss, ".", color=colour, alpha=0.35, markersize=5)
         axis.plot(table.lr, table.smooth, dashes, color=colour, label=name)

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from helpers.freezing import parameter_groups
 from helpers.heads import mode
-from helpers.notebook.figures import COLOURS, _axes, _in_style
+from helpers.notebook.figures import COLOURS, new_axes, styled
 from helpers.stages import Stage, stages
 from helpers.training.steps import training_steps
 
@@ -85,12 +85,12 @@ def features_moved(model: nn.Module, source: nn.Module, images: torch.Tensor, ba
     return pandas.Series({name: value / len(images) for name, value in total.items()}, name="features moved")
 
 
-@_in_style
+@styled
 def plot_first_steps(runs: dict[str, pandas.DataFrame], columns=None):
     """The norms of `first_steps` against the step, a panel for each of `columns` (stages), a line for each run."""
     first = next(iter(runs.values()))
     columns = list(columns or first.columns.drop("loss"))
-    figure, (axes,) = _axes(1, len(columns), (1.5 + 2.9 * len(columns), 3.3), sharey=True)
+    figure, (axes,) = new_axes(1, len(columns), (1.5 + 2.9 * len(columns), 3.3), sharey=True)
     for axis, column in zip(axes, columns, strict=True):
         for (name, run), colour, dashes in zip(runs.items(), COLOURS, ("-", "--", "-.", ":"), strict=False):
             axis.plot(run.index, run[column], dashes, color=colour, label=name)

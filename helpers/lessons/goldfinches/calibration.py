@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from torch.nn import functional as F
 from torchmetrics.functional.classification import binary_auroc, multiclass_calibration_error
 
-from helpers.notebook.figures import COLOURS, _axes, _in_style
+from helpers.notebook.figures import COLOURS, new_axes, styled
 from helpers.training.intervals import wilson
 
 BINS = 15  # of the calibration error, as in Guo et al., 2017
@@ -75,13 +75,13 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
     return temperature
 
 
-@_in_style
+@styled
 def plot_confidence(groups: dict[str, torch.Tensor], threshold: float | None = None) -> Figure:
     """For each group of images (name: confidences (N,), 0..1), the share with a confidence above each level, as curves.
 
     threshold: a vertical line. At 0.9, the curve shows the share of images with a confidence above 0.9.
     """
-    figure, ((axis,),) = _axes(1, 1, (7.2, 3.8))
+    figure, ((axis,),) = new_axes(1, 1, (7.2, 3.8))
     for i, (name, values) in enumerate(groups.items()):
         levels, shares = values.sort().values, 100 * (1 - torch.arange(len(values)) / len(values))
         axis.step(levels, shares, where="post", color=COLOURS[i], label=f"{name} (n = {len(values)})",
@@ -94,13 +94,13 @@ def plot_confidence(groups: dict[str, torch.Tensor], threshold: float | None = N
     return figure
 
 
-@_in_style
+@styled
 def plot_reliability(groups: dict[str, tuple[torch.Tensor, torch.Tensor]], bins: int = 5) -> Figure:
     """Accuracy against confidence for each group (name: (logits, labels)), in bins of equally many images.
 
     The bars are 95% intervals (Wilson). On the diagonal a network is calibrated; below it, overconfident.
     """
-    figure, ((axis,),) = _axes(1, 1, (4.8, 4.3))
+    figure, ((axis,),) = new_axes(1, 1, (4.8, 4.3))
     axis.plot([0.25, 1], [25, 100], color="0.5", linewidth=1.2)
     for i, (name, (logits, labels)) in enumerate(groups.items()):
         sureness, order = confidence(logits).sort()

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from helpers.heads import find_head, mode
-from helpers.notebook.figures import _axes, _in_style
+from helpers.notebook.figures import new_axes, styled
 from helpers.stages import split, stage_names
 
 POOLINGS = (nn.AdaptiveAvgPool2d,)
@@ -55,7 +55,7 @@ def enlarge(maps: torch.Tensor, size: int) -> torch.Tensor:
     return F.interpolate(maps[:, None], size=(size, size), mode="bilinear", align_corners=False)[:, 0]
 
 
-@_in_style
+@styled
 def plot_class_maps(images: torch.Tensor, maps: dict[str, torch.Tensor], titles=None, width: float = 1.7) -> Figure:
     """A column for each picture: the picture, and below it a row for each kind of map, laid over it.
 
@@ -66,7 +66,7 @@ def plot_class_maps(images: torch.Tensor, maps: dict[str, torch.Tensor], titles=
     if wrong or not len(images):
         raise ValueError(f"give as many maps as images ({len(images)}), one at least; wrong: {', '.join(wrong) or 'images'}")
     size = images.shape[-1]
-    figure, axes = _axes(1 + len(maps), len(images), (width * len(images) + 1.2, width * (1 + len(maps)) + 0.3))
+    figure, axes = new_axes(1 + len(maps), len(images), (width * len(images) + 1.2, width * (1 + len(maps)) + 0.3))
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
         axis.grid(False)

@@ -12,7 +12,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from helpers.images.augmentation import augment
-from helpers.images.credits import follow
 from helpers.notebook.progress import Progress
 from helpers.sources.gardennet import GardenNet
 from helpers.sources.shipping import MEAN, STD
@@ -68,7 +67,7 @@ def views(images: torch.Tensor) -> torch.Tensor:
     soft = (blur < BLUR).nonzero()[:, 0]
     x[soft] = F.avg_pool2d(F.pad(x[soft], (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     light = LIGHT * torch.randn(len(x), 3, 4, 4).to(x.device)
-    return follow(images, x.add_(F.interpolate(light, x.shape[2:], mode="bilinear")).clamp_(0, 1))
+    return x.add_(F.interpolate(light, x.shape[2:], mode="bilinear")).clamp_(0, 1)
 
 
 def _recolour(x, turns, grey):

@@ -4,8 +4,8 @@ from helpers.lessons.variants import imagenet
 from helpers.lessons.variants.depths import draw_depth
 from helpers.lessons.variants.diagrams import plot_costs, plot_dataset_view, plot_model_view
 from helpers.lessons.variants.studies import AS_FOUND, DEPTHS, choice_by_validation, depth_cases, reversal_recipes
-from helpers.notebook.figures import plot_comparisons
 from helpers.notebook.widgets import browse
+from helpers.training.charts import plot_comparisons
 from helpers.training.costs import step_costs
 
 __all__ = [

@@ -3,13 +3,13 @@
 from matplotlib.figure import Figure
 
 from helpers.lessons.studies import percent
-from helpers.notebook.figures import COLOURS, _axes, _in_style
+from helpers.notebook.figures import COLOURS, new_axes, styled
 from helpers.training.study import Study
 
 ALONE = "scratch"  # the depth that transfers nothing: a line across the figure
 
 
-@_in_style
+@styled
 def draw_depth(study: Study, task: str, labels: int, scratch: str = ALONE) -> tuple[Figure, str]:
     """One target of a study of depths at one number of labels a class, as a figure and in words.
 
@@ -20,7 +20,7 @@ def draw_depth(study: Study, task: str, labels: int, scratch: str = ALONE) -> tu
     """
     part = study.select(task=task, per_class=labels)
     depths = [depth for depth in study.runs.depth.unique() if depth != scratch]
-    figure, ((axis,),) = _axes(1, 1, (8.2, 3.9))
+    figure, ((axis,),) = new_axes(1, 1, (8.2, 3.9))
     for other in study.select(task=task).runs.per_class.unique():
         if other != labels:
             pale = study.select(task=task, per_class=int(other)).table("depth")["accuracy %"].reindex(depths)

@@ -8,7 +8,7 @@ from matplotlib.patches import Arc, FancyArrowPatch, FancyBboxPatch, Patch, Rect
 from helpers.freezing import freeze
 from helpers.heads import swap_head
 from helpers.images.tasks import Task
-from helpers.notebook.figures import COLOURS, _axes, _in_style
+from helpers.notebook.figures import COLOURS, new_axes, styled
 from helpers.sources.backbones import load_backbone
 from helpers.training.costs import summary
 from helpers.training.recipes import Recipe
@@ -16,7 +16,7 @@ from helpers.training.recipes import Recipe
 FROZEN, TUNED, FRESH = "#B8C4D0", COLOURS[2], COLOURS[4]  # copied and frozen; copied and trained; random and trained
 
 
-@_in_style
+@styled
 def plot_dataset_view(source_images, source_classes: int, source_count: int, task: Task, columns: int = 12) -> Figure:
     """The dataset view of transfer: a large source set, a small target set, areas in proportion to their images.
 
@@ -24,7 +24,7 @@ def plot_dataset_view(source_images, source_classes: int, source_count: int, tas
     source_classes, source_count    how many classes and images the source has
     The target's square is drawn to scale, and once more enlarged, with its first images.
     """
-    figure, ((axis,),) = _axes(1, 1, (11, 4.9))
+    figure, ((axis,),) = new_axes(1, 1, (11, 4.9))
     side = 10.0
     small = side * (len(task.train) / source_count) ** 0.5
     _mosaic(axis, source_images, (0, 0), side, columns)
@@ -77,7 +77,7 @@ def variant_table(recipes: list[Recipe], classes: int) -> pandas.DataFrame:
     return pandas.DataFrame(columns).rename_axis("stage")
 
 
-@_in_style
+@styled
 def plot_model_view(recipes: list[Recipe], task: Task, source_classes: int) -> Figure:
     """The model view of transfer: the source model's stages, and what each recipe makes of them (see `variant_table`).
 
@@ -86,7 +86,7 @@ def plot_model_view(recipes: list[Recipe], task: Task, source_classes: int) -> F
     """
     table = variant_table(recipes, len(task.classes))
     colours = {"frozen": FROZEN, "fine-tuned": TUNED, "new": FRESH}
-    figure, ((axis,),) = _axes(1, 1, (2.3 * (len(recipes) + 1), 5.6))
+    figure, ((axis,),) = new_axes(1, 1, (2.3 * (len(recipes) + 1), 5.6))
     random = [recipe.name for recipe in recipes if recipe.weights is None]
     names = [*random, "source model", *(name for name in table.columns if name not in random)]
     for column, name in enumerate(names):
@@ -103,7 +103,7 @@ def plot_model_view(recipes: list[Recipe], task: Task, source_classes: int) -> F
                                                mutation_scale=12, color="0.45"))  # fmt: skip
         axis.text(x + 0.85, len(table) + 0.05, name, ha="center", va="bottom", fontsize=11, fontweight="bold")
     beside = 2.3 * len(random) + 2.0
-    axis.text(beside, len(table) - 0.69, "not\ncopied", ha="center", va="center", fontsize=8, color=COLOURS[1])
+    axis.text(beside, len(table) - 0.69, "not\ncopied", ha="center", va="center", fontsize=9, color=COLOURS[1])
     meanings = [(FROZEN, "//", "copied, frozen"), (TUNED, None, "copied, then trained"), (FRESH, None, "random, then trained")]
     patches = [Patch(facecolor=colour, hatch=hatch, label=label) for colour, hatch, label in meanings]
     axis.legend(handles=patches, loc="upper center", bbox_to_anchor=(0.5, 0.04), ncols=3, fontsize=10)
@@ -117,11 +117,11 @@ def _box(axis, corner, width: float, words: str, colour, hatched: bool, height: 
     x, y = corner
     axis.add_patch(FancyBboxPatch(corner, width, height, boxstyle="round,pad=0.05", facecolor=colour, edgecolor="0.3",
                                   hatch="//" if hatched else None, linewidth=0.8))  # fmt: skip
-    axis.text(x + width / 2, y + height / 2, words, ha="center", va="center", fontsize=9.5,
+    axis.text(x + width / 2, y + height / 2, words, ha="center", va="center", fontsize=10,
               bbox={"facecolor": colour, "edgecolor": "none", "pad": pad})  # fmt: skip
 
 
-@_in_style
+@styled
 def plot_network(stages: list[tuple[str, int, str]], kept: str = "", figure: Figure | None = None, width: float = 1.0) -> Figure:
     """A network as a stack of its stages, images below and loss above: which are frozen, and where the backward pass ends.
 
@@ -170,10 +170,10 @@ def _forward(axis, start: float, end: float, words: str, dashed: bool = False) -
     axis.text(0.42, (start + end) / 2, words, rotation=90, ha="center", va="center", color=COLOURS[0], fontsize=10)
 
 
-@_in_style
+@styled
 def plot_costs(costs: pandas.DataFrame) -> Figure:
     """A table of `step_costs` as bars: MFLOPs of a step, forward and backward; its milliseconds; the memory it needs."""
-    figure, (axes,) = _axes(1, 3, (11.5, 1.3 + 0.5 * len(costs)), sharey=True)
+    figure, (axes,) = new_axes(1, 3, (11.5, 1.3 + 0.5 * len(costs)), sharey=True)
     places = range(len(costs))
     stacks = [
         (("forward MFLOPs", "backward MFLOPs"), "MFLOPs a step", "forward", "backward"),
@@ -187,11 +187,11 @@ def plot_costs(costs: pandas.DataFrame) -> Figure:
             left = left + costs[column]
         for place, total in zip(places, left, strict=True):
             axis.annotate(f"{total:,.0f}" if total >= 10 else f"{total:.2g}", (total, place), (4, 0),
-                          textcoords="offset points", va="center", fontsize=9)  # fmt: skip
+                          textcoords="offset points", va="center", fontsize=10)  # fmt: skip
         axis.set(xlabel=label, xlim=(0, 1.22 * left.max()))
         axis.grid(axis="y", visible=False)
         if names[0]:
-            axis.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+            axis.legend(fontsize=10, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     axes[0].set_yticks(places, costs.index)
     axes[0].invert_yaxis()
     return figure

@@ -4,7 +4,7 @@ import pandas
 import torch
 
 from helpers.images.inspection import inspect_images
-from helpers.images.tasks import open_task
+from helpers.images.tasks import Files, open_task
 from helpers.notebook.progress import Progress
 from helpers.training.intervals import paired_difference
 
@@ -20,12 +20,13 @@ def leak_study(folder, recipe, seeds: int = 6, *, size: int = 64, fresh=None, ca
     """
     from helpers.training.fitting import fit
 
-    report = inspect_images(folder, size, cache_dir=cache_dir)
+    files = Files(cache_dir)
+    report = inspect_images(folder, size, files=files)
     group = {str(report.folder / file): number for file, number in zip(report.files.file, report.files.near, strict=True)}
     rows, progress = [], Progress(2 * seeds * (recipe.head_steps + recipe.steps), "two ways to divide:")
     for seed in range(seeds):
         for way, together in WAYS.items():
-            task = open_task(report.folder, None, seed, size=size, on_bad="skip", together=together, cache_dir=cache_dir)
+            task = open_task(report.folder, None, seed, size=size, on_bad="skip", together=together, files=files)
             run = fit(recipe, task, seed, progress=progress)
             row = {"split": way, "seed": seed, "with a twin": _with_twin(task, group), "reported": 100 * run.accuracy}
             if fresh is not None:

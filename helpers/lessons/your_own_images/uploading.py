@@ -4,8 +4,6 @@ import base64
 import io
 from html import escape
 
-from helpers.images.attribution import credits_html
-from helpers.images.credits import credit_of_file
 from helpers.images.decoding import open_image
 from helpers.notebook.widgets import show_widget
 
@@ -35,8 +33,8 @@ def reply(answer, name: str, content: bytes) -> str:
         return _said(name, f"The function raised {type(error).__name__}: {error}", "#d55e00")
     if said is None:
         return _said(name, "The function returned nothing. Does it end in `return`?", "#d55e00")
-    picture, credit = _thumbnail(content)
-    return _said(name, str(said), "#0072b2" if picture else "#d55e00", picture, credit)
+    picture = _thumbnail(content)
+    return _said(name, str(said), "#0072b2" if picture else "#d55e00", picture)
 
 
 def make_uploader(answer):
@@ -72,20 +70,18 @@ def show_uploader(answer) -> None:
     show_widget(make_uploader(answer), {"text/html": f"<p><i>{text}</i></p>", "text/plain": text})
 
 
-def _said(name: str, text: str, colour: str, picture: str = "", credit: str = "") -> str:
+def _said(name: str, text: str, colour: str, picture: str = "") -> str:
     image = f'<img src="{picture}" alt="the uploaded picture {escape(name)}" style="max-height:140px"><br>' if picture else ""
-    image += credits_html([credit]) if credit else ""
     return f'<div style="{_CALM.format(colour=colour)}; margin:8px 0">{image}<b>{escape(name)}</b>: {escape(text)}</div>'
 
 
-def _thumbnail(content: bytes) -> tuple[str, str]:
-    """The picture, small, as an address that a page can show, and its credit; "" where there is none."""
+def _thumbnail(content: bytes) -> str:
+    """The picture, small, as a data address that a page can show; "" where there is none."""
     try:
         picture = open_image(io.BytesIO(content))
     except ValueError:
-        return "", ""
-    credit = credit_of_file(content, picture)
+        return ""
     picture.thumbnail((280, 140))
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode(), credit
+    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()

@@ -1,20 +1,17 @@
-"""Figures can be read from the last row, by the colour-blind too."""
+"""Figures can be read by the colour-blind too, and numbers on coloured cells stand out."""
 
 import itertools
 
 import numpy
-import pandas
 import pytest
 import torch
 from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 from test_charts import grid
 
-from helpers import load_study, plot_differences, plot_map
-from helpers.lessons.anatomy.stage_table import plot_parameters
-from helpers.lessons.choosing.zoo import plot_models, pretrained_models
+from helpers import plot_map
 from helpers.notebook import figures as plots
-from helpers.notebook.legibility import SMALLEST, contrast, ink, make_legible, on_white, slide_pixels, texts_of
+from helpers.notebook.figures import ink
 from helpers.training.charts import PALE
 
 # Red, green and blue (linear) as they look to people without the cones for long or for medium wavelengths: Machado,
@@ -26,9 +23,7 @@ SEEN = {
     "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
 }
 # Linear sRGB to CIE XYZ (IEC 61966-2-1), white point D65.
-TO_XYZ = numpy.array(
-    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
-)
+TO_XYZ = numpy.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]])
 WHITE = TO_XYZ.sum(1)
 
 
@@ -56,11 +51,17 @@ def test_distances_are_those_of_cielab_and_find_colours_that_do_look_alike():
     assert nearest(["tab:red", "tab:green"], "full sight") > 100 > 10 > nearest(["tab:red", "tab:green"], "deuteranopia")
 
 
-def test_all_figures_have_one_style():
-    assert list(plots.STYLE["axes.prop_cycle"].by_key()["color"]) == list(plots.COLOURS)
+def contrast(one, other):
+    """Contrast ratio of two colours, from 1 (none) to 21 (black on white); text wants 4.5 (WCAG 2.2, 1.4.3)."""
+    coded = numpy.array([to_rgb(one), to_rgb(other)])
+    linear = numpy.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4)
+    low, high = sorted(linear @ [0.2126, 0.7152, 0.0722])
+    return (high + 0.05) / (low + 0.05)
 
 
-# Numbers on coloured ground
+def on_white(colour, alpha):
+    """The colour that is seen where a colour covers white with this opacity."""
+    return [alpha * part + 1 - alpha for part in colour[:3]]
 
 
 def test_black_numbers_stand_out_from_every_colour_of_a_map():
@@ -96,43 +97,3 @@ def test_numbers_of_a_confusion_matrix_stand_out_from_their_cells():
     for text in axes.texts:
         column, row = text.get_position()
         assert contrast(text.get_color(), image.to_rgba(image.get_array())[row, column]) > 4.5
-
-
-# Size of the text
-
-
-WIDE = {  # the widest and the fullest figures of the lectures
-    "a map of three targets": lambda: plot_map(load_study("depth"), "per_class", "depth", "task"),
-    "twelve differences": lambda: plot_differences(load_study("tuning-warmup").paired("warm-up", "all at once")),
-    "all models of torchvision": lambda: plot_models(pretrained_models()),
-    "parameters of three networks": lambda: plot_parameters({f"network {i}": stages(12 + i) for i in range(3)}),
-    "a matrix of ten classes": lambda: plots.plot_confusion(*torch.randint(10, (2, 300)), [f"class {i}" for i in range(10)]),
-    "images with names": lambda: plots.plot_images(torch.zeros(8, 3, 8, 8).byte(), ["goldfinch"] * 8, columns=8),
-}
-
-
-def stages(count):
-    """What plot_parameters needs of a table of take_apart."""
-    parameters = [10 ** (i % 5) for i in range(count)]
-    return pandas.DataFrame({"parameters": parameters, "share %": parameters}, index=[f"features.{i}" for i in range(count)])
-
-
-@pytest.mark.parametrize("which", WIDE)
-def test_text_of_a_figure_on_a_slide_is_large_enough_for_the_last_row(which):
-    figure = make_legible(WIDE[which]())
-    sizes = {text.get_text(): slide_pixels(figure, text.get_fontsize()) for text in texts_of(figure)}
-    assert min(sizes.values()) > SMALLEST - 0.01, {text: size for text, size in sizes.items() if size < SMALLEST - 0.01}
-
-
-def test_small_text_is_enlarged_and_large_text_left_alone():
-    figure, ((axes,),) = plots._axes(1, 1, (13, 5))
-    small, large = axes.text(0, 0, "small", fontsize=9), axes.text(0, 0.5, "large", fontsize=20)
-    assert slide_pixels(figure, 9) < SMALLEST < slide_pixels(figure, 20)
-    make_legible(figure)
-    assert slide_pixels(figure, small.get_fontsize()) == pytest.approx(SMALLEST) and large.get_fontsize() == 20
-
-
-def test_a_figure_for_zooming_into_stays_as_it_is():
-    figure = plots.plot_confusion(*torch.randint(40, (2, 300)), [f"class {i}" for i in range(40)])
-    before = [text.get_fontsize() for text in texts_of(figure)]
-    assert [text.get_fontsize() for text in texts_of(make_legible(figure))][-5:] == before[-5:]
