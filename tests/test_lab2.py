@@ -12,7 +12,7 @@ import helpers as h
 from helpers.images.drawn.finches import GOLDFINCHES, SISKINS
 from helpers.images.drawn.garden import COLLECTIONS, SPLITS, STRANGERS, _keys, class_names, field_marks
 from helpers.images.tasks import EMBEDDED
-from helpers.lessons.goldfinches.certainty import (
+from helpers.lessons.goldfinches.calibration import (
     calibration_error,
     confidence,
     fit_temperature,
@@ -132,10 +132,10 @@ def test_the_mean_of_a_map_and_the_bias_are_the_logit_on_a_network_frozen_to_the
 
 def test_maps_of_a_resnet_of_torchvision_and_a_clear_refusal_of_other_networks():
     assert class_map(get_model("resnet18", weights=None), images(1, 64), 3).shape == (1, 2, 2)
-    with pytest.raises(ValueError, match="SqueezeNet ends in .* an average over all places"):
+    with pytest.raises(ValueError, match="SqueezeNet ends in .* global average pooling"):
         class_map(get_model("squeezenet1_1", weights=None), images(1, 64), 3)
     for label in (5, -1, 0.5):
-        with pytest.raises(ValueError, match="is none of the classes 0 to 4"):
+        with pytest.raises(ValueError, match="must be a class, 0 to 4"):
             class_map(small_network(), images(1), label)
 
 
@@ -143,7 +143,7 @@ def test_maps_are_shown_over_their_pictures_and_each_picture_needs_one():
     pictures, maps = torch.zeros(2, 3, 32, 32, dtype=torch.uint8), torch.randn(2, 2, 2)
     figure = plot_class_maps(pictures, {"evidence": maps}, ["a", "b"])
     assert len(figure.axes) == 4 and enlarge(maps, 32).shape == (2, 32, 32)
-    with pytest.raises(ValueError, match="2 images need as many maps; see evidence"):
+    with pytest.raises(ValueError, match="as many maps as images .2.*evidence"):
         plot_class_maps(pictures, {"evidence": maps[:1]})
 
 
@@ -182,7 +182,7 @@ def test_the_area_counts_pairs_and_the_share_has_the_interval_of_wilson():
         (lambda: known_from_unknown(torch.tensor([2.0]), torch.tensor([0.5])), "scores from 0 to 1"),
         (lambda: known_from_unknown(torch.tensor([0.2]), torch.tensor([])), "scores from 0 to 1"),
         (lambda: fit_temperature(torch.zeros(3, 2), torch.zeros(2)), "need as many labels"),
-        (lambda: fit_temperature(torch.eye(3), torch.arange(3)), "every answer is right"),
+        (lambda: fit_temperature(torch.eye(3), torch.arange(3)), "every prediction is correct"),
     ],
 )
 def test_bad_input_never_yields_a_number(wrong, message):

@@ -20,8 +20,7 @@ from torch.nn import functional as F
 import helpers as h
 from helpers import check
 from helpers.lessons import museum
-from helpers.lessons.museum import batches, bill, features_at, points_lost, predict, what_changed
-from helpers.lessons.museum.studies import bills
+from helpers.lessons.museum import batches, bill, bills, features_at, points_lost, predict, what_changed
 from helpers.notebook.checking import CHECKS, Check
 
 dir(check)  # loads the checklists

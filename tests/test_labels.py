@@ -1,12 +1,12 @@
 """Lecture 1's study and what its text concludes from it: a measurement that says something else fails here."""
 
-import re
 
 import pytest
 import torch
 from project import ROOT
+from studies import labels
+from train_sources import PLANS
 
-from helpers.lessons.pretext import studies as labels
 from helpers.training.fitting import fit
 from helpers.training.recipes import FEATURE_EXTRACTION, diff
 from helpers.training.study import load_study
@@ -32,13 +32,8 @@ def test_the_two_sources_are_compared_with_the_same_recipe_and_the_same_number_o
     for one, two in (("supervised, head", "self-supervised, head"), ("supervised, fine-tuned", "self-supervised, fine-tuned")):
         recipes = {case.conditions["way"]: case.recipe for case in labels.cases(labels.HEADS | labels.WHOLE, [1], ["flowers"])}
         assert diff(recipes[one], recipes[two]).keys() == {"name", "source"}
-    import train_sources as source
-
-    from helpers.lessons.pretext import tasks as pretext
-
-    per_class, epochs, _ = pretext.PLANS["garden-simclr"]
-    plan = source.PLANS["garden"]
-    assert per_class == plan.per_class and 2 * epochs == plan.epochs  # an epoch of SimCLR passes two views of each
+    simclr, plan = PLANS["garden-simclr"], PLANS["garden"]
+    assert simclr.per_class == plan.per_class and 2 * simclr.epochs == plan.epochs  # an epoch of SimCLR passes two views of each
 
 
 def test_random_features_are_those_of_a_network_that_has_learnt_nothing():
@@ -49,12 +44,6 @@ def test_random_features_are_those_of_a_network_that_has_learnt_nothing():
     learnt = fit(labels.replace(FEATURE_EXTRACTION, steps=2, views=1), case.task, seed=0).model
     assert not torch.equal(nets[0].conv1.weight, nets[1].conv1.weight)
     assert not torch.equal(nets[0].conv1.weight, learnt.conv1.weight)
-
-
-def test_numbers_in_the_lecture_are_those_of_the_study():
-    for name, text in labels.stamps().items():
-        found = re.findall(rf"<!-- {re.escape(name)} -->(.*?)<!-- /{re.escape(name)} -->", NOTEBOOK)
-        assert found and all(words == text for words in found), name
 
 
 def differs(study, task, per_class, way, baseline):

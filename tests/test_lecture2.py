@@ -13,8 +13,8 @@ from torchvision.models import get_model
 from torchvision.models.feature_extraction import create_feature_extractor
 
 import helpers as h
-from helpers.lessons.anatomy.studies import stamps
-from helpers.lessons.anatomy.surgery import batchnorm_drift, explained, fit_head, receptive_fields, study_of, take_apart
+from helpers.lessons.anatomy import batchnorm_drift, explained, fit_head, study_of, take_apart
+from helpers.lessons.anatomy.stage_table import receptive_fields
 from helpers.notebook.questions import FOLDER, load
 
 NOTEBOOK = ROOT / "notebooks/02_anatomy_of_a_transfer.ipynb"
@@ -145,14 +145,6 @@ def test_each_line_of_pytorch_for_people_from_keras_runs():
         exec(snippet, space)
 
 
-def test_the_lines_of_pytorch_do_what_the_table_says():
-    model, picture = get_model("resnet18").eval(), torch.zeros(1, 3, 64, 64)
-    assert nn.Sequential(*list(model.children())[:-3])(picture).shape[1] == 256  # up to layer3
-    assert create_feature_extractor(model, ["layer2"])(picture)["layer2"].shape[1] == 128
-    prefix, head = h.split(model, -1)
-    assert torch.equal(head(prefix(picture)), model(picture))
-
-
 def test_a_new_layer_beats_the_translated_old_one_on_both_tasks():
     rows = table_after('reuse.paired("layer", "translated old layer")')[2:]
     assert len(rows) == 2 and all(row[-1] == "yes" and float(row[-5]) > 0 for row in rows), rows
@@ -192,12 +184,6 @@ def test_early_features_of_the_regression_beat_random_ones():
     rows = {tuple(row[:2]): row[2:] for row in table_after('by_source.paired("source", "none (random network)"')[2:]}
     _, low, *_, supported = rows["layer2", "regression"]
     assert float(low) > 0 and supported == "yes", rows
-
-
-def test_every_number_of_the_prose_has_its_place():
-    words = "\n".join(cell.source for cell in cells() if cell.cell_type == "markdown")
-    for name, text in stamps().items():
-        assert f"<!-- {name} -->{text}<!-- /{name} -->" in words, f"{name}: run python tools/measure.py texts"
 
 
 def test_the_questions_cover_what_the_lecture_promises():

@@ -8,6 +8,7 @@ import pandas
 import pytest
 import torch
 from project import ROOT
+from studies import flowers102 as measured
 
 from helpers.lessons.fine_tuning import flowers102
 from helpers.lessons.fine_tuning.literature import as_markdown, not_found, reported
@@ -37,13 +38,13 @@ def test_what_was_not_found_has_no_number():
 
 
 def test_nothing_is_quoted_for_a_task_without_a_source():
-    with pytest.raises(ValueError, match="for the task 'hotdog'; there is something for flowers102"):
+    with pytest.raises(ValueError, match="for the task 'hotdog'; there are some for flowers102"):
         reported("hotdog")
 
 
 def test_the_lecture_shows_the_literatures_numbers_as_such_and_as_they_are_in_the_file(prose):
     marks = re.findall(r"<!-- (flowers102\.\S+) -->(.*?)<!-- /\1 -->", prose, re.DOTALL)
-    texts = flowers102.stamps()
+    texts = measured.stamps()
     assert {name: text for name, text in marks if texts.get(name) != text} == {}
     assert {"flowers102.literature", "flowers102.unknown"} <= {name for name, _ in marks}
     assert "from the literature, not measured by this course" in prose.replace("\n", " ").lower()

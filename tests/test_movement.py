@@ -8,10 +8,11 @@ from torch import nn
 
 from helpers.freezing import freeze
 from helpers.images.tasks import open_task
+from helpers.lessons.fine_tuning.lr_finder import plot_range_test, range_test
 from helpers.lessons.fine_tuning.movement import features_moved, first_steps, gradient_norms, plot_first_steps, weights_moved
-from helpers.lessons.fine_tuning.rates import plot_range_test, range_test
 from helpers.sources.gardennet import GardenNet
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL
+from helpers.training.steps import take_steps, training_steps
 
 STAGES = ["conv1", "bn1", "layer1", "layer2", "layer3", "layer4"]
 
@@ -60,6 +61,8 @@ def test_first_steps_are_the_plain_loop_bit_for_bit():
         optimizer.step()
         assert rows.loss[step] == loss.item()
     assert all(torch.equal(a, b) for a, b in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True))
+    figure = plot_first_steps({"plain loop": rows}, ["layer1", "fc"])
+    assert [axis.get_title() for axis in figure.axes] == ["layer1", "fc"]
 
 
 def test_distances_are_relative_and_heads_do_not_count():
@@ -91,9 +94,9 @@ def test_bad_input_is_refused_by_name():
         first_steps(model, images, labels, optimizer="adam")
     with pytest.raises(ValueError, match="steps >= 1"):
         first_steps(model, images, labels, steps=0)
-    with pytest.raises(ValueError, match="nothing of this model trains"):
+    with pytest.raises(ValueError, match="no parameter of this model trains"):
         gradient_norms(model.requires_grad_(False), images, labels)
-    with pytest.raises(ValueError, match="other stages before their heads"):
+    with pytest.raises(ValueError, match="stages before the head differ"):
         weights_moved(model, GardenNet(3, width=4))
     with pytest.raises(ValueError, match="at least one image"):
         features_moved(model, model, images[:0])
@@ -116,8 +119,12 @@ def test_the_rate_of_a_range_test_grows_by_a_constant_factor_and_the_test_repeat
     assert len(plot_range_test({"head": table}).axes) == 1
 
 
-def test_the_first_steps_are_drawn_a_panel_a_stage():
-    images, labels = batch()
-    rows = first_steps(small_net(), images, labels, steps=2)
-    figure = plot_first_steps({"random head": rows, "again": rows}, ["layer1", "fc"])
-    assert [axis.get_title() for axis in figure.axes] == ["layer1", "fc"]
+def test_a_training_loop_that_is_left_early_leaves_out_the_update():
+    weight = torch.tensor([2.0], requires_grad=True)
+    optimizer = torch.optim.SGD([weight], lr=0.25)
+    for loss in training_steps(range(3), lambda _: (weight**2).sum(), optimizer):
+        assert weight.grad == 2 * weight  # the gradients of this step, before the update
+        if loss < 1:
+            break
+    assert weight.item() == 0.5, "the update after the last loss would have made it 0.25"
+    assert take_steps([1.0, 3.0], lambda target: (weight - target).square().sum(), optimizer) == [0.25, 5.0625]

@@ -8,9 +8,11 @@ import pytest
 import torch
 from PIL import Image
 from project import ROOT
+from studies import imagenet
 
 from helpers import diff, load_study, render
-from helpers.lessons.variants import imagenet
+from helpers.lessons import variants
+from helpers.lessons.variants.imagenet import SOURCE
 
 WEIGHTS = Path(torch.hub.get_dir(), "checkpoints", "squeezenet1_0-b66bff10.pth")
 
@@ -64,7 +66,7 @@ def test_test_images_are_the_same_whatever_is_set_aside_to_choose_settings_with(
     assert torch.equal(few.pixels, many.pixels) and len(few) == 8
 
 
-@pytest.mark.skipif(not WEIGHTS.is_file(), reason=f"torchvision's weights of {imagenet.SOURCE} are not on this machine")
+@pytest.mark.skipif(not WEIGHTS.is_file(), reason=f"torchvision's weights of {SOURCE} are not on this machine")
 def test_the_measurement_runs_from_choosing_rates_to_saved_files(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(imagenet, "SHIPPED", tmp_path)
     monkeypatch.setattr(imagenet, "LABELS", (2,))
@@ -74,7 +76,8 @@ def test_the_measurement_runs_from_choosing_rates_to_saved_files(folder, tmp_pat
     quick = {"steps": 2, "batch_size": 4}
     monkeypatch.setattr(imagenet, "TRIED", dict.fromkeys(imagenet.TRIED, (1e-05,)))
     recipes = {name: replace(recipe, head_steps=min(1, recipe.head_steps), **quick) for name, recipe in imagenet.RECIPES.items()}
-    monkeypatch.setattr(imagenet, "RECIPES", recipes)
+    for module in (imagenet, variants.imagenet):
+        monkeypatch.setattr(module, "RECIPES", recipes)
     monkeypatch.setattr(imagenet, "CHANGED", {"fine-tune all, 3 steps": ("fine-tune all", {"steps": 3}, (2,))})
     monkeypatch.setenv("COURSE_PHOTOS", folder)
     imagenet.run(seeds=1)

@@ -125,8 +125,8 @@ def test_training_refuses_pictures_that_it_cannot_use(images):
 
 
 def test_what_main_writes_is_loaded_as_a_backbone_without_classes(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(source, "render_source", lambda split, per_class, seed: (PICTURES, None))
-    pretext.main(["garden-simclr-small", "--epochs", "1", "--out", str(tmp_path / "garden-x.safetensors")])
+    monkeypatch.setattr(source, "render_source", lambda split, per_class, seed, **_: (PICTURES, None))
+    source.main(["garden-simclr-small", "--epochs", "1", "--out", str(tmp_path / "garden-x.safetensors")])
     backbone = load_backbone(tmp_path / "garden-x.safetensors")
     assert backbone.classes == [] and backbone.size == 64 and backbone.mean == source.MEAN
     net = pretext.train_simclr(PICTURES, epochs=1)
@@ -136,5 +136,5 @@ def test_what_main_writes_is_loaded_as_a_backbone_without_classes(tmp_path, monk
 
 def test_main_refuses_a_source_that_it_does_not_know(capsys):
     with pytest.raises(SystemExit):
-        pretext.main(["garden-simclear"])
+        source.main(["garden-simclear"])
     assert "there is no source 'garden-simclear'" in capsys.readouterr().err

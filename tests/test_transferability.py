@@ -35,17 +35,6 @@ def test_logme_is_the_greatest_evidence_that_a_general_search_finds(n, d):
     assert logme(x, labels) == pytest.approx(numpy.mean(found), abs=1e-4)
 
 
-def test_logme_is_that_of_scikit_learn_too():
-    linear_model = pytest.importorskip("sklearn.linear_model")
-    x, labels = made(60, 10)
-    found = []
-    for label in range(3):
-        model = linear_model.BayesianRidge(fit_intercept=False, compute_score=True, tol=1e-9, max_iter=5000,
-                                           alpha_1=0, alpha_2=0, lambda_1=0, lambda_2=0)  # fmt: skip
-        found.append(model.fit(x.numpy(), (labels == label).numpy().astype(float)).scores_[-1] / 60)
-    assert logme(x, labels) == pytest.approx(numpy.mean(found), abs=1e-4)
-
-
 @pytest.mark.parametrize("score", [logme, linear_probe])
 def test_scores_rise_with_what_the_features_say_about_the_labels(score):
     mute, quiet, loud = (score(*made(60, 8, signal=signal)) for signal in (0.0, 1.0, 5.0))

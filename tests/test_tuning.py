@@ -1,17 +1,13 @@
 """Lecture 4's studies: fair by construction; and its sentences, held against what was measured."""
 
-import json
-import re
-
 import pytest
 import torch
-from project import ROOT
+from studies import tuning as measured
 from train_vit import train_vit
 
 from helpers.lessons.fine_tuning import studies as tuning
 from helpers.sources.backbones import load_backbone
 from helpers.sources.gardennet import GardenViT
-from helpers.stages import split, stage_names
 from helpers.training.learning_curves import overfitting
 from helpers.training.recipes import BATCHNORM, diff
 from helpers.training.study import load_study
@@ -55,16 +51,6 @@ def test_lora_is_asked_of_the_transformer_alone():
     assert asked == ["garden-vit"]
 
 
-def test_the_transformer_is_torchvisions_and_is_cut_at_each_block(vit):
-    names = stage_names(vit.model)
-    assert [name for name in names if "encoder_layer_" in name] == [f"encoder.layers.encoder_layer_{i}" for i in range(5)]
-    images = torch.rand(2, 3, 64, 64)
-    vit.model.eval()
-    for place in ("encoder.layers.encoder_layer_2", -1):
-        prefix, suffix = split(vit.model, place)
-        assert torch.equal(suffix(prefix(images)), vit.model(images))
-
-
 def test_the_transformer_has_learnt_the_source_world(vit):
     from helpers.images.drawn.garden import render
 
@@ -90,7 +76,7 @@ def test_training_a_transformer_repeats_itself_and_refuses_nothing_silently():
 
 @pytest.fixture(scope="module")
 def studies():
-    return {name: load_study(f"tuning-{name}") for name in tuning.STUDIES} | {"depth": load_study("depth")}
+    return {name: load_study(f"tuning-{name}") for name in measured.STUDIES} | {"depth": load_study("depth")}
 
 
 def supported(table):
@@ -153,11 +139,3 @@ def test_no_way_of_batchnorm_is_supported_to_be_better_than_another(studies):
 def test_few_parameters_cost_nothing_that_is_supported_and_on_the_gardennet_the_head_alone_is_better(studies):
     found = supported(studies["subsets"].paired("trains", "everything"))
     assert [*found] == [("garden", "head")] and found["garden", "head"] > 0
-
-
-def test_the_numbers_in_the_lecture_are_those_of_the_studies():
-    notebook = json.loads((ROOT / "notebooks/04_fine_tuning_well.ipynb").read_text(encoding="utf-8"))
-    prose = "\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
-    marks = re.findall(r"<!-- (04\.\S+) -->(.*?)<!-- /\1 -->", prose, re.DOTALL)
-    texts = tuning.stamps()
-    assert len(marks) > 20 and {name: text for name, text in marks if texts.get(name) != text} == {}

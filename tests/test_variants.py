@@ -35,12 +35,6 @@ def test_from_layer4_on_the_recipes_of_the_map_differ_in_nothing_but_where_train
     assert variants.depth_recipe("scratch") == SCRATCH and variants.depth_recipe("head") == FEATURE_EXTRACTION
 
 
-def test_the_map_is_complete():
-    cases = variants.depth_cases()
-    assert len(cases) == 3 * 3 * 5
-    assert len({tuple(case.conditions.values()) for case in cases}) == len(cases)
-
-
 def supported(study, of, baseline, sign):
     row = study.select(variant=[of, baseline]).paired("variant", baseline).loc[of]
     return row["supported"] == "yes" and sign * row["points"] > 0
@@ -118,8 +112,3 @@ def test_choosing_by_validation_costs_little(depths):
     price = variants.choice_by_validation(depths)
     lost = price["test %"] - price["its test %"]
     assert len(price) == 9 and (lost >= 0).all() and lost.max() < 3
-
-
-def test_stamps_have_the_names_of_the_lecture_and_no_empty_text():
-    texts = variants.stamps()
-    assert texts and all(name.startswith("03.") and text.strip() for name, text in texts.items())

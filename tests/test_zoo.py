@@ -1,4 +1,4 @@
-"""The table of pre-trained models says what torchvision's metadata say; the figure's names hide nothing."""
+"""The table of pretrained models is torchvision's metadata; names in the figure cover nothing."""
 
 import pytest
 import torchvision
@@ -13,9 +13,7 @@ def test_every_classifier_of_torchvision_is_in_the_table_with_year_and_paper():
     assert list(MODELS.index) == list_models(module=torchvision.models)
     assert MODELS.paper.str.contains(", ").all() and MODELS.year.between(2012, 2022).all()
     assert MODELS.recipe.str.startswith("https://").all()
-
-
-def test_longest_beginning_of_a_name_gives_the_paper():
+    # the longest beginning of a name that fits gives the paper
     assert MODELS.year["efficientnet_b0"] == 2019 and MODELS.year["efficientnet_v2_s"] == 2021
     assert MODELS.year["wide_resnet50_2"] == 2016 and MODELS.family["resnext50_32x4d"] == "ResNet"
     assert MODELS.year["swin_t"] == 2021 and "V2" in MODELS.paper["swin_v2_t"]
@@ -26,9 +24,6 @@ def test_numbers_are_those_of_torchvision():
     assert row["accuracy %"] == meta["_metrics"]["ImageNet-1K"]["acc@1"] and row["GFLOPs"] == meta["_ops"]
     assert row["parameters"] == round(sum(p.numel() for p in get_model("resnet18", weights=None).parameters()) / 1e6, 1)
     assert row["pixels"] == 224 and row["weights"] == "IMAGENET1K_V1"
-
-
-def test_licence_is_said_only_where_the_metadata_say_it():
     for name, licence in MODELS.licence.items():
         assert licence == get_model_weights(name)["DEFAULT"].meta.get("license", UNSTATED)
     assert (MODELS.licence != UNSTATED).sum() >= 1

@@ -5,7 +5,7 @@ photographs   the same on real photographs, 20 a class, where the environment va
               of class folders
 probe         there, with ImageNet weights from torchvision's cache
 budget        how many steps training from scratch needs, judged by the validation images
-and the studies of the lectures, by the names of the modules in helpers/studies
+and the studies of the lectures and labs, by the names of the modules in tools/studies
 """
 
 import argparse
@@ -17,11 +17,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas
+from studies import imagenet, studies
 
 from helpers.images.catalog import CARDS
 from helpers.images.tasks import EMBEDDED, open_task
-from helpers.lessons.studies import studies
-from helpers.lessons.variants import imagenet
 from helpers.notebook.progress import Progress
 from helpers.training.devices import provenance
 from helpers.training.fitting import fit

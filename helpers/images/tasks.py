@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from helpers.images.catalog import CARDS, Card, meant
+from helpers.images.closing import refuse_if_closed
 from helpers.images.decoding import MAX_PIXELS
 from helpers.images.folders import distinct_images, divide, find_images, read_credits
 from helpers.images.imagecache import Pictures, decode_once
@@ -134,6 +135,7 @@ def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_ba
         _whole("per_class", per_class, 1)
     if on_bad not in ("error", "skip"):
         raise ValueError(f'on_bad={on_bad!r} must be "error" or "skip"')
+    refuse_if_closed()
     if files.manifest is not None and name != "goldfinch-photos":
         raise ValueError(f'manifest={files.manifest!r} goes with "goldfinch-photos", not with {str(name)!r}')
     card = CARDS.get(name) if isinstance(name, str) else None

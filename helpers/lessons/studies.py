@@ -1,23 +1,39 @@
-"""The studies behind the lectures. Each module has run(seeds), which measures it and writes helpers/data/study-*.json,
-and stamps(), the numbers and sentences of the lecture's text that come from it."""
+"""What lectures and labs share about studies: predictions as a Study, and results in words."""
 
-from importlib import import_module
+import pandas
 
-MODULES = {  # as `make results` and the files in helpers/data call them
-    "anatomy": "anatomy.studies",
-    "choosing": "choosing.studies",
-    "contest": "flowers.studies",
-    "flowers102": "fine_tuning.flowers102",
-    "goldfinches": "goldfinches.studies",
-    "imagenet": "variants.imagenet",
-    "labels": "pretext.studies",
-    "museum": "museum.studies",
-    "overlap": "choosing.overlap",
-    "tuning": "fine_tuning.studies",
-    "variants": "variants.studies",
-}
+from helpers.training.devices import provenance
+from helpers.training.study import Study
 
 
-def studies() -> dict:
-    """Every study module by its name."""
-    return {name: import_module(f"helpers.lessons.{path}") for name, path in MODULES.items()}
+def percent(row) -> str:
+    """A row of `Study.table` in words: "88 % (84 to 90)"."""
+    return f"{row['accuracy %']:.0f} % ({row['low']:.0f} to {row['high']:.0f})"
+
+
+def points(row, digits: int = 0, mark: bool = False) -> str:
+    """A row of `Study.paired` in words: "+9 points (+4 to +13)".
+
+    mark: whether to add "undecided" where the interval includes 0.
+    """
+    value, low, high = (f"{row[name]:+.{digits}f}" for name in ("points", "low", "high"))
+    note = ", undecided" if mark and row["supported"] != "yes" else ""
+    return f"{value} points ({low} to {high}{note})"
+
+
+def study_of(question: str, rows: list[dict]) -> Study:
+    """A Study of predictions that were not made by `fit`, with the usual tables, seeds and intervals.
+
+    rows: each a dict of conditions, "seed", "correct" (bool (n,): which test images were classified correctly), and
+    further columns under "also" (a dict of numbers). Raises ValueError for no rows.
+    """
+    if not rows:
+        raise ValueError("a study needs at least one row of answers")
+    conditions = [name for name in rows[0] if name not in ("seed", "correct", "also", "seconds")]
+    runs = [
+        {**{name: row[name] for name in conditions}, "seed": row["seed"], "n": len(row["correct"]),
+         "accuracy": row["correct"].double().mean().item(), "seconds": row.get("seconds", 0.0), **row.get("also", {})}
+        for row in rows
+    ]  # fmt: skip
+    about = {"seeds": ", ".join(map(str, sorted({row["seed"] for row in rows})))} | provenance()
+    return Study(question, conditions, pandas.DataFrame(runs), [row["correct"] for row in rows], about)

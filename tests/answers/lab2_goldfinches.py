@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from torchmetrics.functional.classification import binary_auroc, multiclass_calibration_error
 
 import helpers as h
-from helpers.lessons.goldfinches.certainty import fit_temperature, sure
+from helpers.lessons.goldfinches.calibration import fit_temperature, sure
 from helpers.lessons.goldfinches.saliency import class_map
 from helpers.training.intervals import wilson
 

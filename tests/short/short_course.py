@@ -53,14 +53,14 @@ def _batches(original):
 
 
 def _train(original):
-    return lambda pretext, images, *rest: original(pretext, images[: STEPS * min(pretext.pictures, len(images))], *rest)
+    return lambda pretext, images, *rest: original(pretext, images[: STEPS * min(pretext.images, len(images))], *rest)
 
 
 CHANGES = {
     "helpers.training.fitting": {"_phase": _phase},
     "helpers.images.tasks": {"_embedded": _embedded},
-    "helpers.lessons.anatomy.surgery": {"fit_head": _few_steps(10)},
-    "helpers.lessons.fine_tuning.rates": {"range_test": _few_steps(10)},
+    "helpers.training.steps": {"fit_head": _few_steps(10)},
+    "helpers.lessons.fine_tuning.lr_finder": {"range_test": _few_steps(10)},
     "helpers.lessons.museum.rooms": {"batches": _batches},
     "helpers.lessons.pretext.tasks": {"_train": _train},
 }

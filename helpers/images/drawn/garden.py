@@ -9,6 +9,7 @@ from numbers import Integral
 
 import torch
 
+from helpers.images.closing import refuse_if_closed
 from helpers.images.drawn import world
 from helpers.images.drawn.brush import Canvas, Rng, mix
 from helpers.images.drawn.finches import GOLDFINCHES, SISKINS, paint_finch
@@ -67,6 +68,7 @@ def render(collection: str, labels, numbers, *, split="train", seed: int = 0, si
         raise ValueError(f"labels of {collection!r} run from 0 to {classes - 1}, got {int(labels.min())} to {int(labels.max())}")
     if not 16 <= size <= 1024:
         raise ValueError(f"size is {size} px; choose 16 to 1024")
+    refuse_if_closed()
     images = torch.empty(len(labels), 3, size, size, dtype=torch.uint8)
     targets: dict[str, torch.Tensor] = {}
     groups = world.family(labels) if collection == "source" else labels

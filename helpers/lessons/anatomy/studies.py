@@ -1,14 +1,11 @@
-"""Lecture 2: how far a "frozen" backbone drifts, and what the features of other kinds of source tasks are worth."""
+"""The cases of lecture 2: features from other kinds of source tasks."""
 
 from dataclasses import replace
 
 from helpers.images.tasks import open_task
-from helpers.lessons.anatomy.surgery import batchnorm_drift
 from helpers.training.recipes import FEATURE_EXTRACTION
-from helpers.training.study import SHIPPED, Case, Study, join_studies, load_study, run_study
+from helpers.training.study import Case
 
-TASKS = ("goldfinches", "flowers")
-COMMAND = "python tools/measure.py anatomy"
 EXTRACTORS = {  # the first two saw the same number of pictures of the same world, equally often
     "classification": replace(FEATURE_EXTRACTION, source="garden-small"),
     "regression": replace(FEATURE_EXTRACTION, source="garden-regression"),
@@ -16,58 +13,8 @@ EXTRACTORS = {  # the first two saw the same number of pictures of the same worl
 }
 
 
-def run(seeds: int) -> None:
-    """Measure both studies; about four minutes on one core for 4 seeds."""
-    measure_drift(seeds)
-    measure_extractors(seeds)
-
-
-def measure_drift(seeds: int) -> Study:
-    """Heads on a backbone of which only requires_grad is False, while it sees images in training mode."""
-    tasks = [open_task(name, 20) for name in TASKS]
-    parts = [batchnorm_drift(known, seen, seeds=seeds) for known in tasks for seen in tasks]
-    study = join_studies(*parts)
-    study.save(SHIPPED / "study-drift.json", COMMAND)
-    return study
-
-
-def measure_extractors(seeds: int) -> Study:
-    """A new head on the frozen features of a classifier, of a network that learnt pose and size, of a random one."""
-    cases = [case for task in TASKS for count in (5, 20) for case in extractor_cases(task, count)]
-    study = run_study("features of another kind of task", cases, seeds)
-    study.save(SHIPPED / "study-extractors.json", COMMAND)
-    return study
-
-
 def extractor_cases(task: str, per_class: int) -> list[Case]:
     """The three extractors on one task: cases for `run_study`."""
     opened = open_task(task, per_class)
     return [Case({"task": task, "per_class": per_class, "source": name}, recipe, opened)
             for name, recipe in EXTRACTORS.items()]  # fmt: skip
-
-
-def stamps() -> dict[str, str]:
-    """What the lecture quotes: points lost by the drift, and what features of other source tasks are worth."""
-    drift, extractors = load_study("drift"), load_study("extractors")
-    lost = drift.select(steps=[0, 50]).paired("steps", 0)
-    refitted = drift.select(known="flowers", seen="goldfinches").values("refitted", "steps")
-    named = extractors.select(task="flowers", per_class=20).table("source")
-
-    def points(row) -> str:
-        return f"{-row['points']:.0f} (95 % interval {-row['high']:.0f} to {-row['low']:.0f})"
-
-    def percent(source: str) -> str:
-        row = named.loc[source]
-        return f"{row['accuracy %']:.0f} % ({row['low']:.0f} to {row['high']:.0f})"
-
-    after = refitted.loc[50]
-    return {
-        "02.drift-flowers": points(lost.loc["flowers", "goldfinches", 50]),
-        "02.drift-own": f"{points(lost.loc['goldfinches', 'goldfinches', 50])} for goldfinches, "
-        f"{points(lost.loc['flowers', 'flowers', 50])} for flowers",
-        "02.drift-refitted": f"{after['mean']:.0f} % ({after['low']:.0f} to {after['high']:.0f}), "
-        f"where the head before was at {refitted.loc[0, 'mean']:.0f} %",
-        "02.regression-flowers": percent("regression"),
-        "02.random-flowers": percent("none (random network)"),
-        "02.classification-flowers": percent("classification"),
-    }

@@ -1,16 +1,16 @@
-"""Deciding: from labels, distance and budget to the variant of transfer that is worth trying first."""
+"""From labels, distance and budget to the variant of transfer that is worth trying first."""
 
 from dataclasses import dataclass
 
 import pandas
 
-FEW, MANY = 20, 200  # training images a class: below the one few, above the other many
+FEW, MANY = 20, 200  # training images a class: fewer than the first are few, more than the second many
 DISTANCES = ("near", "related", "far")
 
 
 @dataclass(frozen=True)
 class Advice:
-    """What to try first, why, and what to hold it against. Advice, not a law: the validation images decide."""
+    """What to try first, why, and what to compare it with. Advice, not a law: the validation images decide."""
 
     first: str
     why: str

@@ -1,11 +1,10 @@
-"""Lecture 5: is the target already in the source? Daisies are a class of ImageNet, and so are goldfinches.
+"""Is the target already in the source? Daisies are a class of ImageNet, and so are goldfinches.
 
-Real photographs of daisies and other flowers, from a network that was trained on ImageNet and one that was not: the
-untouched 1000-way head, a probe, and fine-tuning. Needs COURSE_PHOTOS (a folder of class folders, one of them "daisy")
+Photographs of daisies and other flowers, classified by a network that was trained on ImageNet and by one that was not: with
+its own 1000-way head, a probe, and fine-tuning. Needs COURSE_PHOTOS (a folder of class folders, one of them "daisy")
 and torchvision's weights of squeezenet1_0.
 """
 
-import os
 import time
 from dataclasses import replace
 from types import SimpleNamespace
@@ -16,9 +15,8 @@ import torch
 from helpers.images.drawn.garden import render_split
 from helpers.images.tasks import Split, Task, open_task
 from helpers.sources.backbones import load_backbone
-from helpers.training.intervals import wilson
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL
-from helpers.training.study import SHIPPED, Case, Study, join_studies, load_study, run_study
+from helpers.training.study import Case, Study, join_studies, run_study
 
 QUESTION = "Is the target already in the source?"
 SOURCE = "squeezenet1_0"
@@ -27,22 +25,13 @@ UNTOUCHED = "untouched head"
 SHORT = 30  # steps of fine-tuning: 128 px photographs are slow on a CPU
 
 
-def run(seeds: int) -> None:
-    """Measure it, if the photographs are here."""
-    folder = os.environ.get("COURSE_PHOTOS")
-    if not folder or not os.path.isdir(os.path.join(folder, "daisy")):
-        print("overlap: left out, COURSE_PHOTOS names no folder with a folder of daisies")
-        return
-    measure(folder, min(seeds, 3)).save(SHIPPED / "study-overlap.json", "python tools/measure.py overlap")
-
-
 def measure(folder: str, seeds, source: str = SOURCE) -> Study:
     """All of it from one folder of photographs."""
     return join_studies(probes(folder, seeds, source), tuned(folder, seeds, source), untouched(folder, source))
 
 
 def probes(folder: str, seeds, source: str = SOURCE) -> Study:
-    """A new head on the source that knows daisies, and on one that never saw a photograph."""
+    """A new head on the source that knows daisies, and on one that has never seen a photograph."""
     rows = [
         Case({"images": "photographs", "source": name, "how": "probe", "per_class": number}, recipe, task)
         for name, recipe, size in ((source, probe(source), 128), ("garden", FEATURE_EXTRACTION, 64))
@@ -66,7 +55,7 @@ def tuned(folder: str, seeds, source: str = SOURCE) -> Study:
 
 
 def untouched(folder: str, source: str = SOURCE) -> Study:
-    """The source's own head, asked about the photographs and about drawn goldfinches; one run, for nothing is drawn."""
+    """The source's own head on the photographs and on drawn goldfinches; one run, as nothing is random."""
     rows = [
         Case({"images": images, "source": source, "how": UNTOUCHED, "per_class": 0}, probe(source), task)
         for images, task in (("photographs", open_task(folder, 1, size=224)), ("drawings", drawings()))
@@ -75,14 +64,14 @@ def untouched(folder: str, source: str = SOURCE) -> Study:
 
 
 def drawings() -> Task:
-    """Twenty drawings of each goldfinch species, to be called "goldfinch"."""
+    """Twenty drawings of each goldfinch species, with the one class "goldfinch"."""
     images, labels, _, _ = render_split("goldfinches", "test", 20, size=224)
     split = Split(images, torch.arange(len(images)), labels * 0, [""] * len(images))
     return Task("goldfinches", ["goldfinch"], 224, 1, 0, train=split, val=split, test=split, pool=split)
 
 
 def recalls(fit) -> dict[str, float]:
-    """Of the first class that ImageNet has too, and of all others, the share that is named rightly."""
+    """Recall of the first class that ImageNet has, too, and of all other classes together."""
     inside = fit.labels == shared(fit.task.classes)
     outside = fit.correct[~inside]
     return {
@@ -101,9 +90,9 @@ def shared(classes: list[str]) -> int:
 
 @torch.no_grad()
 def ask_untouched_head(recipe, task: Task, seed=0, *, progress=None):
-    """What the source's own head says of the test images; right where it gives a class the task's name of it.
+    """The source's own head on the test images; a prediction is correct if its class name is the task's.
 
-    Kinds that the source has no class for cannot be named: none of their images counts as right.
+    Images of kinds that the source has no class for always count as wrong.
     """
     started = time.perf_counter()
     backbone = load_backbone(recipe.source)
@@ -118,20 +107,3 @@ def ask_untouched_head(recipe, task: Task, seed=0, *, progress=None):
         history=pandas.DataFrame({"train_accuracy": [0.0]}), trained=0, seconds=time.perf_counter() - started,
         answers=[backbone.classes[i] for i in answers.tolist()],
     )  # fmt: skip
-
-
-def stamps() -> dict[str, str]:
-    """The numbers of the lecture's text."""
-    if not (SHIPPED / "study-overlap.json").exists():
-        return {}  # not measured yet
-    found = load_study("overlap")
-    head = found.select(images="photographs", how=UNTOUCHED).runs.iloc[0]
-    daisies = round(head.accuracy * head.n / head.in_source)
-    low, high = wilson(head.in_source, daisies)
-    texts = {"05.daisies": f"{100 * head.in_source:.0f} % ({100 * low:.0f} to {100 * high:.0f}, {daisies} photographs)"}
-    rows = found.select(images="photographs", how=["probe", "fine-tuned"])
-    for column in ("in_source", "others"):
-        for (source, how, number), row in rows.values(column, ["source", "how", "per_class"]).iterrows():
-            low, high = max(0.0, row["low"]), min(1.0, row["high"])
-            texts[f"05.{column}-{source}-{how}-{number}"] = f"{100 * row['mean']:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
-    return texts

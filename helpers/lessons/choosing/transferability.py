@@ -19,7 +19,7 @@ GRID = 200  # values of the ratio of the two precisions that are tried, twice
 
 
 def source_features(backbone: Backbone, images: Tensor) -> Tensor:
-    """What the source model hands to its head for uint8 images (N, 3, S, S): float32 (N, D)."""
+    """The input of the source model's head for uint8 images (N, 3, S, S): float32 (N, D)."""
     return extract(split(backbone.model, -1)[0], images, backbone).flatten(1)
 
 
@@ -39,10 +39,10 @@ def logme(features: Tensor, labels: Tensor) -> float:
     n = len(x)
     u, s, _ = torch.linalg.svd(x, full_matrices=False)
     along = (u.T @ y) ** 2  # (r, K): what of the labels lies along each direction of the features
-    beside = (y**2).sum(0) - along.sum(0)  # and beside all of them
+    beside = (y**2).sum(0) - along.sum(0)  # and outside all of them
     top = 2 * math.log10(max(s[0].item(), 1e-12))
     exponents = torch.linspace(top - 12, top + 6, GRID, dtype=torch.float64)[:, None].expand(-1, y.shape[1])
-    for _ in range(3):  # ever finer around the best of each class
+    for _ in range(3):  # ever finer around the best value of each class
         t = 10**exponents[:, None]  # (GRID, 1, K)
         error = (along * t / (t + s[:, None] ** 2)).sum(1) + beside.clamp(min=0)
         volume = torch.log1p(s[:, None] ** 2 / t).sum(1)
@@ -55,31 +55,31 @@ def logme(features: Tensor, labels: Tensor) -> float:
 
 
 def linear_probe(features: Tensor, labels: Tensor) -> float:
-    """Share of the images that a linear classifier names rightly when it has learnt from all the others, 0..1.
+    """Leave-one-out accuracy of a linear classifier, 0..1: each image is classified by one that was fitted to all others.
 
-    features (N, D), labels int64 (N,). Ridge regression on standardised features, whose leave-one-out answers need no
-    refitting; the strength of the penalty is the one that does best. Raises ValueError as `logme` does.
+    features (N, D), labels int64 (N,). Ridge regression on standardised features, whose leave-one-out predictions need no
+    refitting; the best of four penalties counts. Raises ValueError as `logme` does.
     Source: Hastie et al., The elements of statistical learning, section 7.10 (leave-one-out by the hat matrix).
     """
     x, y = _checked(features, labels)
     x = (x - x.mean(0)) / x.std(0).clamp(min=1e-6)
     values, vectors = torch.linalg.eigh(x @ x.T + 1e-9 * torch.eye(len(x)))
-    truth, shares = y.argmax(1), []
+    labels, accuracies = y.argmax(1), []
     for strength in (0.01, 0.1, 1.0, 10.0):
         penalty = strength * values.mean()
-        hat = vectors * (values / (values + penalty)) @ vectors.T + 1 / len(x)  # 1 / N: of the mean, which is learnt too
+        hat = vectors * (values / (values + penalty)) @ vectors.T + 1 / len(x)  # 1 / N: for the mean, which is fitted, too
         own = hat.diagonal()[:, None]
         answers = (hat @ y - own * y) / (1 - own)
-        shares.append((answers.argmax(1) == truth).double().mean().item())
-    return max(shares)
+        accuracies.append((answers.argmax(1) == labels).double().mean().item())
+    return max(accuracies)
 
 
 @styled
 def plot_scores(study, score: str, label: str, how: str = "new head", live=None):
-    """Test accuracy against a score that was known before training: a panel a target, a marker a source.
+    """Test accuracy against a score that is known before training: a panel for each target, a marker for each source.
 
-    study: with the conditions target, source and how, and the score as a column. live: another study of the kind, drawn
-    over it as large open markers. Bars are 95 % intervals of the accuracy. Returns matplotlib's Figure.
+    study: with the conditions target, source and how, and the score as a column. live: another such study, drawn
+    over it as large open markers. Bars are 95% intervals of the accuracy.
     """
     part = study.select(how=how)
     names, sources = list(part.runs.target.unique()), list(part.runs.source.unique())

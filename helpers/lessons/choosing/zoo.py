@@ -1,4 +1,4 @@
-"""The popular pre-trained models: a table made from torchvision's own metadata, and a figure of what accuracy costs."""
+"""Popular pretrained models: a table from torchvision's metadata, and a figure of what accuracy costs."""
 
 import pandas
 import torchvision
@@ -7,7 +7,7 @@ from torchvision.models import get_model_weights, list_models
 
 from helpers.notebook.figures import COLOURS, new_axes, styled
 
-PAPERS = {  # the beginning of a model's name: (year, family, paper); the longest beginning that fits counts
+PAPERS = {  # by the beginning of a model's name, the longest that fits: (year, family, paper)
     "alexnet": (2012, "AlexNet", "Krizhevsky et al., ImageNet classification with deep convolutional neural networks"),
     "vgg": (2014, "VGG", "Simonyan and Zisserman, Very deep convolutional networks for large-scale image recognition"),
     "googlenet": (2014, "Inception", "Szegedy et al., Going deeper with convolutions"),
@@ -37,7 +37,6 @@ GROUPS = {  # a colour and a marker each in the figure
 NAMED = ("vgg16", "alexnet", "squeezenet1_0", "vit_h_14", "vit_b_16", "resnet18", "resnet50", "mobilenet_v3_small",
          "mobilenet_v3_large", "efficientnet_b0", "efficientnet_v2_s", "efficientnet_v2_l", "densenet121", "googlenet",
          "regnet_y_128gf", "shufflenet_v2_x0_5")  # fmt: skip
-
 
 OFFSETS = ((8, 0, "left"), (-8, 0, "right"), (0, -12, "center"), (0, 12, "center"), (6, -10, "left"), (-6, 10, "right"),
            (-6, -10, "right"), (6, 10, "left"), (-10, 18, "right"), (10, -18, "left"))  # points from a point to its name
@@ -79,7 +78,7 @@ def best_within(models: pandas.DataFrame, gflops: float = float("inf"), megabyte
 
 
 def best_for_cost(models: pandas.DataFrame) -> list[str]:
-    """The models than which none is both cheaper (GFLOPs) and more accurate, the cheapest first."""
+    """The Pareto front: models that no other beats in both GFLOPs and accuracy, the cheapest first."""
     best, kept = -1.0, []
     for name, row in models.sort_values(["GFLOPs", "accuracy %"], ascending=[True, False]).iterrows():
         if row["accuracy %"] > best:
@@ -89,9 +88,9 @@ def best_for_cost(models: pandas.DataFrame) -> list[str]:
 
 @styled
 def plot_models(models: pandas.DataFrame):
-    """ImageNet accuracy against GFLOPs (logarithmic), a point a model; the line joins those that none beats on both.
+    """ImageNet accuracy against GFLOPs (logarithmic), a point a model; a line joins those that no other beats on both.
 
-    Names are written where they hide no other name. Returns matplotlib's Figure.
+    Names are written where they cover no point and no other name.
     """
     figure, ((axis,),) = new_axes(1, 1, (10.5, 6.2))
     groups = models.family.where(models.family.isin(GROUPS), "others")
@@ -110,14 +109,14 @@ def plot_models(models: pandas.DataFrame):
 
 
 def _name_points(axis, all_models: pandas.DataFrame, names) -> list:
-    """Write names beside their points, each where it hides no point and no other name; returns the annotations."""
-    places = axis.transData.transform(all_models[["GFLOPs", "accuracy %"]].to_numpy(float))
-    taken = [axis.get_legend().get_window_extent(), *(Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in places)]
+    """Write names next to their points, where they cover nothing; returns the annotations."""
+    positions = axis.transData.transform(all_models[["GFLOPs", "accuracy %"]].to_numpy(float))
+    taken = [axis.get_legend().get_window_extent(), *(Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in positions)]
     frame, written = axis.get_window_extent(), []
     for name in names:
-        place = tuple(all_models.loc[name, ["GFLOPs", "accuracy %"]])
+        point = tuple(all_models.loc[name, ["GFLOPs", "accuracy %"]])
         for dx, dy, side in OFFSETS:
-            text = axis.annotate(name, place, (dx, dy), textcoords="offset points", ha=side, va="center", fontsize=10)
+            text = axis.annotate(name, point, (dx, dy), textcoords="offset points", ha=side, va="center", fontsize=10)
             box = text.get_window_extent()
             if not any(box.overlaps(other) for other in taken) and frame.contains(*box.min) and frame.contains(*box.max):
                 taken.append(box)

@@ -1,7 +1,6 @@
-"""The freeze explorer: set how deep a network is frozen, see what that costs, train it, and hold runs side by side.
+"""The freeze explorer: set how deep a network is frozen, see what that costs, train it, and compare runs.
 
-What it does is in bench.py, what a setting costs in prospects.py, how it trains in trials.py, the table in comparing.py;
-here are its widgets, and the same figure without them.
+Here are its figure without widgets, what a notebook stores, and its widgets; session.py has what they do.
 """
 
 import io
@@ -12,9 +11,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from helpers.images.tasks import EMBEDDED
-from helpers.lessons.explorer.bench import Bench
-from helpers.lessons.explorer.comparing import in_words, plot_trials, table_html, trial_table
-from helpers.lessons.explorer.prospects import Prospect, amount, depth_table, prospect
+from helpers.lessons.explorer.costs import Cost, amount, cost_of, depth_table
+from helpers.lessons.explorer.runs import in_words, plot_trials, runs_html, trial_table
+from helpers.lessons.explorer.session import Session
 from helpers.lessons.explorer.trials import Setting, Trial, short
 from helpers.lessons.variants.diagrams import plot_network
 from helpers.notebook.widgets import image_html, picture_html, show_widget
@@ -28,11 +27,10 @@ STYLE = """<style>
 .course-explorer .widget-radio > .widget-label, .course-explorer .widget-hslider > .widget-label {
   width: 105px; text-align: left }
 .course-explorer .widget-hslider { width: 100%; max-width: 26em }
-.course-explorer .widget-html, .course-explorer .widget-html-content { height: auto; line-height: 1.4; white-space: normal;
-  max-width: 100%; overflow: visible }
+.course-explorer .widget-html, .course-explorer .widget-html-content {
+  height: auto; line-height: 1.4; white-space: normal; max-width: 100%; overflow: visible }
 .course-explorer .lm-Widget, .course-explorer .p-Widget { margin-left: 0; margin-right: 0; box-sizing: border-box }
 .course-explorer .explorer-numbers { padding-right: 16px }
-.course-explorer .explorer-numbers table { font-size: 13px }
 .course-explorer .widget-button { margin-right: 6px }
 .course-explorer p { margin: 4px 0 }
 .course-explorer table { border-collapse: collapse; margin: 4px 0; font-size: 14px }
@@ -43,203 +41,186 @@ STYLE = """<style>
 
 
 def draw_explorer(setting: Setting | None = None, trials: list[Trial] = ()) -> tuple[Figure, str]:
-    """The explorer's figure without its widgets, and what is to be seen: the network as it is set, and the trials' curves.
+    """The explorer's figure without its widgets, and its description: the network as it is set, and the trials' curves.
 
         figure, text = draw_explorer(Setting(upto="layer2"), [try_setting(Setting(upto="fc"))])
         show(figure, text)
 
     Raises ValueError for a setting that does not exist.
     """
-    seen, trials = prospect(setting or Setting()), list(trials)
-    figure = Figure(figsize=(9.4, 4.5))
-    plot_network(_short(seen), _kept(seen), figure, 0.45)
-    plot_trials(trials, figure=figure, left=0.48)
-    return figure, f"{_seen(seen)} {_curves_in_words(trials)}"
+    cost, runs, figure = cost_of(setting or Setting()), dict(enumerate(trials, 1)), Figure(figsize=(9.4, 4.5))
+    plot_network(*_stack(cost), figure, 0.45)
+    plot_trials(runs, figure=figure, left=0.48)
+    return figure, f"{_network_in_words(cost)} {_curves_in_words(runs)}"
 
 
 def explore(setting: Setting | None = None, trials: list[Trial] = (), tasks=EMBEDDED, sources=None) -> None:
-    """Show the freeze explorer. Where no kernel runs, its figure, its numbers and a table of all depths stand in its place.
+    """Show the freeze explorer. Where no kernel runs, its figure, its numbers and a table of all depths are shown instead.
 
-    setting  where the controls stand at first; trials: runs that are kept from the start, as `try_setting` returns them
+    setting  where the controls start; trials: runs that are kept from the start, as `try_setting` returns them
     tasks    to choose from, as in `open_task`; sources: as in `load_backbone` (default: those that come with the course)
     Raises ValueError for a setting, task or source that does not exist.
     """
     setting, trials = setting or Setting(), list(trials)
     figure, text = draw_explorer(setting, trials)
-    seen = prospect(setting)
-    picture = picture_html(_small_png(figure), text, f"{text} (Run this cell to explore.)")
-    expected = [prospect(trial.setting).seconds for trial in trials]
-    runs = table_html(trials, list(range(1, len(trials) + 1)), expected) if trials else ""
+    expected = {number: cost_of(trial.setting).seconds for number, trial in enumerate(trials, 1)}
+    runs = runs_html(dict(enumerate(trials, 1)), expected) if trials else ""
     depths = depth_table(setting).to_html(border=0, formatters={"trained": "{:,}".format}, float_format=amount)
     about = "In numbers (seconds: on the machine that stored this page)"
-    html = f"{picture}<details><summary>{about}</summary>{_numbers(seen)}{runs}{depths}</details>"
+    picture = picture_html(_png(figure, colours=64), text, f"{text} (Run this cell to explore.)")
+    html = f"{picture}<details><summary>{about}</summary>{_numbers(cost_of(setting))}{runs}{depths}</details>"
     plain = f"[figure] {text}" + (f"\n{trial_table(trials).to_string()}" if trials else "")
     show_widget(make_explorer(setting, trials, tasks, sources), {"text/html": html, "text/plain": plain})
 
 
 def make_explorer(setting: Setting | None = None, trials: list[Trial] = (), tasks=EMBEDDED, sources=None):
-    """The explorer as an ipywidgets VBox, within the API of ipywidgets 7.7.
+    """The explorer as an ipywidgets VBox, within the API of ipywidgets 7.7. Its `session` is what the controls act on.
 
     Each part has a class, for styles and for tests in a browser: explorer-task, -source, -depth, -labels, -warmup, -rate,
     -train, -cancel, -said (the line that is read out), -step, -numbers, -runs, -remove-1 ..., -clear; and the two pictures,
-    <img> with their words: -network, -curves.
+    <img> with their descriptions: -network, -curves. The dict `named` holds the widgets by these names.
     """
     import ipywidgets as widgets
 
-    bench = Bench(setting or Setting(), trials)
-    wide, guard = partial(widgets.Layout, width="100%"), {"busy": False}
-    html = lambda value="": widgets.HTML(value, layout=wide())
+    session, sources = Session(setting or Setting(), trials), sources or shipped_sources()
+    start = session.setting
+    wide, wrapped = partial(widgets.Layout, width="100%"), partial(widgets.Layout, flex_flow="row wrap", width="100%")
+    radio = partial(widgets.RadioButtons, layout=wide())
+    slider = partial(widgets.SelectionSlider, continuous_update=False, layout=wide())
+    button = lambda words, tip, click, **look: _button(widgets.Button(description=words, tooltip=tip, **look), click)
     column = lambda width, *children: widgets.VBox(children, layout=widgets.Layout(width=width, min_width="280px"))
-    at = bench.setting
     controls = {
-        "task": _radio(widgets, "task", tasks, at.task),
-        "source": _radio(widgets, "source model", sources or shipped_sources(), at.source),
-        "upto": _slider(widgets, "train from", [(short(name), name) for name in bench.depths], at.upto),
-        "per_class": _slider(widgets, "labels a class", _with(LABELS, at.per_class), at.per_class),
-        "head_steps": _slider(widgets, "head warm-up", _with(WARM_UPS, at.head_steps), at.head_steps),
-        "lr": _slider(widgets, "learning rate", [(f"{rate:g}", rate) for rate in _with(RATES, at.lr)], at.lr),
+        "task": radio(options=_with(tasks, start.task), value=start.task, description="task"),
+        "source": radio(options=_with(sources, start.source), value=start.source, description="source model"),
+        "upto": slider(options=_depths(session), value=start.upto, description="train from"),
+        "per_class": slider(options=_with(LABELS, start.per_class), value=start.per_class, description="labels a class"),
+        "head_steps": slider(options=_with(WARM_UPS, start.head_steps), value=start.head_steps, description="head warm-up"),
+        "lr": slider(options=[(f"{lr:g}", lr) for lr in _with(RATES, start.lr)], value=start.lr, description="learning rate"),
     }
-    train = widgets.Button(description="Train", button_style="primary", tooltip="Train what is set, on kept features")
-    cancel = widgets.Button(description="Cancel", tooltip="Stop the run that is training")
-    clear = widgets.Button(description="Remove all runs", tooltip="Remove all runs from figure and table")
-    said, step, numbers, runs, removers = html(), html(), html(), html(), widgets.HBox(layout=_wrapped(widgets))
+    names = dict(zip(("task", "source", "depth", "labels", "warmup", "rate"), controls.values(), strict=True))
+    names["train"] = button("Train", "Train what is set, on kept features", session.train, button_style="primary")
+    names["cancel"] = button("Cancel", "Stop the run that is training", session.cancel)
+    names["clear"] = button("Remove all runs", "Remove all runs from figure and table", session.clear)
+    names |= {name: widgets.HTML(layout=wide()) for name in ("said", "step", "numbers", "runs")}
     network, curves = (widgets.HTML(layout=wide(max_width="540px")) for _ in range(2))
+    removers, guard = widgets.HBox(layout=wrapped()), {"busy": False}
 
-    def tell(what):
+    def show(what):
+        """Update what has changed: "setting", "curves", "runs", "step" or "said"."""
         if what == "setting":
-            picture = _network(tuple(_short(bench.prospect)), _kept(bench.prospect))
-            network.value = image_html(picture, _seen(bench.prospect), "100%", "explorer-network")
-            numbers.value = _numbers(bench.prospect)
+            picture = _network(*_stack(session.cost))
+            network.value = image_html(picture, _network_in_words(session.cost), "100%", "explorer-network")
+            names["numbers"].value = _numbers(session.cost)
         elif what == "curves":
-            shown = [run.trial for run in bench.kept], [run.number for run in bench.kept]
-            figure = plot_trials(*shown, bench.now, live=not bench.training)
-            curves.value = image_html(_png(figure), _curves_in_words(*shown), "100%", "explorer-curves")
-        elif what == "kept":
-            runs.value = table_html(*([getattr(run, name) for run in bench.kept] for name in ("trial", "number", "expected")))
-            removers.children = [*(_remover(widgets, bench, run.number) for run in bench.kept), *([clear] if bench.kept else [])]
+            picture = _png(plot_trials(session.runs, session.now, preview=not session.training))
+            curves.value = image_html(picture, _curves_in_words(session.runs), "100%", "explorer-curves")
+        elif what == "runs":
+            names["runs"].value = runs_html(session.runs, session.expected)
+            removers.children = [*map(remover, session.runs), *([names["clear"]] if session.runs else [])]
         elif what == "step":
-            step.value = _progress(bench)
+            names["step"].value = _progress(session.step)
         elif what == "said":
-            colour, mark = ("#d55e00", "<b>Problem.</b> ") if bench.problem else ("#0072b2", "")
-            words = f'<p style="border-left: 4px solid {colour}; padding-left: 8px; margin: 4px 0">{mark}{escape(bench.said)}</p>'
-            said.value = f'<div role="alert" aria-live="assertive">{words}</div>'
+            names["said"].value = _said(session.said, session.problem)
+
+    def remover(number):
+        words = f"Remove run {number}"
+        made = button(words, f"{words} from figure and table", lambda: session.remove(number))
+        return made.add_class(f"explorer-remove-{number}")
 
     def follow(name, change):
         if guard["busy"]:
             return
         guard["busy"] = True
         try:
-            bench.change(**{name: change["new"]})
+            session.change(**{name: change["new"]})
             if name == "source":
-                controls["upto"].options = [(short(place), place) for place in bench.depths]
+                controls["upto"].options = _depths(session)
             for other, control in controls.items():
-                control.value = getattr(bench.setting, other)  # what was refused goes back
+                control.value = getattr(session.setting, other)  # a refused value goes back
         finally:
             guard["busy"] = False
 
-    bench.tell = tell
-    for what in ("setting", "curves", "kept", "step", "said"):
-        tell(what)
+    session.changed = show
+    for what in ("setting", "curves", "runs", "step", "said"):
+        show(what)
     for name, control in controls.items():
         control.observe(partial(follow, name), names="value")
-    train.on_click(lambda _: bench.train())
-    cancel.on_click(lambda _: bench.cancel())
-    clear.on_click(lambda _: bench.clear())
-    top = widgets.HBox([
-        column("31%", *controls.values(), widgets.HBox([train, cancel]), step, said),
+    for name, widget in names.items():
+        widget.add_class(f"explorer-{name}")
+    buttons = widgets.HBox([names["train"], names["cancel"]])
+    parts = widgets.HBox([
+        column("31%", *controls.values(), buttons, names["step"], names["said"]),
         column("31%", network), column("33%", curves),
-        column("42%", numbers), column("56%", runs, removers),
-    ], layout=_wrapped(widgets))  # fmt: skip
-    box = widgets.VBox([widgets.HTML(STYLE), top], layout=wide())
-    named = {"explorer-task": controls["task"], "explorer-source": controls["source"], "explorer-depth": controls["upto"],
-             "explorer-labels": controls["per_class"], "explorer-warmup": controls["head_steps"], "explorer-rate": controls["lr"],
-             "explorer-train": train, "explorer-cancel": cancel, "explorer-clear": clear, "explorer-said": said,
-             "explorer-step": step, "explorer-numbers": numbers, "explorer-runs": runs, "explorer-network": network,
-             "explorer-curves": curves, "course-explorer": box}  # fmt: skip
-    for name, widget in named.items():
-        if widget not in (network, curves):  # there it is on the picture itself
-            widget.add_class(name)
-    box.bench, box.named = bench, named
+        column("42%", names["numbers"]), column("56%", names["runs"], removers),
+    ], layout=wrapped())  # fmt: skip
+    box = widgets.VBox([widgets.HTML(STYLE), parts], layout=wide()).add_class("course-explorer")
+    box.session, box.named = session, names | {"network": network, "curves": curves}
     return box
 
 
-def _radio(widgets, description: str, options, value):
-    return widgets.RadioButtons(options=_with(options, value), value=value, description=description,
-                                layout=widgets.Layout(width="100%"))  # fmt: skip
-
-
-def _slider(widgets, description: str, options, value):
-    return widgets.SelectionSlider(options=options, value=value, description=description, continuous_update=False,
-                                   layout=widgets.Layout(width="100%"))  # fmt: skip
-
-
-def _with(options, value) -> list:
-    """The options, and the value among them."""
-    return list(options) if value in options else sorted([*options, value])
-
-
-def _wrapped(widgets):
-    return widgets.Layout(flex_flow="row wrap", width="100%")
-
-
-def _remover(widgets, bench: Bench, number: int):
-    button = widgets.Button(description=f"Remove run {number}", tooltip=f"Remove run {number} from figure and table")
-    button.add_class(f"explorer-remove-{number}")
-    button.on_click(lambda _: bench.remove(number))
+def _button(button, click):
+    button.on_click(lambda _: click())
     return button
 
 
-def _progress(bench: Bench) -> str:
-    if not bench.step:
-        return ""
-    at = f'<progress value="{bench.step.done}" max="{bench.step.total}" aria-label="training"></progress>'
-    return f"{at} {escape(str(bench.step))}"
+def _depths(session: Session) -> list[tuple[str, str]]:
+    return [(short(stage), stage) for stage in session.depths]
 
 
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
-    return buffer.getvalue()
+def _with(options, value) -> list:
+    """The options, with the value among them."""
+    return list(options) if value in options else sorted([*options, value])
 
 
-def _small_png(figure: Figure) -> bytes:
-    """With 64 colours, a third of the size: it is stored in notebooks."""
-    buffer = io.BytesIO()
-    Image.open(io.BytesIO(_png(figure))).convert("RGB").quantize(64).save(buffer, "png", optimize=True)
-    return buffer.getvalue()
+def _progress(step) -> str:
+    bar = f'<progress value="{step.done}" max="{step.total}" aria-label="training"></progress>' if step else ""
+    return f"{bar} {escape(str(step))}" if step else ""
+
+
+def _said(text: str, problem: bool) -> str:
+    colour, mark = ("#d55e00", "<b>Problem.</b> ") if problem else ("#0072b2", "")
+    line = f'<p style="border-left: 4px solid {colour}; padding-left: 8px; margin: 4px 0">{mark}{escape(text)}</p>'
+    return f'<div role="alert" aria-live="assertive">{line}</div>'
 
 
 @lru_cache(maxsize=32)
 def _network(stages: tuple, kept: str) -> bytes:
-    return _png(plot_network(list(stages), kept))
+    return _png(plot_network(stages, kept))
 
 
-def _short(seen: Prospect) -> list[tuple[str, int, str]]:
-    return [(short(name), parameters, state) for name, parameters, state in seen.stages]
+def _png(figure: Figure, colours: int | None = None) -> bytes:
+    """The figure as a PNG; with few colours it takes a third of the bytes in a stored notebook."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130)
+    if colours:
+        picture, buffer = Image.open(buffer).convert("RGB").quantize(colours), io.BytesIO()
+        picture.save(buffer, "png", optimize=True)
+    return buffer.getvalue()
 
 
-def _kept(seen: Prospect) -> str:
-    return f"{amount(seen.cache_mb)} MB kept," if seen.cache_mb else ""
+def _stack(cost: Cost) -> tuple[tuple[tuple[str, int, str], ...], str]:
+    """What `plot_network` draws: the stages, and what is written at the cut."""
+    stages = tuple((short(name), parameters, state) for name, parameters, state in cost.stages)
+    return stages, f"{amount(cost.cache_mb)} MB kept," if cost.cache_mb else ""
 
 
-def _numbers(seen: Prospect) -> str:
-    rows = "".join(f'<tr><th scope="row">{name}</th><td>{escape(value)}</td></tr>' for name, value in seen.lines.items())
+def _numbers(cost: Cost) -> str:
+    rows = "".join(f'<tr><th scope="row">{name}</th><td>{escape(value)}</td></tr>' for name, value in cost.lines.items())
     return f"<table>{rows}</table>"
 
 
-def _seen(seen: Prospect) -> str:
-    """The network in words."""
-    frozen = [short(name) for name, _, state in seen.stages if state == "frozen"]
+def _network_in_words(cost: Cost) -> str:
+    frozen = [short(name) for name, _, state in cost.stages if state == "frozen"]
     cold = f"{', '.join(frozen)} frozen (hatched, with a lock)" if frozen else "nothing frozen"
     return (
-        f"The network of {seen.setting.source} as a stack of stages: {cold}, training from {short(seen.reach)} on, where "
-        f"the arrow of the backward pass ends; {seen.trained:,} of {seen.parameters:,} parameters train."
+        f"The network of {cost.setting.source} as a stack of stages: {cold}, training from {short(cost.setting.upto)} on, where "
+        f"the arrow of the backward pass ends; {cost.trained:,} of {cost.parameters:,} parameters train."
     )
 
 
-def _curves_in_words(trials: list[Trial], numbers=None) -> str:
+def _curves_in_words(trials: dict[int, Trial]) -> str:
     if not trials:
         return "Empty axes for learning curves."
     ends = [f"run {i} ({in_words(t.setting, ['task', 'upto', 'per_class', 'lr'])}) ends at {100 * t.accuracy:.0f} %"
-            for i, t in zip(numbers or range(1, len(trials) + 1), trials, strict=True)]  # fmt: skip
+            for i, t in trials.items()]  # fmt: skip
     return f"Learning curves, accuracy on the validation images: {'; '.join(ends)}."

@@ -2,8 +2,8 @@
 
 from helpers.lessons.fine_tuning import flowers102
 from helpers.lessons.fine_tuning.literature import reported
+from helpers.lessons.fine_tuning.lr_finder import plot_range_test, range_test
 from helpers.lessons.fine_tuning.movement import features_moved, first_steps, gradient_norms, plot_first_steps, weights_moved
-from helpers.lessons.fine_tuning.rates import plot_range_test, range_test
 from helpers.lessons.fine_tuning.studies import (
     AT_ONCE,
     HEAD_FIRST,

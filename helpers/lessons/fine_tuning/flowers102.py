@@ -2,7 +2,7 @@
 
 The official splits: 1,020 training, 1,020 validation, 6,149 test images. Three ways: a new head, a new head and then
 everything, everything at once. study-flowers102.json appears when it has been measured, for which a GPU and the
-photographs are needed. Until then what others report stands alone (helpers/lessons/fine_tuning/literature.py). The rates were not tuned here:
+photographs are needed. Until then only numbers from the literature are shown (literature.py). The rates were not tuned here:
 they are those that were best for another ImageNet network on photographs (study-imagenet-rates.json), or near them.
 """
 
@@ -17,7 +17,7 @@ from torchvision.models import get_model_weights
 from helpers.heads import swap_head
 from helpers.images.catalog import describe
 from helpers.images.tasks import Files, Task, open_task
-from helpers.lessons.fine_tuning.literature import as_markdown, not_found, reported
+from helpers.lessons.fine_tuning.literature import reported
 from helpers.sources.backbones import load_backbone
 from helpers.training.devices import device
 from helpers.training.fitting import Fit
@@ -25,7 +25,6 @@ from helpers.training.loop import CHECKS, quiet
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, Recipe
 from helpers.training.study import SHIPPED, Case, Study, load_study, run_study
 
-COMMAND = "python tools/measure.py flowers102"
 QUESTION = "ImageNet networks on Flowers102 at full size"
 FILE = SHIPPED / "study-flowers102.json"
 TASK, SIZE, SEEDS = "flowers102", 224, 3
@@ -39,21 +38,8 @@ RECIPES = (
 )
 
 
-def run(seeds: int) -> None:
-    """Measure it, where there are a GPU and the photographs; else say what is missing. Downloads nothing."""
-    if not torch.accelerator.is_available():
-        print("flowers102: left out, there is no GPU")
-        return
-    try:
-        study = measure(networks(), seeds, offline=True)
-    except (ConnectionError, FileNotFoundError) as error:
-        print(f"flowers102: left out. {error}")
-        return
-    study.save(FILE, COMMAND)
-
-
 def networks() -> list[str]:
-    """The networks that this machine can train: by the free memory of its GPU; on a CPU the smallest."""
+    """The networks that this machine can train, by the free memory of its GPU; on a CPU the smallest."""
     free = 0
     if torch.accelerator.is_available():
         try:
@@ -66,9 +52,9 @@ def networks() -> list[str]:
 def measure(sources, seeds=None, recipes=RECIPES, *, size: int | None = None, offline: bool | None = None) -> Study:
     """Every recipe with every source model, once a seed: conditions "network" and "recipe", column "per class".
 
-    seeds, size: SEEDS of them and SIZE pixels, unless something else is said.
+    seeds, size: SEEDS of them and SIZE pixels by default.
 
-    Raises what open_task and load_backbone raise where photographs or weights can't be had.
+    Raises what open_task and load_backbone raise if photographs or weights are not available.
     """
     task = the_task(size or SIZE, offline)
     cases = [
@@ -85,7 +71,7 @@ def the_task(size: int, offline: bool | None = None) -> Task:
 
 
 def measured_or_why_not(sources, seeds=None, **settings) -> Study | None:
-    """`measure`; where there is no way to the photographs or the weights it says so and returns None."""
+    """`measure`; if photographs or weights are not available, it prints why and returns None."""
     try:
         return measure(sources, seeds, **settings)
     except (ConnectionError, FileNotFoundError) as error:
@@ -103,37 +89,37 @@ def per_class(fit: Fit) -> dict[str, float]:
 def plan(sources=("resnet18",), seeds: int = SEEDS, recipes=RECIPES) -> pandas.DataFrame:
     """What a measurement would take on this machine: a row a network.
 
-    The hours come from a few images that are really trained on here and now, with random weights; reading the photographs
-    and the augmentation are not in it. The photographs' megabytes are fetched once for all networks.
+    The hours come from training on a few images here and now, with random weights, without reading photographs and
+    augmentation. The photographs are fetched once for all networks.
     """
     card, rows = describe(TASK), {}
     for source in sources:
         forward, both = seconds_an_image(source)
-        looked_at, trained_on = passes(recipes)
+        evaluated, trained_on = passes(recipes)
         weights = get_model_weights(source)["DEFAULT"].meta["_file_size"]
         rows[source] = {
             "trainings": seeds * len(recipes),
             "photographs, MB": round((card.download or 0) / 1e6),
             "weights, MB": round(weights),
             "decoded, MB": round(IMAGES * 3 * SIZE**2 / 1e6),
-            "hours here": seeds * (looked_at * forward + trained_on * both) / 3600,
+            "hours here": seeds * (evaluated * forward + trained_on * both) / 3600,
         }
     return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("network").round(1)
 
 
 def passes(recipes: tuple[Recipe, ...] = RECIPES) -> tuple[int, int]:
-    """Images that one seed passes through a network to be looked at, and to be trained on."""
-    looked_at = trained_on = 0
+    """How many images one seed passes through a network forward only, and to train on."""
+    evaluated = trained_on = 0
     for recipe in recipes:
-        looks = 1 if recipe.upto == -1 else CHECKS * (2 if recipe.head_steps else 1)
+        validations = 1 if recipe.upto == -1 else CHECKS * (2 if recipe.head_steps else 1)
         kept = TRAIN * recipe.views if recipe.upto == -1 else 0
-        looked_at += TEST + VAL * looks + kept + recipe.head_steps * recipe.batch_size
+        evaluated += TEST + VAL * validations + kept + recipe.head_steps * recipe.batch_size
         trained_on += 0 if recipe.upto == -1 else recipe.steps * recipe.batch_size
-    return looked_at, trained_on
+    return evaluated, trained_on
 
 
 def seconds_an_image(source: str, count: int = 2) -> tuple[float, float]:
-    """Seconds to look at an image, and to train everything on it, on this machine: the fastest of three tries."""
+    """Seconds for an image on this machine, forward only and to train everything on it: the fastest of three tries."""
     with quiet(), torch.random.fork_rng():
         model = swap_head(load_backbone(source, weights=None).model, 102).to(device(), memory_format=torch.channels_last)
         images = torch.rand(count, 3, SIZE, SIZE, device=device())
@@ -151,7 +137,7 @@ def seconds_an_image(source: str, count: int = 2) -> tuple[float, float]:
 
 
 def beside_literature(study: Study | None = None) -> pandas.DataFrame:
-    """What was measured beside what others report: a row for each recipe here, one more for each further number there.
+    """What was measured, next to what others report: a row for each recipe here, one more for each further number there.
 
     study: measured just now; None: the one that comes with the course, if it has been measured.
     """
@@ -179,11 +165,3 @@ def _ours(study: Study | None) -> dict[tuple[str, str], tuple[str, str]]:
         key: (f"{row['accuracy %']:.1f} ({row['low']:.1f} to {row['high']:.1f})", f"{100 * classes[key]:.1f}")
         for key, row in study.table(by).iterrows()
     }
-
-
-def stamps() -> dict[str, str]:
-    """The numbers of the literature for the texts, as literature; ours join them when they have been measured."""
-    texts = {"flowers102.literature": "\n\n" + as_markdown(TASK) + "\n\n", "flowers102.unknown": "; ".join(not_found(TASK))}
-    for row in reported(TASK).itertuples():
-        texts.setdefault(f"flowers102.{row.network}-{row.recipe.replace(' ', '-')}", f"{row.percent:g} %")
-    return texts

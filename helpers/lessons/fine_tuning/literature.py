@@ -10,21 +10,21 @@ COLUMNS = ["network", "recipe", "percent", "metric", "trained_on", "tested_on", 
 
 
 def reported(task: str = "flowers102") -> pandas.DataFrame:
-    """What others report of a task: a row a number, with where it was read and how its setting differs from the course's.
+    """What others report for a task: a row for each number, with its source and how its setting differs from the course's.
 
     percent: accuracy, %. metric: of all test images alike, or the mean over the classes. trained_on, tested_on: images.
     cite: the source in two words.
-    Raises ValueError for a task of which the file holds nothing.
+    Raises ValueError for a task that is not in the file.
     """
     rows = [row for row in _read()["published"] if row["task"] == task]
     if not rows:
         known = sorted({row["task"] for row in _read()["published"]})
-        raise ValueError(f"nothing published is quoted for the task {task!r}; there is something for {', '.join(known)}")
+        raise ValueError(f"no published numbers for the task {task!r}; there are some for {', '.join(known)}")
     return pandas.DataFrame(rows)[COLUMNS]
 
 
 def not_found(task: str = "flowers102") -> list[str]:
-    """What was looked for in the literature and not found in a source that could be read."""
+    """What was looked for in the literature and not found."""
     return [row["what"] for row in _read()["unknown"] if row["task"] == task]
 
 

@@ -1,7 +1,6 @@
 """What training does to each stage: the gradients that reach it, and how far its weights and features move."""
 
 import copy
-from contextlib import contextmanager
 
 import pandas
 import torch
@@ -9,8 +8,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from helpers.freezing import parameter_groups
+from helpers.heads import mode
 from helpers.notebook.figures import COLOURS, new_axes, styled
 from helpers.stages import Stage, stages
+from helpers.training.steps import training_steps
 
 OPTIMIZERS = ("adamw", "sgd")
 
@@ -31,11 +32,11 @@ def first_steps(
     model: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, steps: int = 20, lr: float = 1e-3,
     optimizer: str = "adamw", batch_size: int = 32, seed: int = 0,
 ) -> pandas.DataFrame:  # fmt: skip
-    """Train the model, in place and in its present mode, at a constant rate: a row a step, with the loss and the norm of
-    the gradient of each stage before the step.
+    """Train the model in place, in its current mode, at a constant learning rate: a row for each step, with the loss and
+    the gradient norm of each stage before the update.
 
     images: normalised float32 (N, 3, H, W), labels int64 (N,), on the model's device; no augmentation, no clipping.
-    optimizer: "adamw" (no weight decay) or "sgd" (no momentum). seed: of the order of the images.
+    optimizer: "adamw" (no weight decay) or "sgd" (no momentum). seed: for the order of the images.
     Raises ValueError for another optimizer, numbers out of range, if nothing trains, and if the loss is not finite.
     """
     if optimizer not in OPTIMIZERS:
@@ -44,16 +45,13 @@ def first_steps(
         raise ValueError(f"need steps >= 1, lr > 0 and batch_size >= 1; got {steps=}, {lr=}, {batch_size=}")
     kind = torch.optim.AdamW if optimizer == "adamw" else torch.optim.SGD
     updates = kind(parameter_groups(model, lr), lr=lr)
-    dice, parts, rows = torch.Generator().manual_seed(seed), stages(model), []
-    order = torch.cat([torch.randperm(len(labels), generator=dice) for _ in range(-(-steps * batch_size // len(labels)))])
-    for batch in order[: steps * batch_size].split(batch_size):
-        loss = _loss(model, images[batch], labels[batch])
+    rng, parts, rows = torch.Generator().manual_seed(seed), stages(model), []
+    order = torch.cat([torch.randperm(len(labels), generator=rng) for _ in range(-(-steps * batch_size // len(labels)))])
+    batches = order[: steps * batch_size].split(batch_size)
+    for loss in training_steps(batches, lambda batch: _loss(model, images[batch], labels[batch]), updates):
         if not loss.isfinite():
             raise ValueError(f"the loss is {loss.item()} at step {len(rows)}: choose a learning rate below {lr:g}")
-        updates.zero_grad()
-        loss.backward()
         rows.append({"loss": loss.item(), **_norms(parts)})
-        updates.step()
     updates.zero_grad()
     return pandas.DataFrame(rows).rename_axis("step")
 
@@ -69,10 +67,10 @@ def weights_moved(model: nn.Module, source: nn.Module) -> pandas.Series:
 
 @torch.no_grad()
 def features_moved(model: nn.Module, source: nn.Module, images: torch.Tensor, batch_size: int = 250) -> pandas.Series:
-    """How far what each stage before the head hands on is from what the source's hands on, for the same images.
+    """How far the features after each stage before the head are from the source model's, for the same images.
 
-    |f - f0| / |f0|, the mean over the images: 0 is the same; 1 is as far away as the features are long. Both networks
-    are asked in evaluation mode, and then have the modes they had. images: normalised float32 (N, 3, H, W).
+    |f - f0| / |f0|, the mean over the images: 0 means unchanged, 1 that they moved as far as they are long. Both networks
+    are evaluated in evaluation mode and get their modes back. images: normalised float32 (N, 3, H, W).
     Raises ValueError if the two do not have the same stages, or there are no images.
     """
     if len(images) == 0:
@@ -104,7 +102,7 @@ def plot_first_steps(runs: dict[str, pandas.DataFrame], columns=None):
 
 def _loss(model, images, labels):
     if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ValueError("nothing of this model trains: say freeze(model, 0) for all of it")
+        raise ValueError("no parameter of this model trains: freeze(model, 0) unfreezes all of it")
     return F.cross_entropy(model(images), labels)
 
 
@@ -130,13 +128,13 @@ def _bodies(model: nn.Module, source: nn.Module) -> tuple[list[Stage], list[Stag
     shapes = [[(stage.name, [p.shape for p in stage.parameters]) for stage in body] for body in bodies]
     if shapes[0] != shapes[1]:
         raise ValueError(
-            f"a {type(model).__name__} and a {type(source).__name__} with other stages before their heads cannot be compared"
+            f"cannot compare a {type(model).__name__} with a {type(source).__name__}: their stages before the head differ"
         )
     return bodies[0], bodies[1]
 
 
 def _handed_on(model: nn.Module, body: list[Stage], images: torch.Tensor) -> dict[str, torch.Tensor]:
-    """What enters the next stage with parameters, for each stage of the body: pooled or activated, where that is done."""
+    """The input of the next stage that has parameters, for each stage of the body: after pooling or activation, if any."""
     followers = [stage.name for stage in body[1:]] + [stages(model)[-1].name]
     taken: dict[str, torch.Tensor] = {}
 
@@ -146,23 +144,14 @@ def _handed_on(model: nn.Module, body: list[Stage], images: torch.Tensor) -> dic
 
         return keep
 
-    with _evaluating(model):
-        places = zip(body, followers, strict=True)
-        hooks = [model.get_submodule(after).register_forward_pre_hook(keeper(stage.name)) for stage, after in places]
+    with mode(model, training=False):
+        hooks = [
+            model.get_submodule(after).register_forward_pre_hook(keeper(stage.name))
+            for stage, after in zip(body, followers, strict=True)
+        ]
         try:
             model(images)
         finally:
             for hook in hooks:
                 hook.remove()
     return taken
-
-
-@contextmanager
-def _evaluating(model: nn.Module):
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training

@@ -7,6 +7,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from helpers.heads import find_head
+from helpers.images.closing import MorePictures, given_pictures_only
 from helpers.lessons.flowers import contest as arena
 from helpers.lessons.flowers.probes import Calls, Witness, as_logits, found, source_model, with_frozen_body
 from helpers.lessons.probes import changes, head_trains, images, kept, logits_of, lost, network, recognise, some, stays_frozen
@@ -250,9 +251,9 @@ def contest(my_best, task, plain=FEATURE_EXTRACTION, minutes=2):
     """A classifier from the training and validation images alone, in time, judged on pictures that nobody has seen."""
     started = time.perf_counter()
     try:
-        with arena.given_pictures_only():
+        with given_pictures_only():
             made = answer_of(my_best, arena.for_practice(task))
-    except arena.MorePictures as error:
+    except MorePictures as error:
         raise found("more pictures", str(error)) from None
     seconds = time.perf_counter() - started
     if seconds > 60 * minutes:

@@ -1,10 +1,9 @@
-"""The contest of lab 1: the best classifier from a few labels in two minutes, judged on pictures of its own.
+"""The contest of lab 1: the best classifier from a few labels in two minutes.
 
-The pictures that a contest is judged on are drawn when the classifier is finished, from a seed that no task uses.
+It is judged on pictures that are drawn when the classifier is finished, from a seed that no task uses.
 """
 
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -12,33 +11,31 @@ import pandas
 import torch
 from scipy import stats
 
-from helpers.images import tasks
-from helpers.images.drawn import garden
 from helpers.images.drawn.garden import render_split
 from helpers.images.tasks import EMBEDDED, Split, Task
 from helpers.training.fitting import Fit, fit
-from helpers.training.intervals import wilson
+from helpers.training.intervals import interval, wilson
 from helpers.training.recipes import FEATURE_EXTRACTION, Recipe
 from helpers.training.study import load_study
 
-TASK, PER_CLASS, SIZE = "flowers", 20, 64  # what the course has measured its recipes on, in studies/contest.py
-_SEED, _PICTURES = 73_019, 100  # of the held-out pictures; so many of each class
+TASK, PER_CLASS, SIZE = "flowers", 20, 64  # on this the course has measured its recipes, see studies.py
+_SEED, _PICTURES = 73_019, 100  # of the held-out pictures: their seed, and how many of each class
 _LAST = []  # the score of the last contest in this session
 _LOOKS = Counter()  # how many scores there were on the pictures of (task, size)
 
 
 @lru_cache(maxsize=2)
 def held_out(name: str, size: int) -> Split:
-    """The pictures of an embedded task on which a contest is judged: no task has any of them."""
+    """The pictures of an embedded task on which a contest is judged; no task contains any of them."""
     images, labels, targets, _ = render_split(name, "test", _PICTURES, _SEED, size)
     return Split(images, torch.arange(len(images)), labels, [""] * len(images), targets)
 
 
 def for_practice(task: Task) -> Task:
-    """The task as who takes part in a contest gets it: training and validation images, copied, and no others.
+    """The task that a contestant gets: copies of its training and validation images, and no others.
 
-    In place of the test images stand the validation images, so that `fit` works on it as on any task: what it then
-    reports is validation accuracy. There is nothing more to draw from than the training images.
+    The validation images take the place of the test images, so `fit` works on it and reports validation accuracy. There
+    is nothing to draw from but the training images.
     """
     train, val = _copy(task.train), _copy(task.val)
     return replace(task, train=train, val=val, test=_copy(val), pool=train)
@@ -52,12 +49,12 @@ def _copy(split: Split) -> Split:
 
 @dataclass(eq=False)
 class Score:
-    """How one classifier did in a contest, beside the baselines, on the same pictures.
+    """How one classifier did in a contest, compared with the baselines on the same pictures.
 
-    correct    bool (n,): which pictures it named rightly
+    correct    bool (n,): which pictures it classified correctly
     baselines  {name: bool (seeds, n)}
-    seconds    that its maker took
-    looks      how many scores there were on these pictures in this session, with this one
+    seconds    that it took to make
+    looks      how many classifiers were scored on these pictures in this session, with this one
     """
 
     correct: torch.Tensor
@@ -68,8 +65,6 @@ class Score:
     @property
     def table(self) -> pandas.DataFrame:
         """Accuracy in % with its 95 % interval: one row for the classifier, one for each baseline."""
-        from helpers.training.intervals import interval
-
         share, n = self.correct.float().mean().item(), len(self.correct)
         rows = {"yours": (share, *wilson(share, n), 1)}
         rows |= {name: (*interval(correct), len(correct)) for name, correct in self.baselines.items()}
@@ -81,8 +76,8 @@ class Score:
     def paired(self) -> pandas.DataFrame:
         """Points by which the classifier is ahead of the average network of each baseline, with their 95 % interval.
 
-        The pictures are a sample, and so are the baseline's seeds: their variances add up (Welch's interval). What it
-        says is about this one network, from these training images: others would have given another.
+        Both the pictures and the baseline's seeds are samples: their variances add up (Welch's interval). It holds for
+        this one network, from these training images.
         """
         rows = {}
         for name, correct in self.baselines.items():
@@ -110,15 +105,15 @@ def ahead(correct: torch.Tensor, baseline: torch.Tensor) -> tuple[float, float, 
 
 
 def pictures(task: Task) -> Split:
-    """What a contest on this task is judged on: freshly drawn pictures, or of a folder the test images."""
+    """What a contest on this task is judged on: freshly drawn pictures, or the test images of a folder."""
     return held_out(task.name, task.size) if task.name in EMBEDDED else task.test
 
 
 def baselines(task: Task, plain: Recipe = FEATURE_EXTRACTION) -> dict[str, torch.Tensor]:
-    """Which of `pictures(task)` the course's recipes name rightly: {name: bool (seeds, n)}.
+    """Which of `pictures(task)` the course's recipes classify correctly: {name: bool (seeds, n)}.
 
-    They come with the course for the flowers as lab 1 opens them. For another task, or another plain recipe, that recipe
-    is trained here, from the same training images.
+    For the flowers as lab 1 opens them they come with the course. For another task, or another plain recipe, that recipe
+    is trained here on the same training images.
     """
     if (task.name, task.per_class, task.size, task.seed, plain) == (TASK, PER_CLASS, SIZE, 0, FEATURE_EXTRACTION):
         study = load_study("contest")
@@ -132,7 +127,7 @@ def _plain(task: Task, plain: Recipe) -> Fit:
 
 
 def score(correct: torch.Tensor, task: Task, plain: Recipe, seconds: float) -> Score:
-    """The score of a classifier that named these of `pictures(task)` rightly, bool (n,); `last_score` gives it again."""
+    """The score of a classifier by which of `pictures(task)` it classified correctly, bool (n,); kept for `last_score`."""
     found, on = baselines(task, plain), (task.name, task.size)
     _LOOKS[on] += 1
     _LAST[:] = [Score(correct, found, seconds, looks=_LOOKS[on])]
@@ -140,29 +135,7 @@ def score(correct: torch.Tensor, task: Task, plain: Recipe, seconds: float) -> S
 
 
 def last_score() -> Score:
-    """The score of the last contest in this session. Raises ValueError if there was none."""
+    """The last score in this session. Raises ValueError if there was none."""
     if not _LAST:
         raise ValueError("there is no score yet: run the check of the contest first, until it gets a classifier to judge")
     return _LAST[0]
-
-
-@contextmanager
-def given_pictures_only():
-    """In here nobody draws or opens further images: more labels than the others have would be no contest."""
-    names = [(garden, "_paint"), (tasks, "_embedded"), (tasks, "_decode")]
-    kept = [(module, name, getattr(module, name)) for module, name in names]
-
-    def refuse(*_, **__):
-        raise MorePictures("more pictures are drawn or opened than were given")
-
-    for module, name, _ in kept:
-        setattr(module, name, refuse)
-    try:
-        yield
-    finally:
-        for module, name, function in kept:
-            setattr(module, name, function)
-
-
-class MorePictures(Exception):
-    """Somebody in a contest asked for more pictures than were given."""

@@ -1,4 +1,4 @@
-"""Lab 1: what the course's own recipes reach on the pictures of the contest, from the same 20 labels a class."""
+"""The study of lab 1: what the course's own recipes reach on the pictures of the contest, with 20 labels a class."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ RECIPES = (SCRATCH, FEATURE_EXTRACTION, FINE_TUNE_LAST, FINE_TUNE_ALL)
 def run(seeds: int) -> None:
     """Fit each recipe with each seed on the very training images that the lab has; the contest's pictures are the test.
 
-    A seed draws other new layers and another order of batches, and no other images: whoever takes part has these, too.
+    A seed changes the new layers and the order of batches, not the images: contestants have the same ones, too.
     """
     task = replace(open_task(TASK, PER_CLASS, size=SIZE), test=held_out(TASK, SIZE))
     cases = [Case({"recipe": recipe.name}, recipe, task) for recipe in RECIPES]

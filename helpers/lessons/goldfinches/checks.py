@@ -8,8 +8,8 @@ from torch.nn import functional as F
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from helpers.freezing import freeze
-from helpers.lessons.goldfinches.certainty import calibration_error as course_error
-from helpers.lessons.goldfinches.certainty import confidence, fit_temperature, known_from_unknown
+from helpers.lessons.goldfinches.calibration import calibration_error as course_error
+from helpers.lessons.goldfinches.calibration import confidence, fit_temperature, known_from_unknown
 from helpers.lessons.goldfinches.examples import (
     PretendFit,
     PretendTask,

@@ -1,7 +1,7 @@
 """Goldfinches with one field mark of another species, and where on a picture each part of the bird is.
 
-What a network answers to a bird that is the same but for one mark says what that mark is worth to it. Only drawings can
-be asked this: of a photograph nobody has the same bird with another back.
+How a network classifies a bird that differs in a single mark shows what that mark is worth to it. Only drawings allow this:
+nobody has a photograph of the same bird with another back.
 """
 
 import torch
@@ -10,7 +10,7 @@ from helpers.images.drawn.finches import GOLDFINCHES
 from helpers.images.drawn.garden import class_names, render
 
 MARKS = ("body", "back", "head", "cap", "face", "breast", "wing_bar", "bar_width", "bill")
-_DYE = (0.85, 1.0, 1.0)  # magenta: no bird wears it
+_DYE = (0.85, 1.0, 1.0)  # magenta: no bird has it
 _PARTS = {
     "head": [{"head": _DYE, "bill": _DYE}, {"cap": None}, {"face": None}, {"face": _DYE}],
     "body": [{"body": _DYE, "back": _DYE}, {"breast": _DYE}],
@@ -20,10 +20,10 @@ _PARTS = {
 
 def repaint(species: str, numbers, marks: dict[str, str] | None = None, *, split: str = "test", seed: int = 0,
             size: int = 64) -> torch.Tensor:  # fmt: skip
-    """Pictures of a goldfinch species, the same as `render` paints but for some marks, taken from other species.
+    """Pictures of a goldfinch species as `render` paints them, except for some marks, taken from other species.
 
     marks: {mark: species}, such as {"back": "Lesser"}; MARKS lists them. Everything else in the picture, from pose to
-    light, stays as it is. Returns uint8 (N, 3, size, size).
+    light, stays the same. Returns uint8 (N, 3, size, size).
     Raises ValueError for an unknown species or mark, and for a mark that cannot be exchanged: a breast that only one of
     the two has, or what belongs to the European's painted head.
     """
@@ -47,14 +47,14 @@ def marks_between(species: str, other: str) -> list[str]:
 
 
 def bird_parts(species: str, numbers, *, split: str = "test", seed: int = 0, size: int = 64) -> dict[str, torch.Tensor]:
-    """Where head, body and wing are seen on each picture, and where none of them is: {part: bool (N, size, size)}.
+    """Where head, body and wing are visible in each picture, and where none of them is: {part: bool (N, size, size)}.
 
-    A part is where the picture changes when that part is dyed; leaves in front of the bird are so left out.
+    A part is where the picture changes when that part is dyed, which leaves out leaves in front of the bird.
     """
     kind, where = _species(species), {"split": split, "seed": seed, "size": size}
     before = _painted(species, kind, numbers, **where).int()
     found, taken = {}, torch.zeros(len(before), size, size, dtype=torch.bool)
-    for part in ("wing", "head", "body"):  # where two overlap, the one that is painted last is seen
+    for part in ("wing", "head", "body"):  # where two overlap, the one painted last is visible
         seen = torch.zeros_like(taken)
         for dyes in _PARTS[part]:
             dyes = {mark: dye for mark, dye in dyes.items() if _may(kind, mark, dye)}
@@ -67,7 +67,7 @@ def bird_parts(species: str, numbers, *, split: str = "test", seed: int = 0, siz
 
 
 def _exchangeable(kind, wanted, mark) -> bool:
-    """Whether the mark can be painted without moving the throws of the dice for what is painted after it."""
+    """Whether the mark can be exchanged without changing the random numbers for what is painted after it."""
     if mark == "breast":
         return (kind.breast is None) == (wanted.breast is None)
     return mark not in ("cap", "face") or not (kind.cheek or wanted.cheek)

@@ -1,11 +1,11 @@
-"""Where a network looks: class-activation maps, which need no gradients and so work on frozen networks too."""
+"""Where a network looks: class activation maps, which need no gradients and so work on frozen networks, too."""
 
 import torch
 from matplotlib.figure import Figure
 from torch import nn
 from torch.nn import functional as F
 
-from helpers.heads import find_head
+from helpers.heads import find_head, mode
 from helpers.notebook.figures import new_axes, styled
 from helpers.stages import split, stage_names
 
@@ -15,14 +15,14 @@ RESHAPINGS = (nn.Flatten, nn.Identity)
 
 @torch.no_grad()
 def class_map(model: nn.Module, images: torch.Tensor, label: int | torch.Tensor) -> torch.Tensor:
-    """The evidence for a class at each place of the last feature maps: float32 (N, h, w).
+    """The evidence for a class at each position of the last feature maps: float32 (N, h, w).
 
-    model: a network whose head is one linear layer behind an average over all places, as GardenNet, ResNets,
-    RegNets and EfficientNets have. images: normalised, (N, 3, H, W). label: the class, or one for each image, int64 (N,).
-    The mean of a map, plus the head's bias, is the class's logit. Needs no gradients; the model is left as it was.
+    model: a network whose head is one linear layer after global average pooling, such as GardenNet, ResNets, RegNets and
+    EfficientNets. images: normalised, (N, 3, H, W). label: the class, or one for each image, int64 (N,).
+    The mean of a map, plus the head's bias, is the class's logit. The model stays as it was.
 
     Source: Zhou et al., Learning deep features for discriminative localization, 2016.
-    Raises ValueError for a model of another kind, and for a label that is no class.
+    Raises ValueError for a model of another kind, and for an invalid label.
     """
     names, head = stage_names(model), model.get_submodule(find_head(model))
     while len(names) > 2 and isinstance(model.get_submodule(names[-2]), RESHAPINGS):
@@ -30,25 +30,21 @@ def class_map(model: nn.Module, images: torch.Tensor, label: int | torch.Tensor)
     pooling = model.get_submodule(names[-2]) if len(names) > 1 else None
     if not isinstance(head, nn.Linear) or not _averages(pooling):
         raise ValueError(
-            f"{type(model).__name__} ends in {' and '.join(names[-2:])}: a class-activation map needs an average over all "
-            "places (AdaptiveAvgPool2d(1)), and then one linear layer"
+            f"{type(model).__name__} ends in {' and '.join(names[-2:])}: a class activation map needs global average pooling "
+            "(AdaptiveAvgPool2d(1)) and then one linear layer"
         )
     labels = torch.as_tensor(label).expand(len(images))
     if labels.is_floating_point() or len(images) and not 0 <= int(labels.min()) <= int(labels.max()) < head.out_features:
-        raise ValueError(f"label={label!r} is none of the classes 0 to {head.out_features - 1}")
-    modes = {module: module.training for module in model.modules()}
-    try:
-        features = split(model.eval(), names[-2])[0](images)
-    finally:
-        for module, training in modes.items():
-            module.training = training
+        raise ValueError(f"label={label!r} must be a class, 0 to {head.out_features - 1}")
+    with mode(model, training=False):
+        features = split(model, names[-2])[0](images)
     if labels.unique().numel() == 1:
         return torch.einsum("k,nkhw->nhw", head.weight[labels[0]], features)
     return torch.einsum("nk,nkhw->nhw", head.weight[labels], features)
 
 
 def _averages(module: nn.Module | None) -> bool:
-    """Whether it is an average over all places, perhaps wrapped up with a Flatten, as in timm."""
+    """Whether it is global average pooling, perhaps wrapped together with a Flatten, as in timm."""
     inner = [part for part in module.modules() if not any(part.children())] if module else []
     steps = [part for part in inner if not isinstance(part, RESHAPINGS)]
     return len(steps) == 1 and isinstance(steps[0], POOLINGS) and steps[0].output_size in (1, (1, 1))
@@ -61,14 +57,14 @@ def enlarge(maps: torch.Tensor, size: int) -> torch.Tensor:
 
 @styled
 def plot_class_maps(images: torch.Tensor, maps: dict[str, torch.Tensor], titles=None, width: float = 1.7) -> Figure:
-    """A column a picture: the picture above, and below it each row of maps laid over it.
+    """A column for each picture: the picture, and below it a row for each kind of map, laid over it.
 
-    images: uint8 (N, 3, S, S). maps: {name: (N, h, w)}; evidence for the class is blue, against it red, each picture on
-    a scale of its own: as strong as its strongest place. Raises ValueError unless each map has N images.
+    images: uint8 (N, 3, S, S). maps: {name: (N, h, w)}; evidence for the class is blue, against it red, scaled to each
+    picture's strongest value. Raises ValueError unless each kind has N maps.
     """
     wrong = [name for name, values in maps.items() if len(values) != len(images)]
     if wrong or not len(images):
-        raise ValueError(f"{len(images)} images need as many maps; see {', '.join(wrong) or 'images'}")
+        raise ValueError(f"give as many maps as images ({len(images)}), one at least; wrong: {', '.join(wrong) or 'images'}")
     size = images.shape[-1]
     figure, axes = new_axes(1 + len(maps), len(images), (width * len(images) + 1.2, width * (1 + len(maps)) + 0.3))
     for axis in axes.flat:

@@ -1,8 +1,17 @@
 """Lab 4, the bug museum: what its rooms share."""
 
-from helpers.lessons.anatomy.surgery import fit_head
-from helpers.lessons.museum.rooms import batches, bill, features_at, points_lost, predict, probed, what_changed
-from helpers.lessons.museum.studies import bills, small_bills
+from helpers.lessons.museum.rooms import (
+    batches,
+    bill,
+    bills,
+    features_at,
+    points_lost,
+    predict,
+    probed,
+    small_bills,
+    what_changed,
+)
+from helpers.training.steps import fit_head
 
 __all__ = [
     "batches",

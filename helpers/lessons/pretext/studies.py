@@ -1,37 +1,18 @@
-"""Lecture 1: how many labels are needed, from a supervised source, a self-supervised one, and none."""
+"""The cases of lecture 1: heads from a supervised source, a self-supervised one, and none, with more and more labels."""
 
 from dataclasses import replace
 
 from helpers.images.tasks import open_task
-from helpers.training.recipes import FEATURE_EXTRACTION, PROBE_THEN_FINE_TUNE, SCRATCH
-from helpers.training.study import SHIPPED, Case, Study, join_studies, load_study, run_study
+from helpers.training.recipes import FEATURE_EXTRACTION
+from helpers.training.study import Case
 
 QUESTION = "How many labels are needed, from which source?"
 TASKS = ("flowers", "goldfinches")
-MANY = (1, 2, 5, 10, 20, 50, 100)  # training images a class, where only a head is trained
-FEW = {"flowers": (1, 5, 20, 100), "goldfinches": (5, 20)}  # where the whole network is
-COMPARED, SLOW_SEEDS = 5, 3  # with so many images a class all seeds are run; else, with the whole network, three at most
-SEEDS = "0, 1, 2, 3, 4 (0, 1, 2 where the whole network is trained, except with 5 images a class)"
 HEADS = {  # only the new head is trained
     "supervised, head": FEATURE_EXTRACTION,
     "self-supervised, head": replace(FEATURE_EXTRACTION, source="garden-simclr"),
     "random, head": replace(FEATURE_EXTRACTION, copied=0),  # nothing is copied: a random network, frozen
 }
-WHOLE = {  # everything is trained
-    "supervised, fine-tuned": PROBE_THEN_FINE_TUNE,
-    "self-supervised, fine-tuned": replace(PROBE_THEN_FINE_TUNE, source="garden-simclr"),
-    "scratch": SCRATCH,
-}
-QUOTED = [("flowers", number, way) for way in ("supervised, head", "self-supervised, head", "scratch") for number in (5, 100)]
-QUOTED += [("flowers", 5, "random, head"), ("goldfinches", 20, "supervised, head"), ("goldfinches", 20, "scratch")]
-QUOTED += [("goldfinches", 5, way) for way in ("supervised, head", "self-supervised, head", "scratch")]
-GAPS = [  # of the first way over the second, in points
-    (task, 5, way, "scratch")
-    for task in TASKS
-    for way in ("self-supervised, head", "supervised, fine-tuned", "self-supervised, fine-tuned")
-]
-GAPS += [("goldfinches", 20, "self-supervised, fine-tuned", "scratch")]
-GAPS += [("flowers", 100, way, "scratch") for way in ("supervised, fine-tuned", "self-supervised, fine-tuned")]
 
 
 def cases(ways: dict, numbers, tasks=TASKS) -> list[Case]:
@@ -42,42 +23,3 @@ def cases(ways: dict, numbers, tasks=TASKS) -> list[Case]:
         for task in opened
         for way, recipe in ways.items()
     ]
-
-
-def run(seeds: int) -> None:
-    """Measure it all: with `seeds` seeds where only a head is trained and with 5 images a class, else three at most."""
-    parts = [run_study(QUESTION, cases(HEADS, MANY), seeds)]
-    for task, numbers in FEW.items():
-        rest = [number for number in numbers if number != COMPARED]
-        parts.append(run_study(QUESTION, cases(WHOLE, [COMPARED], [task]), seeds))
-        parts.append(run_study(QUESTION, cases(WHOLE, rest, [task]), min(seeds, SLOW_SEEDS)))
-    study = join_studies(*parts)
-    if seeds == 5:
-        study.about["seeds"] = SEEDS
-    study.save(SHIPPED / "study-labels.json", "python tools/measure.py labels")
-
-
-def gap(study: Study, task: str, per_class: int, way: str, baseline: str):
-    """The paired difference, way - baseline, at one number of training images: points, low, high, seeds, supported."""
-    part = study.select(task=task, per_class=per_class, way=[way, baseline])
-    return part.paired("way", baseline, by=[]).loc[way]
-
-
-def stamps() -> dict[str, str]:
-    """What the lecture quotes: accuracies "01.flowers-5-scratch", differences "01.flowers-5-scratch-to-..."."""
-    if not (SHIPPED / "study-labels.json").exists():
-        return {}  # not measured yet
-    study = load_study("labels")
-    texts = {}
-    for task, number, way in QUOTED:
-        row = study.select(task=task, per_class=number, way=way).table(["way"]).loc[way]
-        texts[f"01.{task}-{number}-{_slug(way)}"] = f"{row['accuracy %']:.0f} % ({row['low']:.0f} to {row['high']:.0f})"
-    for task, number, way, baseline in GAPS:
-        row = gap(study, task, number, way, baseline)
-        text = f"{row['points']:+.0f} points ({row['low']:+.0f} to {row['high']:+.0f})"
-        texts[f"01.{task}-{number}-{_slug(baseline)}-to-{_slug(way)}"] = text
-    return texts
-
-
-def _slug(way: str) -> str:
-    return way.replace(", ", "-").replace(" ", "-")

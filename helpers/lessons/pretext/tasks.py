@@ -1,7 +1,7 @@
-"""Self-supervised sources: the labels are made from the pictures themselves.
+"""Self-supervised sources: labels made from the images themselves.
 
-Rotation prediction (Gidaris et al., 2018): which way was this picture turned? SimCLR (Chen et al., 2020): which two
-views come from the same picture? Either way a GardenNet learns, and its last layers are thrown away.
+Rotation prediction (Gidaris et al., 2018): how was this image rotated? SimCLR (Chen et al., 2020): which two views come from
+the same image? Either trains a GardenNet, whose last layers are thrown away.
 """
 
 import math
@@ -16,30 +16,31 @@ from helpers.notebook.progress import Progress
 from helpers.sources.gardennet import GardenNet
 from helpers.sources.shipping import MEAN, STD
 from helpers.training.devices import device, has_bfloat16
+from helpers.training.steps import training_steps
 
 TURNS = ["0 degrees", "90 degrees", "180 degrees", "270 degrees"]
 PEAK_LR, WEIGHT_DECAY, TEMPERATURE = 3e-3, 0.05, 0.1
-SCALE, JITTER, HUE, GREY, BLUR, LIGHT = (0.3, 1.0), 0.5, 0.05, 0.2, 0.3, 0.15  # how unlike the views of one picture may be
+SCALE, JITTER, HUE, GREY, BLUR, LIGHT = (0.3, 1.0), 0.5, 0.05, 0.2, 0.3, 0.15  # how much the views of one image may differ
 
 
 def rotate(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Every picture turned by 0, 90, 180 and 270 degrees, and by how much: (4N, C, S, S) and int64 (4N,), 0 to 3.
+    """Every image rotated by 0, 90, 180 and 270 degrees, and the rotation: (4N, C, S, S) and int64 (4N,), 0 to 3.
 
-    images: (N, C, S, S), square. First come all pictures as they are, then all turned by 90 degrees, and so on.
+    images: (N, C, S, S), square. First all images as they are, then all rotated by 90 degrees, and so on.
     Raises ValueError if they are not square. Source: Gidaris et al., Unsupervised representation learning by
     predicting image rotations, 2018.
     """
     if images.ndim != 4 or images.shape[2] != images.shape[3]:
-        raise ValueError(f"images must be square, (N, C, S, S), to be turned by 90 degrees; got {tuple(images.shape)}")
+        raise ValueError(f"images must be square, (N, C, S, S), to be rotated by 90 degrees; got {tuple(images.shape)}")
     turned = torch.cat([images.rot90(turns, dims=(2, 3)) for turns in range(4)])
     return turned, torch.arange(4, device=images.device).repeat_interleave(len(images))
 
 
 def nt_xent(a: torch.Tensor, b: torch.Tensor, temperature: float = TEMPERATURE) -> torch.Tensor:
-    """The loss of SimCLR: each view should point the way its partner points, and no other of the batch.
+    """The loss of SimCLR: each view should point in the direction of its partner, and of no other view of the batch.
 
-    a, b: (N, D), what the network makes of the first and of the second view of N pictures; N at least 2.
-    temperature: above 0; the smaller, the more the loss looks at the most similar wrong views alone.
+    a, b: (N, D), the network's outputs for the first and for the second view of N images; N at least 2.
+    temperature: above 0; the smaller, the more the loss depends on the most similar wrong views alone.
     Raises ValueError for anything else. Source: Chen et al., A simple framework for contrastive learning of visual
     representations, 2020: the normalised temperature-scaled cross-entropy.
     """
@@ -55,10 +56,10 @@ def nt_xent(a: torch.Tensor, b: torch.Tensor, temperature: float = TEMPERATURE) 
 
 
 def views(images: torch.Tensor) -> torch.Tensor:
-    """A random view of each picture: uint8 (N, 3, S, S) -> float (N, 3, S, S), in 0..1.
+    """A random view of each image: uint8 (N, 3, S, S) -> float (N, 3, S, S), in 0..1.
 
-    A crop of 25 to 100 % of the area, a flip, strong changes of colour and hue, grey now and then, blurred now and
-    then. Colours must change much: or else a network can tell from the colours alone which views belong together.
+    A crop of 30% to 100% of the area, a flip, strong changes of colour and hue, sometimes grey, sometimes blurred. Colours
+    must change strongly, or the network could match views by their colours alone.
     """
     x = augment(images.float() / 255, scale=SCALE, jitter=JITTER)
     hue, grey, blur = torch.rand(3, len(x)).to(x.device)
@@ -70,7 +71,7 @@ def views(images: torch.Tensor) -> torch.Tensor:
 
 
 def _recolour(x, turns, grey):
-    """Turn the colours of each image about the axis of the greys, by a share (N,) of a full turn; or grey (N,) bool."""
+    """Rotate the hue of each image by a fraction (N,) of a full turn; make it grey where grey (N,) is True."""
     angle = 2 * math.pi * turns[:, None, None]
     across = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]], device=x.device) / math.sqrt(3)
     matrix = angle.cos() * torch.eye(3, device=x.device) + (1 - angle.cos()) / 3 + angle.sin() * across
@@ -79,9 +80,9 @@ def _recolour(x, turns, grey):
 
 
 class SimCLR(nn.Module):
-    """A network, and in place of its head a small one that projects its features to where views are compared."""
+    """A network whose head is replaced by a small projection, on whose outputs views are compared."""
 
-    pictures = 128  # a step; of each, two views pass through the network
+    images = 128  # a step; two views of each pass through the network
 
     def __init__(self):
         super().__init__()
@@ -90,26 +91,26 @@ class SimCLR(nn.Module):
         self.net.fc = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 128))
 
     def forward(self, images):
-        """The loss on pictures uint8 (N, 3, S, S)."""
+        """The loss on images uint8 (N, 3, S, S)."""
         a, b = _run(self.net, torch.cat([views(images), views(images)])).chunk(2)
         return nt_xent(a, b)
 
     def trained(self) -> GardenNet:
-        self.net.fc = nn.Linear(self.net.fc[0].in_features, 1)  # says nothing: there were no classes
+        self.net.fc = nn.Linear(self.net.fc[0].in_features, 1)  # without meaning: there were no classes
         return self.net
 
 
 class Rotation(nn.Module):
-    """A network with one output for each of the four ways in which a picture can be turned."""
+    """A network with one output for each of the four rotations."""
 
-    pictures = 32  # a step; all four turns of each pass through the network, which learns faster than one at random
+    images = 32  # a step; all four rotations of each pass through the network, which learns faster than one at random
 
     def __init__(self):
         super().__init__()
         self.net = GardenNet(len(TURNS))
 
     def forward(self, images):
-        """The loss on pictures uint8 (N, 3, S, S), each seen in all of its four turns."""
+        """The loss on images uint8 (N, 3, S, S), each in all four rotations."""
         turned, labels = rotate(augment(images.float() / 255, scale=(0.6, 1.0)))
         return F.cross_entropy(_run(self.net, turned), labels)
 
@@ -118,32 +119,31 @@ class Rotation(nn.Module):
 
 
 def train_simclr(images, *, epochs: int, seed: int = 0, after_epoch=lambda epoch, task: None) -> GardenNet:
-    """Train a GardenNet on pictures uint8 (N, 3, 64, 64) without labels, by SimCLR; its head says nothing.
+    """Train a GardenNet on images uint8 (N, 3, 64, 64) without labels, by SimCLR; its head has no meaning.
 
-    Each epoch passes two views of every picture through the network. Everything else, and what is raised, is as in
-    `train_rotation`.
+    Each epoch passes two views of every image through the network. All else is as in `train_rotation`.
     """
     return _train(SimCLR, images, epochs, seed, after_epoch)
 
 
 def train_rotation(images, *, epochs: int, seed: int = 0, after_epoch=lambda epoch, task: None) -> GardenNet:
-    """Train a GardenNet on pictures uint8 (N, 3, 64, 64) without labels, to tell how they are turned (4 outputs).
+    """Train a GardenNet on images uint8 (N, 3, 64, 64) without labels, to predict how they are rotated (4 outputs).
 
-    Each epoch passes every picture through the network in all four turns. AdamW with one cycle of the learning rate;
-    bfloat16 where the processor or the GPU computes in it. The same for the same seed on the same machine; torch's own
-    random numbers are left as they were. after_epoch: called with the number of the epoch and the pretext task, a module
-    whose `net` is being trained and whose `loss` is the mean of that epoch.
-    Raises ValueError if there are too few pictures for a batch, or if the training diverges.
+    Each epoch passes every image through the network in all four rotations. AdamW with one cycle of the learning rate, in
+    bfloat16 where the device computes in it. The same for the same seed on the same machine; torch's own random numbers are
+    left as they were. after_epoch: called with the number of the epoch and the pretext task, a module whose `net` is being
+    trained and whose `loss` is the mean of that epoch.
+    Raises ValueError if there are too few images for a batch, or if the training diverges.
     """
     return _train(Rotation, images, epochs, seed, after_epoch)
 
 
 def _train(Pretext, images, epochs, seed, after_epoch) -> GardenNet:
-    batch = min(Pretext.pictures, len(images))
+    batch = min(Pretext.images, len(images))
     if batch < 2 or images.dtype != torch.uint8:
         raise ValueError(f"images must be uint8 (N, 3, S, S), two or more, got {images.dtype} {tuple(images.shape)}")
-    where = device()
-    steps = epochs * (len(images) // batch)
+    where, per_epoch = device(), len(images) // batch
+    steps = epochs * per_epoch
     progress = Progress(steps, f"training by {Pretext.__name__}: step")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -151,19 +151,14 @@ def _train(Pretext, images, epochs, seed, after_epoch) -> GardenNet:
         optimizer, schedule = _optimizer(pretext, steps)
         for epoch in range(epochs):
             pretext.train()
-            losses = []
-            for rows in torch.randperm(len(images))[: len(images) // batch * batch].split(batch):
-                loss = pretext(images[rows].to(where))
+            batches, losses = torch.randperm(len(images))[: per_epoch * batch].split(batch), []
+            for loss in training_steps(batches, lambda rows: pretext(images[rows].to(where)), optimizer, schedule):
                 losses.append(loss.item())
                 if not math.isfinite(losses[-1]):
                     raise ValueError(f"training diverged in epoch {epoch}: lower PEAK_LR ({PEAK_LR})")
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                schedule.step()
                 progress.step(text=f"loss {losses[-1]:.2f}")
             pretext.loss = sum(losses) / len(losses)
-            with torch.random.fork_rng(devices=[]):  # whoever looks on changes nothing
+            with torch.random.fork_rng(devices=[]):  # so that after_epoch cannot change the training
                 after_epoch(epoch, pretext)
         net = pretext.trained()
     seconds = time.monotonic() - progress.started
@@ -180,7 +175,7 @@ def _optimizer(module, steps):
 
 
 def _run(net, pixels):
-    """What the network makes of pixels in 0..1, computed in bfloat16 where that is fast; float32."""
+    """The network's outputs for pixels in 0..1, computed in bfloat16 where that is fast; float32."""
     x = ((pixels - MEAN[0]) / STD[0]).contiguous(memory_format=torch.channels_last)
     with torch.autocast(x.device.type, torch.bfloat16, enabled=has_bfloat16(x.device)):
         return net(x).float()

@@ -1,7 +1,8 @@
-"""How deep to fine-tune: a study of depths as a figure that follows two sliders."""
+"""How deep to fine-tune: a study of depths as a figure that follows two sliders, and in words."""
 
 from matplotlib.figure import Figure
 
+from helpers.lessons.studies import percent
 from helpers.notebook.figures import COLOURS, new_axes, styled
 from helpers.training.study import Study
 
@@ -10,12 +11,12 @@ ALONE = "scratch"  # the depth that transfers nothing: a line across the figure
 
 @styled
 def draw_depth(study: Study, task: str, labels: int, scratch: str = ALONE) -> tuple[Figure, str]:
-    """One target of a study of depths at one number of labels a class, and what is to be seen.
+    """One target of a study of depths at one number of labels a class, as a figure and in words.
 
     study   with the conditions task, per_class and depth, of which one is `scratch`
-    The chosen number of labels is drawn with its 95 % intervals, the others pale; scratch is a band across.
-    Returns the figure and a text: the best depth, which others cannot be told from it (the interval of the paired
-    difference holds zero), and scratch. Raises ValueError for a target or number of labels that the study lacks.
+    The chosen number of labels is drawn with its 95% intervals, the others pale; scratch is a band across.
+    The text names the best depth, the depths that are indistinguishable from it (the interval of the paired difference
+    includes zero), and scratch. Raises ValueError for a target or number of labels that the study lacks.
     """
     part = study.select(task=task, per_class=labels)
     depths = [depth for depth in study.runs.depth.unique() if depth != scratch]
@@ -42,17 +43,13 @@ def draw_depth(study: Study, task: str, labels: int, scratch: str = ALONE) -> tu
 
 
 def describe_depth(study: Study, task: str, labels: int, scratch: str = ALONE) -> str:
-    """What a study of depths says of a target at a number of labels a class, in two sentences."""
+    """What a study of depths shows for a target at a number of labels a class, in two sentences."""
     part = study.select(task=task, per_class=labels)
     table = part.table("depth")
     best = table.drop(index=scratch)["accuracy %"].idxmax()
     gaps = part.paired("depth", best)
     near = [depth for depth in gaps.index if gaps.supported[depth] == "no" and depth != scratch]
     gain = gaps.loc[scratch]
-
-    def percent(name):
-        row = table.loc[name]
-        return f"{row['accuracy %']:.0f} % ({row['low']:.0f} to {row['high']:.0f})"
 
     ties = f"; not to be told from it: {', '.join(near)}" if near else "; every other depth is behind it"
     worth = (
@@ -63,6 +60,6 @@ def describe_depth(study: Study, task: str, labels: int, scratch: str = ALONE) -
         else "which is not to be told from it, either"
     )
     return (
-        f"{task}, {labels} labels a class: best where training starts at {best}, {percent(best)}{ties}. "
-        f"From scratch {percent(scratch)}, {worth}."
+        f"{task}, {labels} labels a class: best where training starts at {best}, {percent(table.loc[best])}{ties}. "
+        f"From scratch {percent(table.loc[scratch])}, {worth}."
     )

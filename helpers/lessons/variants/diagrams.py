@@ -1,4 +1,4 @@
-"""Diagrams of transfer: which data there are, what of a model is copied and what trains, and what a step costs."""
+"""Diagrams of transfer: the two data sets, what of a model is copied and what trains, and what a step costs."""
 
 import pandas
 import torch
@@ -20,9 +20,9 @@ FROZEN, TUNED, FRESH = "#B8C4D0", COLOURS[2], COLOURS[4]  # copied and frozen; c
 def plot_dataset_view(source_images, source_classes: int, source_count: int, task: Task, columns: int = 12) -> Figure:
     """The dataset view of transfer: a large source set, a small target set, areas in proportion to their images.
 
-    source_images   some images of the source, uint8 (N, 3, S, S): they fill the source's square, row by row
+    source_images   some images of the source, uint8 (N, 3, S, S), which fill its square row by row
     source_classes, source_count    how many classes and images the source has
-    The target's square is drawn to the same scale, and once more enlarged, with its own first images.
+    The target's square is drawn to scale, and once more enlarged, with its first images.
     """
     figure, ((axis,),) = new_axes(1, 1, (11, 4.9))
     side = 10.0
@@ -52,7 +52,7 @@ def _one_of_each(task: Task, count: int) -> torch.Tensor:
 
 
 def _mosaic(axis, images, corner, side: float, columns: int) -> None:
-    """Images as a square of tiles with its lower left corner there."""
+    """Images as a square of tiles; `corner` is its lower left one."""
     width = side / columns
     for i, image in enumerate(torch.as_tensor(images)[: columns * columns]):
         x, y = corner[0] + i % columns * width, corner[1] + side - (i // columns + 1) * width
@@ -63,8 +63,8 @@ def _mosaic(axis, images, corner, side: float, columns: int) -> None:
 def variant_table(recipes: list[Recipe], classes: int) -> pandas.DataFrame:
     """What each recipe does to each stage: a column a recipe, a row a stage that has parameters.
 
-    "frozen": copied from the source and left as it is; "fine-tuned": copied, then trained; "new": random, then trained.
-    Found out by making the model and freezing it, not by the recipe's name.
+    "frozen": copied from the source and kept; "fine-tuned": copied, then trained; "new": random, then trained. Read from the
+    model that the recipe makes, not from its name.
     """
     columns = {}
     for recipe in recipes:
@@ -81,8 +81,8 @@ def variant_table(recipes: list[Recipe], classes: int) -> pandas.DataFrame:
 def plot_model_view(recipes: list[Recipe], task: Task, source_classes: int) -> Figure:
     """The model view of transfer: the source model's stages, and what each recipe makes of them (see `variant_table`).
 
-    From input (below) to output layer (above); what copies nothing stands left of the source model. Told apart by colour
-    and by the word in each box.
+    From input (below) to output layer (above); recipes that copy nothing are left of the source model. Each box has a colour
+    and a word.
     """
     table = variant_table(recipes, len(task.classes))
     colours = {"frozen": FROZEN, "fine-tuned": TUNED, "new": FRESH}
@@ -123,14 +123,14 @@ def _box(axis, corner, width: float, words: str, colour, hatched: bool, height: 
 
 @styled
 def plot_network(stages: list[tuple[str, int, str]], kept: str = "", figure: Figure | None = None, width: float = 1.0) -> Figure:
-    """A network as a stack of its stages, images below and loss above: which are frozen, and how far the backward pass gets.
+    """A network as a stack of its stages, images below and loss above: which are frozen, and where the backward pass ends.
 
     stages  (name, parameters, state) from input to head; state: "frozen", "trains" or "new, trains"
-    kept    what is written at the cut, such as "3.3 MB kept"; "" where no features are kept
+    kept    what is written at the cut, such as "3.3 MB kept"; "" if no features are kept
     figure  one to draw into, its left part of this `width` (0..1); default: a figure of its own
-    A frozen stage is grey, hatched, has a lock and the word; the arrow on the left is the forward pass, dashed where it runs
-    only once; the arrow on the right the backward pass, from the loss down to the first stage that trains.
-    Raises ValueError for a state that is none of these, or if a frozen stage follows one that trains.
+    A frozen stage is grey and hatched, with a lock and the word. The arrow on the left is the forward pass, dotted where it
+    runs only once; the arrow on the right is the backward pass, from the loss down to the first stage that trains.
+    Raises ValueError for another state, or if a frozen stage follows one that trains.
     """
     colours = {"frozen": FROZEN, "trains": TUNED, "new, trains": FRESH}
     states = [state for _, _, state in stages]
@@ -172,7 +172,7 @@ def _forward(axis, start: float, end: float, words: str, dashed: bool = False) -
 
 @styled
 def plot_costs(costs: pandas.DataFrame) -> Figure:
-    """A table of `step_costs` as bars: MFLOPs of a step, forward and backward; its milliseconds; what memory it needs."""
+    """A table of `step_costs` as bars: MFLOPs of a step, forward and backward; its milliseconds; the memory it needs."""
     figure, (axes,) = new_axes(1, 3, (11.5, 1.3 + 0.5 * len(costs)), sharey=True)
     places = range(len(costs))
     stacks = [

@@ -1,26 +1,16 @@
-"""The studies of lecture 3: how deep to freeze, at how many labels; and a reversal taken apart.
-
-depth     study-depth.json: where training starts (the head alone ... everything, and from scratch), labels a class, three
-          targets. With 100 labels a class every seed has the same images, all there are, in another order.
-reversal  study-reversal.json: the head alone below scratch, with the settings of a well-known course; each mended alone
-"""
+"""The cases of lecture 3: how deep to freeze, at how many labels; and a reversal taken apart, setting by setting."""
 
 from dataclasses import replace
 
 import pandas
 
 from helpers.images.tasks import open_task
-from helpers.lessons.variants.depths import describe_depth
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, SCRATCH, Recipe
-from helpers.training.study import SHIPPED, Case, Study, load_study, run_study
+from helpers.training.study import Case, Study
 
-COMMAND = "python tools/measure.py variants"
 TASKS = ("flowers", "goldfinches", "tissue")
 LABELS = (5, 20, 100)
 DEPTHS = {"head": -1, "layer4": "layer4", "layer2": "layer2", "all": 0}
-DEPTH_QUESTION = "how deep to freeze, at how many labels"
-REVERSAL_QUESTION = "why the head alone may end below scratch"
-REVERSAL_LABELS = 20  # a class
 MENDED = FEATURE_EXTRACTION
 AS_FOUND = replace(MENDED, name="head, as found", lr=0.1, schedule="constant", batchnorm="live")
 
@@ -66,71 +56,6 @@ def reversal_recipes() -> dict[str, Recipe]:
         "fine-tune all": depth_recipe("all"),
     }
     return {name: replace(recipe, name=name) for name, recipe in (heads | others).items()}
-
-
-def reversal_cases(task: str = "goldfinches", variants=None) -> list[Case]:
-    """A case for each of the variants (default: all) of `reversal_recipes` on a target, 20 labels a class."""
-    recipes, opened = reversal_recipes(), open_task(task, per_class=REVERSAL_LABELS)
-    names = variants or recipes
-    return [Case({"task": task, "variant": name}, recipes[name], opened) for name in names]
-
-
-CONTRAST = ("head, as found", "head, all mended", "scratch", "fine-tune all")  # what is measured on flowers, too
-
-
-def run(seeds: int = 5) -> None:
-    """Measure and write the studies; the map of depths takes three seeds at most."""
-    cases = [*reversal_cases(), *reversal_cases("flowers", CONTRAST)]
-    run_study(REVERSAL_QUESTION, cases, seeds).save(SHIPPED / "study-reversal.json", COMMAND)
-    depths = run_study(DEPTH_QUESTION, depth_cases(), min(seeds, 3), keep_history=True)
-    depths.save(SHIPPED / "study-depth.json", COMMAND)
-
-
-def stamps() -> dict[str, str]:
-    """The numbers and sentences of the lecture's text, from the shipped studies."""
-    return _of_the_reversal(load_study("reversal")) | _of_the_map(load_study("depth"))
-
-
-def _of_the_reversal(study: Study) -> dict[str, str]:
-    birds, flowers = study.select(task="goldfinches"), study.select(task="flowers")
-
-    def change(of, to, part=birds, ahead=True):
-        row = part.select(variant=[of, to]).paired("variant", to).loc[of]
-        return points(row) if ahead else f"{-row['points']:.0f} points ({-row['high']:.0f} to {-row['low']:.0f})"
-
-    found, mended = "head, as found", "head, all mended"
-    return {
-        "03.gap": change(found, "scratch", ahead=False),
-        "03.lr": change("head, lr mended", found),
-        "03.schedule": change("head, schedule mended", found),
-        "03.batchnorm": change("head, BatchNorm mended", found),
-        "03.mended": change(mended, found),
-        "03.left": change(mended, "scratch", ahead=False),
-        "03.layer4-left": change("from layer4", "scratch", ahead=False),
-        "03.all": change("fine-tune all", "scratch"),
-        "03.flowers": change(found, "scratch", flowers),
-        "03.scratch-pixels": change("scratch, not normalised", "scratch"),
-        "03.head-pixels": change("head, mended, not normalised", mended),
-    }
-
-
-def points(row) -> str:
-    """A row of a paired table in words: "+9 points (+4 to +13)"."""
-    return f"{row['points']:+.0f} points ({row['low']:+.0f} to {row['high']:+.0f})"
-
-
-def _of_the_map(study: Study) -> dict[str, str]:
-    texts = {"03.map": "\n\n" + "\n".join(f"- {describe_depth(study, t, n)}" for t in TASKS for n in LABELS) + "\n"}
-    for name, of, baseline in (("all-head", "all", "head"), ("head-scratch", "head", "scratch")):
-        table = study.select(depth=[of, baseline]).paired("depth", baseline, by=["task", "per_class"])
-        for (task, labels, _), row in table.iterrows():
-            sure = "" if row["supported"] == "yes" else ", undecided"
-            texts[f"03.{name}-{task}-{labels}"] = points(row).removesuffix(")") + sure + ")"
-    price = choice_by_validation(study)
-    lost = price["test %"] - price["its test %"]
-    free = int((lost < 0.05).sum())
-    texts["03.choice"] = f"{free} of {len(lost)} columns it costs nothing, and at most {lost.max():.1f} points"
-    return texts
 
 
 def choice_by_validation(study: Study) -> pandas.DataFrame:

@@ -1,4 +1,4 @@
-"""A folder of picture files as a person has it: sizes and formats mixed, and with the trouble of real folders in it."""
+"""A folder of picture files as people have them: mixed sizes and formats, duplicates, broken files."""
 
 import io
 import random
@@ -19,22 +19,22 @@ _HEIGHT = 132
 
 
 def write_hot_dogs(folder: str | Path = "hot_dogs") -> Path:
-    """Write the folder of the example, `hot dog/` and `not hot dog/`, unless it is there; returns its path.
+    """Write the example folder with `hot dog/` and `not hot dog/`, unless it exists; returns its path.
 
-    Some 270 drawn pictures as JPEG, PNG and WebP, the same each time, named as phones and messengers name them. A part
-    of them are there twice and more: copied, made smaller, sent on (compressed again), taken again a moment later. Some
-    files are no pictures, one is cut off, one lies on its side with a note in its EXIF data, some are in a folder within
-    a folder. Written elsewhere and renamed: what is there is whole. Raises ValueError for a folder with other content.
+    Some 270 drawn pictures as JPEG, PNG and WebP, the same each time, with names that phones and messengers give. Some occur
+    several times: copied, resized, compressed again, taken again a moment later. Some files are not pictures, one is
+    truncated, one is rotated with a note in its EXIF data, some are in a nested folder. The folder appears only when it is
+    complete. Raises ValueError for a folder with other content.
     """
     target = Path(folder).expanduser()
     if (target / "hot dog").is_dir() and (target / "not hot dog").is_dir():
         return target
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ValueError(f"{target} is there already and holds something else: choose another name")
+        raise ValueError(f"{target} exists and holds something else: choose another name")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unfinished-") as unfinished:
         _write(Path(unfinished) / "all")
-        with suppress(OSError):  # somebody else was faster
+        with suppress(OSError):  # another process was faster
             (Path(unfinished) / "all").rename(target)
     if not (target / "hot dog").is_dir():
         raise OSError(f"can't write to {target}: choose a folder that you can write to")
@@ -42,54 +42,54 @@ def write_hot_dogs(folder: str | Path = "hot_dogs") -> Path:
 
 
 def fresh_hot_dogs(times: int = 2, size: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pictures that are in no folder, made in the same way as those that are, of `times` as many other scenes.
+    """Pictures like those of the folder, of `times` as many other scenes.
 
     Returns uint8 (N, 3, size, size) and labels int64 (N,): 0 hot dog, 1 not hot dog.
     """
-    dice, images, labels = random.Random(8), [], []
+    rng, images, labels = random.Random(8), [], []
     for kind, count in SCENES.items():
         for square in draw_food(kind, range(10_000, 10_000 + times * count), size=_DRAWN):
-            for content in _shots(Image.fromarray(square.permute(1, 2, 0).numpy()), dice).values():
+            for content in _shots(Image.fromarray(square.permute(1, 2, 0).numpy()), rng).values():
                 images.append(read_image(io.BytesIO(content), size))
                 labels.append(int(kind != "hot dog"))
     return torch.stack(images), torch.tensor(labels)
 
 
 def _write(folder: Path) -> None:
-    dice = random.Random(7)
+    rng = random.Random(7)
     scenes = [(kind, number) for kind, count in SCENES.items() for number in range(count)]
-    dice.shuffle(scenes)
+    rng.shuffle(scenes)
     drawn = {kind: draw_food(kind, range(count), size=_DRAWN) for kind, count in SCENES.items()}
     firsts = []
     for place, (kind, number) in enumerate(scenes):
         into = folder / ("hot dog" if kind == "hot dog" else "not hot dog")
         into.mkdir(parents=True, exist_ok=True)
-        shots = _shots(Image.fromarray(drawn[kind][number].permute(1, 2, 0).numpy()), dice)
-        names = {"small": f"IMG_{2000 + 4 * place} (small).jpg", "sent": f"WA-{dice.randrange(10**4):04}.jpg"}
+        shots = _shots(Image.fromarray(drawn[kind][number].permute(1, 2, 0).numpy()), rng)
+        names = {"small": f"IMG_{2000 + 4 * place} (small).jpg", "sent": f"WA-{rng.randrange(10**4):04}.jpg"}
         for way, content in shots.items():
             moment, _, ending = way.partition(".")
             name = names.get(way) or f"IMG_{2000 + 4 * place + int(moment)}.{ending}"
             (into / name).write_bytes(content)
             if name not in names.values() and moment == "0":
                 firsts.append(into / name)
-    _plant(folder, firsts, dice)
+    _plant(folder, firsts, rng)
 
 
-def _shots(square: Image.Image, dice) -> dict[str, bytes]:
+def _shots(square: Image.Image, rng) -> dict[str, bytes]:
     """One scene as files, {how: content}: a photograph "0.jpg" (or another format), and for more than half of the scenes
-    more of it: taken again a moment later ("1.jpg", "2.jpg"), made smaller, or sent through a messenger."""
-    ending = dice.choices(["jpg", "JPG", "jpeg", "png", "webp"], [12, 3, 2, 2, 1])[0]
+    further ones: taken again a moment later ("1.jpg", "2.jpg"), resized ("small"), or sent through a messenger ("sent")."""
+    ending = rng.choices(["jpg", "JPG", "jpeg", "png", "webp"], [12, 3, 2, 2, 1])[0]
     photo = _cut(square, 0, 0)
     shots = {f"0.{ending}": _content(photo, Image.registered_extensions()[f".{ending.lower()}"], 90)}
-    more = dice.choices([(), ("small",), ("sent",), ("1.jpg",), ("1.jpg", "2.jpg", "sent", "small")], [44, 8, 8, 12, 28])[0]
+    more = rng.choices([(), ("small",), ("sent",), ("1.jpg",), ("1.jpg", "2.jpg", "sent", "small")], [44, 8, 8, 12, 28])[0]
     for how in more:
         if how == "small":
             shots[how] = _content(photo.resize((photo.width * 5 // 8, photo.height * 5 // 8)), "JPEG", 85)
         elif how == "sent":
             shots[how] = _content(photo, "JPEG", 28)
         else:
-            moved = _cut(square, dice.randint(-2, 2), dice.randint(-2, 2))
-            shots[how] = _content(ImageEnhance.Brightness(moved).enhance(dice.uniform(0.93, 1.07)), "JPEG", 90)
+            moved = _cut(square, rng.randint(-2, 2), rng.randint(-2, 2))
+            shots[how] = _content(ImageEnhance.Brightness(moved).enhance(rng.uniform(0.93, 1.07)), "JPEG", 90)
     return shots
 
 
@@ -105,8 +105,8 @@ def _cut(square: Image.Image, right: int, down: int) -> Image.Image:
     return square.crop((left, top, left + _DRAWN - 6, top + _HEIGHT - 6))
 
 
-def _plant(folder: Path, shots: list[Path], dice) -> None:
-    """The rest of what is in real folders."""
+def _plant(folder: Path, shots: list[Path], rng) -> None:
+    """What else is in real folders."""
     dogs = [path for path in shots if path.parent.name == "hot dog" and path.suffix == ".jpg"]
     others = [path for path in shots if path.parent.name != "hot dog" and path.suffix == ".jpg"]
     (folder / ".DS_Store").write_bytes(b"\0\0\0\1Bud1" + bytes(60))

@@ -1,12 +1,11 @@
-"""Lab 4: what the bugs of the museum cost, exhibit against mended, on flowers and on goldfinches.
+"""The study of lab 4: what the bugs of the museum cost, on flowers and on goldfinches.
 
-The lab measures the same with fewer seeds and test images. The fifth room's bug is in the report of an accuracy, not in
-the answers, and is not among these.
+The lab measures the same with fewer seeds and test images. Room 5 is left out: its bug is in how an accuracy is reported,
+not in the predictions.
 """
 
 import copy
 
-import pandas
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -14,11 +13,12 @@ from torch.nn import functional as F
 from helpers.freezing import freeze
 from helpers.heads import swap_head
 from helpers.images.tasks import open_task
-from helpers.lessons.anatomy.surgery import fit_head, study_of
-from helpers.lessons.museum.rooms import batches, features_at, points_lost, predict, probed
+from helpers.lessons.museum import batches, features_at, predict, probed
+from helpers.lessons.studies import study_of
 from helpers.sources.backbones import load_backbone
 from helpers.stages import split
-from helpers.training.study import SHIPPED, Study, load_study
+from helpers.training.steps import fit_head, take_steps
+from helpers.training.study import SHIPPED
 
 QUESTION = "what the bugs of the museum cost"
 COMMAND = "python tools/measure.py museum"
@@ -40,29 +40,6 @@ def run(seeds: int) -> None:
 def stamps() -> dict[str, str]:
     """Nothing: the lab reads the study itself."""
     return {}
-
-
-def bills(study: Study | None = None) -> pandas.DataFrame:
-    """A row a room, a column a task: the points of test accuracy that the exhibit loses, with the 95 % interval.
-
-    Of room 6: by how many points the comparison of two sources differs from a fair one. study: default, the shipped one.
-    """
-    study = study or load_study("museum")
-    words = {task: {} for task in study.runs.task.unique()}
-    for task in words:
-        for room in study.runs.room.unique():
-            points, low, high = points_lost(study.select(task=task, room=room))
-            words[task][room] = f"{points:.1f} ({low:.1f} to {high:.1f})".replace("-0.0", "0.0")
-    return pandas.DataFrame(words).rename_axis("room")
-
-
-def small_bills(study: Study | None = None) -> pandas.DataFrame:
-    """Exhibit minus mended for the rooms whose bug costs no more than some points: a table for `plot_differences`."""
-    study = study or load_study("museum")
-    rooms = [room for room in study.runs.room.unique() if room[0] not in "27"]
-    paired = study.select(room=rooms).paired("version", "mended")
-    paired.index = [f"{task}: {room}" for task, room, _ in paired.index]
-    return paired
 
 
 class Museum:
@@ -151,10 +128,5 @@ class Museum:
 
 
 def _train(model, optimizer, images, labels, size, steps, seed, schedule=None) -> None:
-    for rows in batches(len(images), size, steps, seed):
-        loss = F.cross_entropy(model(images[rows]), labels[rows])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        if schedule:
-            schedule.step()
+    rows = batches(len(images), size, steps, seed)
+    take_steps(rows, lambda batch: F.cross_entropy(model(images[batch]), labels[batch]), optimizer, schedule)

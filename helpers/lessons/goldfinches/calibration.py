@@ -1,4 +1,4 @@
-"""How sure a network is, and how sure it may be: confidence, calibration by temperature, known against unknown."""
+"""Confidence and calibration: how sure a network is, temperature scaling, and telling known images from unknown ones."""
 
 import math
 
@@ -14,14 +14,14 @@ BINS = 15  # of the calibration error, as in Guo et al., 2017
 
 
 def confidence(logits: torch.Tensor) -> torch.Tensor:
-    """The probability of the answer, the largest of each row: logits (N, classes) -> (N,), 0..1."""
+    """The largest predicted probability of each image: logits (N, classes) -> (N,), 0..1."""
     return _logits(logits).softmax(1).amax(1)
 
 
 def sure(logits: torch.Tensor, level: float = 0.9) -> tuple[float, float, float]:
-    """The share of images on which a network is more than `level` sure, and its 95 % interval (Wilson): all 0..1.
+    """The share of images with a confidence above `level`, and its 95% interval (Wilson): all 0..1.
 
-    logits: (N, classes). Raises ValueError for another shape, no images, or a level that is no probability.
+    logits: (N, classes). Raises ValueError for another shape, no images, or a level outside 0..1.
     """
     if not 0 <= level <= 1:
         raise ValueError(f"level={level!r} must be a probability, from 0 to 1")
@@ -32,19 +32,19 @@ def sure(logits: torch.Tensor, level: float = 0.9) -> tuple[float, float, float]
 def known_from_unknown(known: torch.Tensor, unknown: torch.Tensor) -> float:
     """Area under the ROC curve of telling known from unknown images by a score, such as the confidence.
 
-    known, unknown: (N,) and (M,), higher where the network takes the image for known. It is the share of pairs, one of
-    each, in which the known one has the higher score: 0.5 is chance, 1.0 is never a mistake.
-    Raises ValueError for scores outside 0..1 (torchmetrics would squeeze them, and near ones would become equal).
+    known, unknown: scores (N,) and (M,), 0..1, higher for an image that the network takes for known. The result is the
+    share of pairs, one of each, in which the known image has the higher score: 0.5 is chance, 1.0 is perfect.
+    Raises ValueError for scores outside 0..1 (torchmetrics would squeeze them, which can make different scores equal).
     """
     scores = torch.cat([known, unknown]).float()
     if not len(known) or not len(unknown) or not bool(((scores >= 0) & (scores <= 1)).all()):
         raise ValueError("known and unknown must both hold scores from 0 to 1, such as confidences")
-    truth = torch.cat([torch.ones(len(known)), torch.zeros(len(unknown))]).long()
-    return binary_auroc(scores, truth).item()
+    labels = torch.cat([torch.ones(len(known)), torch.zeros(len(unknown))]).long()
+    return binary_auroc(scores, labels).item()
 
 
 def calibration_error(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """Expected calibration error, 0..1: how far confidence and accuracy are apart, on average over 15 bins of confidence.
+    """Expected calibration error, 0..1: the mean distance between confidence and accuracy over 15 bins of confidence.
 
     logits (N, classes), labels int64 (N,). Source: Guo et al., On calibration of modern neural networks, 2017.
     """
@@ -53,33 +53,33 @@ def calibration_error(logits: torch.Tensor, labels: torch.Tensor) -> float:
 
 
 def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """The one number by which to divide the logits so that the cross-entropy on these images is lowest.
+    """The temperature: the number that logits are divided by so that the cross-entropy on these images is lowest.
 
-    logits (N, classes), labels int64 (N,): of *validation* images. Above 1: the network was too sure.
-    Source: Guo et al., 2017. Raises ValueError for another shape, and where every answer is right or the best
-    temperature is not finite: then nothing holds it.
+    logits (N, classes), labels int64 (N,): of *validation* images. Above 1 the network was overconfident.
+    Source: Guo et al., 2017. Raises ValueError for another shape, and where no finite temperature is best, as when every
+    prediction is correct.
     """
     logits, labels = _logits(logits).double(), torch.as_tensor(labels)
     if labels.shape != logits.shape[:1]:
         raise ValueError(f"logits {tuple(logits.shape)} need as many labels, got {tuple(labels.shape)}")
     if bool((logits.argmax(1) == labels).all()):
-        raise ValueError("every answer is right: the lower the temperature, the better, without end; use more images")
+        raise ValueError("every prediction is correct, so the best temperature is 0: use more images")
     low, high = math.log(1e-3), math.log(1e3)
-    for _ in range(25):  # the loss has one valley: look between the neighbours of the lowest point, ever more finely
+    for _ in range(25):  # the loss has one minimum: search between the neighbours of the lowest point, on ever finer grids
         grid = torch.linspace(low, high, 9, dtype=torch.float64)
         lowest = int(torch.stack([F.cross_entropy(logits / t, labels) for t in grid.exp()]).argmin())
         low, high = grid[max(lowest - 1, 0)].item(), grid[min(lowest + 1, 8)].item()
     temperature = math.exp((low + high) / 2)
     if not 2e-3 < temperature < 5e2:
-        raise ValueError(f"no temperature fits these answers: the search ended at {temperature:.3g}")
+        raise ValueError(f"no temperature fits these predictions: the search ended at {temperature:.3g}")
     return temperature
 
 
 @styled
 def plot_confidence(groups: dict[str, torch.Tensor], threshold: float | None = None) -> Figure:
-    """Which share of each group of images (name: confidences (N,), 0..1) is more sure than each level, as curves.
+    """For each group of images (name: confidences (N,), 0..1), the share with a confidence above each level, as curves.
 
-    threshold: a vertical line. Read it from above: at 0.9, the curve says how many are more than 90 % sure.
+    threshold: a vertical line. At 0.9, the curve shows the share of images with a confidence above 0.9.
     """
     figure, ((axis,),) = new_axes(1, 1, (7.2, 3.8))
     for i, (name, values) in enumerate(groups.items()):
@@ -98,7 +98,7 @@ def plot_confidence(groups: dict[str, torch.Tensor], threshold: float | None = N
 def plot_reliability(groups: dict[str, tuple[torch.Tensor, torch.Tensor]], bins: int = 5) -> Figure:
     """Accuracy against confidence for each group (name: (logits, labels)), in bins of equally many images.
 
-    The bars are 95 % intervals (Wilson). On the diagonal a network is as sure as it may be; below it, too sure.
+    The bars are 95% intervals (Wilson). On the diagonal a network is calibrated; below it, overconfident.
     """
     figure, ((axis,),) = new_axes(1, 1, (4.8, 4.3))
     axis.plot([0.25, 1], [25, 100], color="0.5", linewidth=1.2)

@@ -1,0 +1,17 @@
+"""The studies behind the lectures and labs, for `python tools/measure.py NAME`.
+
+Each module has run(seeds), which measures it and writes helpers/data/study-*.json, and stamps(), the numbers and sentences of
+the texts that come from it. The cases that a notebook runs itself are in helpers/lessons.
+"""
+
+from importlib import import_module
+
+NAMES = (
+    "anatomy", "choosing", "contest", "flowers102", "goldfinches", "imagenet", "labels", "museum", "overlap", "tuning",
+    "variants",
+)  # fmt: skip
+
+
+def studies() -> dict:
+    """Every study module by its name."""
+    return {name: import_module(f"studies.{name}") for name in NAMES}
