@@ -1,65 +1,47 @@
 """Every task with a name has a card: whose images, under which licence, how many; looking at it fetches nothing."""
 
-import re
 import socket
-from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import pytest
 from photos import photos
 
 import helpers as h
-from helpers.images.catalog import CARDS, NOT_STATED, Card
+from helpers.images.catalog import CARDS, Card
 from helpers.images.drawn import garden
+from helpers.images.published import FLOWERS_SIZES
 from helpers.images.tasks import EMBEDDED, Files, open_task
 
 PUBLISHED = [name for name in CARDS if name not in EMBEDDED]
 
 
-class Tags(HTMLParser):
-    """Fails for a tag that is closed wrongly; collects addresses and what is in table cells."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.open, self.links, self.cells = [], [], []
-        self.feed(html)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.open.append(tag)
-        self.links += [value for name, value in attrs if name in ("href", "src")]
-        if tag in ("td", "th"):
-            self.cells.append("")
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if {"td", "th"} & set(self.open):
-            self.cells[-1] += data
+def parsed(html):
+    """The addresses and the texts of the cells in HTML that closes every tag."""
+    root = ElementTree.fromstring(f"<div>{html}</div>")
+    cells = ["".join(cell.itertext()) for kind in ("th", "td") for cell in root.iter(kind)]
+    return [link.get("href") for link in root.iter("a")], cells
 
 
 @pytest.fixture
 def no_network(monkeypatch):
-    def refuse(*_, **__):
-        raise AssertionError("a connection was tried")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a connection was tried"))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: pytest.fail("a connection was tried"))
 
 
 def test_the_cards_are_the_single_list_of_names():
-    assert EMBEDDED == ("goldfinches", "flowers", "tissue") and list(CARDS)[:3] == [*EMBEDDED]
-    assert PUBLISHED == ["flowers102", "hotdog", "goldfinch-photos"]
-    assert all(card.name == name for name, card in CARDS.items())
+    assert list(CARDS) == [*EMBEDDED, *PUBLISHED] and all(card.name == name for name, card in CARDS.items())
+    assert EMBEDDED == ("goldfinches", "flowers", "tissue") and PUBLISHED == ["flowers102", "hotdog", "goldfinch-photos"]
 
 
 @pytest.mark.parametrize("name", CARDS)
 def test_every_card_says_whose_images_how_many_and_under_which_licence(name, no_network):
     card = h.describe(name)
-    assert isinstance(card, Card) and "describe" in h.__all__
-    for said in (card.title, card.source, card.licence, card.images, card.splits, card.citation):
-        assert said and said in repr(card)
+    for said in (card.title, card.source, card.licence, card.images, card.splits, card.citation, *card.notes):
+        assert said and said == said.strip() and said in repr(card)
     assert card.classes >= 2 and card.embedded == (name in EMBEDDED) == (not card.instead) == (not card.address)
+    links, cells = parsed(card._repr_html_())
+    assert links == [card.address] * (name in PUBLISHED) and all(link.startswith("https://") for link in links)
+    assert {text for row in card.rows() for text in row} == set(cells)
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
@@ -67,52 +49,33 @@ def test_embedded_cards_count_the_classes_that_there_are(name):
     assert CARDS[name].classes == len(garden.class_names(name)) and CARDS[name].megabytes == "nothing"
 
 
-def test_what_nobody_states_is_said_to_be_not_stated():
-    assert CARDS["flowers102"].licence == CARDS["hotdog"].licence == NOT_STATED
-    assert CARDS["hotdog"].megabytes == f"size {NOT_STATED}" and CARDS["flowers102"].megabytes == "345 MB"
-    assert CARDS["flowers102"].download == 344_862_509 + 502 + 14_989  # the archive, the labels, the splits
-
-
-def test_flowers102_says_which_split_is_which():
-    text = CARDS["flowers102"].splits
-    assert re.fullmatch("official: 1,020 for training, 1,020 for validation.*, 6,149 for test.*", text)
-    assert int(CARDS["flowers102"].images.replace(",", "")) == 1020 + 1020 + 6149
+def test_published_cards_state_sizes_splits_and_licences_as_their_sources_do_or_that_they_are_not_stated():
+    flowers, hotdog = CARDS["flowers102"], CARDS["hotdog"]
+    assert flowers.licence == hotdog.licence == "not stated" and hotdog.megabytes == "size not stated"
+    assert flowers.download == sum(FLOWERS_SIZES.values()) and flowers.megabytes == "345 MB"
+    for count in (1020, 1020, 6149):
+        assert f"{count:,} for" in flowers.splits
+    assert flowers.images == f"{1020 + 1020 + 6149:,}"
 
 
 def test_the_table_has_every_task_in_text_and_in_html(no_network):
     table = h.describe()
     lines = repr(table).splitlines()
     assert [line.split()[0] for line in lines[1 : len(CARDS) + 1]] == [*CARDS]
-    tags = Tags(table._repr_html_())
-    assert len(tags.cells) == 6 * (len(CARDS) + 1) and set(CARDS) <= set(tags.cells)
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_a_card_in_a_notebook_links_to_the_page_of_its_source_alone(name):
-    card = CARDS[name]
-    tags = Tags(card._repr_html_())
-    assert tags.links == [card.address] and card.address.startswith("https://")
-    assert {text for row in card.rows() for text in row} == set(tags.cells)
+    _, cells = parsed(table._repr_html_())
+    assert len(cells) == 6 * (len(CARDS) + 1) and set(CARDS) <= set(cells)
 
 
 def test_a_card_is_escaped_in_html():
-    odd = Card("<b>", "<i>", "&", "", "<u>", 0, 2, "1", "none", "x", ("<script>",))
+    odd = Card("<b>", "<i>", "&", "<u>", 2, "1", "none", "x", ("<script>",))
     html = odd._repr_html_()
-    assert "<i>" not in html and "<script>" not in html and "<u>" not in html and Tags(html)
+    assert "<i>" not in html and "<script>" not in html and "<u>" not in html and parsed(html)
 
 
-@pytest.mark.parametrize(
-    "typed, meant",
-    [
-        ("Flowers102", "flowers102"),
-        ("flowers-102", "flowers102"),
-        ("oxford flowers 102", "flowers102"),
-        ("hotdogs", "hotdog"),
-        ("Hot Dog", "hotdog"),
-        ("goldfinch", "goldfinches"),
-        ("goldfinch_photos", "goldfinch-photos"),
-    ],
-)
+@pytest.mark.parametrize("typed, meant", [
+    ("flowers-102", "flowers102"), ("oxford flowers 102", "flowers102"), ("Hot Dogs", "hotdog"), ("goldfinch", "goldfinches"),
+    ("goldfinch_photos", "goldfinch-photos"),
+])  # fmt: skip
 def test_a_misspelt_name_is_answered_with_the_one_that_was_meant(typed, meant, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=f"Did you mean '{meant}'"):
@@ -133,7 +96,7 @@ def test_the_name_of_a_task_means_the_task_also_beside_a_folder_of_that_name(tmp
     photos(tmp_path / "flowers", a=8, b=8)
     monkeypatch.chdir(tmp_path)
     task = open_task("flowers", 1, size=16, val=1, test=1)
-    assert len(task.classes) == 10 and task.card is CARDS["flowers"]
+    assert len(task.classes) == 10 and task.card is CARDS["flowers"] and "licence" not in task.describe()
     assert "'flowers' is the task of this name" in capsys.readouterr().out
     folder = open_task("./flowers", 1, size=16, files=Files(tmp_path / "cache"))
     assert folder.classes == ["a", "b"] and folder.card is None and "is the task" not in capsys.readouterr().out
@@ -144,9 +107,3 @@ def test_a_manifest_goes_with_goldfinch_photographs_only(tmp_path):
     for name in ("hotdog", "flowers", tmp_path / "p"):
         with pytest.raises(ValueError, match=r"manifest='set\.json' goes with \"goldfinch-photos\", not with"):
             open_task(name, 1, files=Files(tmp_path, manifest="set.json"))
-
-
-def test_an_embedded_task_has_a_card_and_describes_itself_as_ever():
-    task = open_task("flowers", 1, size=16, val=1, test=1)
-    assert task.card is CARDS["flowers"] and "licence" not in task.describe()
-    assert len(task.describe().splitlines()) == 13
