@@ -21,7 +21,7 @@ from PIL import Image
 
 import helpers as h
 from helpers.data import downloads
-from helpers.images import goldfinch_photos, inaturalist
+from helpers.images import goldfinch_photos
 from helpers.images.drawn.garden import class_names
 from helpers.images.goldfinch_photos import NAME, PHOTOS, SPECIES
 from helpers.images.inaturalist import collect
@@ -33,7 +33,7 @@ class Impatient(pyinaturalist.ClientSession):
     """The real client, which waits for nothing, and treats http as it does https."""
 
     def __init__(self, **settings):
-        super().__init__(**settings, per_second=1000, per_minute=9000, burst=0.01, backoff_factor=0.001)
+        super().__init__(**settings | {"per_second": 1000, "per_minute": 9000, "burst": 0.01, "backoff_factor": 0.001})
         self.mount("http://", self.get_adapter("https://"))
 
 
@@ -72,8 +72,7 @@ class Archive(Origin):
         self.patches = contextlib.ExitStack()
         for place, name, value in (
             (pyinaturalist, "ClientSession", Impatient), (pyinaturalist.v1.observations, "API_V1", self.url("/v1")),
-            (goldfinch_photos, "PHOTOS", self.address), (goldfinch_photos, "PAUSE", 0), (inaturalist, "WAITS", (0, 0)),
-            (downloads, "WAITS", (0, 0, 0)),
+            (goldfinch_photos, "PHOTOS", self.address), (goldfinch_photos, "PAUSE", 0), (downloads, "WAITS", (0, 0, 0)),
         ):  # fmt: skip
             self.patches.enter_context(mock.patch.object(place, name, value))
         return self

@@ -25,7 +25,6 @@ PAGE = b"\n<!DOCTYPE html><html><title>Campus network: please log in</title></ht
 class Asked:
     """A request that came: path with its query; headers by name, as {name: value} whatever their case."""
 
-    method: str
     path: str
     headers: dict
 
@@ -55,22 +54,15 @@ class Origin:
         self.requests: list[Asked] = []
         self._behaviours: dict[str, list] = {}
         self._always: dict[str, object] = {}
-        self._closing = threading.Event()
-        origin = self
-
-        class Handler(_Handler):
-            pass
-
-        Handler.origin = origin
-        self._server = _Server(("127.0.0.1", 0), Handler)
+        self.closing = threading.Event()
+        self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"origin": self}))
 
     def __enter__(self):
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         return self
 
     def __exit__(self, *_):
-        self._closing.set()
+        self.closing.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -81,13 +73,13 @@ class Origin:
     def url(self, path: str) -> str:
         return self.address + _rooted(path)
 
-    def behave(self, path: str, *behaviours, times: int = 1, always=None) -> None:
-        """The next answers for `path`: each of `behaviours`, `times` times over; then `always`, if given."""
-        self._behaviours.setdefault(_rooted(path), []).extend(behaviours * times)
+    def behave(self, path: str, *behaviours, always=None) -> None:
+        """The next answers for `path`: each of `behaviours`; then `always`, if given."""
+        self._behaviours.setdefault(_rooted(path), []).extend(behaviours)
         if always is not None:
             self._always[_rooted(path)] = always
 
-    def _next(self, path: str):
+    def next(self, path: str):
         waiting = self._behaviours.get(path)
         return waiting.pop(0) if waiting else self._always.get(path, 200)
 
@@ -138,25 +130,22 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-    def do_HEAD(self):
-        self.do_GET()
-
     def do_GET(self):
-        origin, path = self.origin, self.path.split("?")[0]
-        origin.requests.append(Asked(self.command, self.path, {name.title(): value for name, value in self.headers.items()}))
-        how = origin._next(path)
+        path = self.path.split("?")[0]
+        self.origin.requests.append(Asked(self.path, {name.title(): value for name, value in self.headers.items()}))
         try:
-            self._answer(how, path)
+            self.answer(self.origin.next(path), path)
         except (ConnectionError, TimeoutError):
             self.close_connection = True  # whoever asked has gone
 
-    def _answer(self, how, path):
+    do_HEAD = do_GET
+
+    def answer(self, how, path):
         if callable(how):
             if answer := how(self):
                 self.send(*answer)
         elif isinstance(how, tuple) and how[0] == "redirect":
-            to = how[1] if ":" in how[1] else self.origin.url(how[1])
-            self.send(302, {"Location": to})
+            self.send(302, {"Location": how[1] if ":" in how[1] else self.origin.url(how[1])})
         elif isinstance(how, tuple):
             self.send(how[0], {"Retry-After": how[1]})
         elif isinstance(how, int) and how != 200:
@@ -166,57 +155,47 @@ class _Handler(BaseHTTPRequestHandler):
         elif path not in self.origin.files:
             self.send(404)
         else:
-            self._file(how, self.origin.files[path])
+            self.send_file(how, self.origin.files[path])
 
-    def _file(self, how, content):
+    def send_file(self, how, content):
         whole, status, start = len(content), 200, 0
-        headers = {
-            "ETag": f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"',
-            "Last-Modified": formatdate(0, usegmt=True),
-        }
-        if how == "cut, no validator":
-            headers = {}
+        tag = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        headers = {"ETag": f'"{tag}"', "Last-Modified": formatdate(0, usegmt=True)} if how != "cut, no validator" else {}
         if how == "wrong":
             content = content.translate(WRONG)
-        if how != "no ranges":
-            headers["Accept-Ranges"] = "bytes"
-            wanted, condition = self.headers.get("Range"), self.headers.get("If-Range")
-            if wanted and condition in (None, *headers.values()):
-                start, status = int(wanted.removeprefix("bytes=").partition("-")[0]), 206
-                if start >= whole:
-                    return self.send(416, {"Content-Range": f"bytes */{whole}"})
-                start -= 10 * (how == "other range")
-                headers["Content-Range"] = f"bytes {start}-{whole - 1}/{whole}"
+        wanted, condition = self.headers.get("Range"), self.headers.get("If-Range")
+        if wanted and condition in (None, *headers.values()) and how != "no ranges":
+            start, status = int(wanted.removeprefix("bytes=").partition("-")[0]), 206
+            if start >= whole:
+                self.send(416, {"Content-Range": f"bytes */{whole}"})
+                return
+            start -= 10 * (how == "other range")
+            headers["Content-Range"] = f"bytes {start}-{whole - 1}/{whole}"
         body = content[start:]
-        length = len(body) + 100 * (how == "longer")
+        half = len(body) // 2
         if how == "chunked":
             body = b"".join(b"%x\r\n%s\r\n" % (len(body[i : i + 999]), body[i : i + 999]) for i in range(0, len(body), 999))
             headers["Transfer-Encoding"], body = "chunked", body + b"0\r\n\r\n"
         elif how == "no length":
             headers["Connection"] = "close"
         else:
-            headers["Content-Length"] = str(length)
-        self._head(status, headers)
-        if self.command == "HEAD":
-            return None
-        if how not in ("cut", "slow", "cut, no validator"):
-            self.wfile.write(body)
-            self.close_connection = how in ("longer", "no length")
-            return None
-        self.wfile.write(body[: length // 2])
-        self.wfile.flush()
-        self.close_connection = True
-        if how == "slow":
-            self.origin._closing.wait()
-        return None
+            headers["Content-Length"] = str(len(body) + 100 * (how == "longer"))
+        self.send_head(status, headers)
+        if self.command == "GET":
+            stops = how in ("cut", "slow", "cut, no validator")
+            self.wfile.write(body[:half] if stops else body)
+            self.wfile.flush()
+            self.close_connection = stops or how in ("longer", "no length")
+            if how == "slow":
+                self.origin.closing.wait()
 
     def send(self, status: int, headers: dict | None = None, body: bytes = b"") -> None:
         """One answer with all that belongs to it."""
-        self._head(status, {"Content-Length": str(len(body))} | (headers or {}))
-        if self.command != "HEAD":
+        self.send_head(status, {"Content-Length": str(len(body))} | (headers or {}))
+        if self.command == "GET":
             self.wfile.write(body)
 
-    def _head(self, status, headers):
+    def send_head(self, status, headers):
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)

@@ -76,15 +76,6 @@ def test_a_file_that_is_there_and_whole_costs_no_connection_and_no_words(get, or
     assert len(origin.requests) == 1 and capsys.readouterr().out == ""
 
 
-def test_the_line_moves_in_megabytes_and_says_how_long(get, origin, monkeypatch):
-    lines = []
-    monkeypatch.setattr(downloads.Progress, "done", lambda self, text: lines.append(self._line(10.0)))
-    origin.behave("/a.zip", "cut", always=404)
-    with pytest.raises(Gone):
-        get()
-    assert lines == ["A: its photographs: 0.2/0.4 MB, 10 s left"]
-
-
 def test_other_hashes_are_understood_and_a_quiet_download_says_nothing(get, origin, capsys):
     for algorithm in ("sha1", "md5"):
         digest = f"{algorithm}:{hashlib.new(algorithm, DATA).hexdigest()}"
@@ -114,20 +105,6 @@ def test_a_download_that_is_cut_or_stands_still_is_resumed_where_it_stopped(get,
     assert all("If-Range" in asked.headers for asked in origin.requests[1:])
 
 
-def test_a_killed_process_leaves_a_part_that_the_next_call_resumes(get, origin, tmp_path, capsys):
-    origin.behave("/a.zip", "slow")
-    part = tmp_path / "cache/a.zip.part"
-    with started(origin, tmp_path) as process:
-        until = time.monotonic() + 60
-        while not (part.is_file() and part.stat().st_size >= 100_000) and time.monotonic() < until:
-            time.sleep(0.01)
-        process.kill()
-    there = part.stat().st_size
-    assert there >= 100_000 and not (tmp_path / "cache/a.zip").exists()
-    assert get().read_bytes() == DATA and ranges(origin) == [None, f"bytes={there}-"]
-    assert "MB are there already, to" in capsys.readouterr().out
-
-
 def test_an_interrupt_leaves_a_part_and_says_so_and_the_next_call_goes_on(get, origin, tmp_path, monkeypatch, capsys):
     step = downloads.Progress.step
 
@@ -141,8 +118,9 @@ def test_an_interrupt_leaves_a_part_and_says_so_and_the_next_call_goes_on(get, o
         with pytest.raises(KeyboardInterrupt):
             get()
     assert left(tmp_path) == ["a.zip.part", "a.zip.part-of"] and "stopped; 0.2 MB are kept" in capsys.readouterr().out
+    there = (tmp_path / "cache/a.zip.part").stat().st_size
     assert get().read_bytes() == DATA and left(tmp_path) == ["a.zip"]
-    assert "MB, of which 0.2" in capsys.readouterr().out and ranges(origin)[1] is not None
+    assert "MB, of which 0.2" in capsys.readouterr().out and ranges(origin) == [None, f"bytes={there}-"]
 
 
 @pytest.mark.parametrize("then", ["no ranges", "other range", 416])
@@ -157,23 +135,17 @@ def test_a_file_that_changed_between_two_tries_is_not_glued_to_the_old_part(get,
     assert get(digest=None).read_bytes() == new
 
 
-def test_only_the_same_file_is_resumed_which_an_etag_or_date_and_the_address_tell(get, origin):
+def test_only_the_same_address_is_resumed_and_only_with_an_etag_or_date(get, origin, tmp_path):
     origin.files["/b.zip"] = DATA
     origin.behave("/a.zip", "cut", 404)
     with pytest.raises(Gone):
         get()
     assert get("/b.zip").read_bytes() == DATA and ranges(origin)[2:] == [None]
     get().unlink()
-    origin.requests.clear()
-    origin.behave("/a.zip", "cut, no validator")
-    assert get().read_bytes() == DATA and ranges(origin) == [None, None]
-
-
-def test_a_server_that_always_cuts_and_never_resumes_is_given_up(get, origin, tmp_path):
     origin.behave("/a.zip", always="cut, no validator")
     with pytest.raises(Offline, match="cannot be fetched now: 127.0.0.1 broke off.*open_task"):
         get()
-    assert len(origin.requests) in (6, 7) and not (tmp_path / "cache/a.zip").exists()
+    assert set(ranges(origin)[3:]) == {None} and not (tmp_path / "cache/a.zip").exists()
 
 
 # --- no network ---
@@ -211,33 +183,32 @@ def test_a_login_page_in_place_of_the_file_is_recognised_and_takes_nothing_from_
 # --- the disk ---
 
 
-def test_too_little_room_is_said_before_with_how_much_is_needed_and_free(get, tmp_path, monkeypatch, capsys):
+def test_too_little_room_is_said_before_with_how_much_is_needed_and_free(get, tmp_path, monkeypatch):
     monkeypatch.setattr(files.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 234_567}))
     with pytest.raises(OSError, match="needs 400,000 bytes, and 234,567 are free.*COURSE_CACHE") as caught:
         get(size=None)
     assert caught.value.errno == errno.ENOSPC and left(tmp_path) == []
-    assert "from 127.0.0.1: 0.4 MB, to" in capsys.readouterr().out, "how much was asked of the server, and said before"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
-def test_a_disk_that_fills_up_in_the_middle_is_said_to_be_full(get, tmp_path):
+def test_a_disk_that_fills_up_and_a_folder_that_cannot_be_written_to_are_named_with_the_remedy(get, tmp_path):
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache/a.zip.part").symlink_to("/dev/full")
-    with pytest.raises(OSError, match="no room in .*cache: the disk is full.*COURSE_CACHE") as caught:
+    with pytest.raises(OSError, match="no room in .*cache: the disk is full.*COURSE_CACHE"):
         get()
-    assert caught.value.errno == errno.ENOSPC and not (tmp_path / "cache/a.zip").exists()
-
-
-def test_a_folder_that_cannot_be_written_to_is_named_with_the_remedy(get, tmp_path):
-    (tmp_path / "cache").write_text("a file")
-    with pytest.raises(OSError, match="can't write to .*cache .*set COURSE_CACHE to a folder"):
-        get()
+    assert not (tmp_path / "cache/a.zip").exists()
+    (tmp_path / "file").write_text("a file")
+    with pytest.raises(OSError, match="can't write to .*file .*set COURSE_CACHE to a folder"):
+        get(file=tmp_path / "file/a.zip")
 
 
 # --- wrong bytes ---
 
 
 def test_wrong_bytes_are_named_with_both_digests_and_not_kept(get, origin, tmp_path):
+    with pytest.raises(ValueError, match="has 400,000 bytes, expected 399,999. Nothing was fetched"):
+        get(size=len(DATA) - 1)
+    origin.requests.clear()
     origin.behave("/a.zip", always="wrong")
     wrong = hashlib.sha256(DATA.translate(WRONG)).hexdigest()
     with pytest.raises(ValueError, match=f"(?s)a.zip.*expected {SHA256}.*got {wrong}"):
@@ -245,35 +216,26 @@ def test_wrong_bytes_are_named_with_both_digests_and_not_kept(get, origin, tmp_p
     assert left(tmp_path) == [] and len(origin.requests) == 1
 
 
-def test_another_length_than_expected_is_refused_before_anything_is_written(get, tmp_path):
-    with pytest.raises(ValueError, match="has 400,000 bytes, expected 399,999. Nothing was fetched"):
-        get(size=len(DATA) - 1)
-    assert left(tmp_path) == []
+def compressed(handler):
+    return 200, {"Content-Encoding": "x-gzip", "Content-Length": str(len(DATA))}, DATA
 
 
-@pytest.mark.parametrize("how, error", [("longer", Offline), ("no length", ValueError), ("chunked", ValueError)])
-def test_without_a_hash_only_a_file_of_the_length_that_was_promised_is_whole(get, origin, tmp_path, how, error):
+@pytest.mark.parametrize("how, error", [("longer", Offline), ("no length", ValueError), ("chunked", ValueError),
+                                        (compressed, ValueError)])  # fmt: skip
+def test_without_a_hash_only_a_file_that_is_sent_as_it_is_with_its_length_is_kept(get, origin, tmp_path, how, error):
     origin.behave("/a.zip", always=how)
     with pytest.raises(error, match="broke off|did not continue|can't be checked"):
         get(size=None, digest=None)
-    assert not (tmp_path / "cache/a.zip").exists()
+    assert not (tmp_path / "cache/a.zip").exists() and origin.requests[0].headers["Accept-Encoding"] == "identity"
     if how != "longer":
         assert get(size=None).read_bytes() == DATA, "the hash can tell"
-
-
-def test_a_file_marked_as_compressed_on_the_way_is_kept_as_it_is_where_a_hash_can_tell(get, origin, tmp_path):
-    origin.behave("/a.zip", always=lambda handler: (200, {"Content-Encoding": "x-gzip", "Content-Length": str(len(DATA))}, DATA))
-    with pytest.raises(ValueError, match="compressed on the way: it can't be checked"):
-        get(digest=None)
-    assert left(tmp_path) == [] and get().read_bytes() == DATA
-    assert origin.requests[0].headers["Accept-Encoding"] == "identity"
 
 
 def test_a_stream_that_never_ends_stops_at_the_length_that_was_expected(get, origin, tmp_path):
     sent = []
 
     def endless(handler):
-        handler._head(200, {"Transfer-Encoding": "chunked"})
+        handler.send_head(200, {"Transfer-Encoding": "chunked"})
         while len(sent) < 10_000:
             handler.wfile.write(b"3e8\r\n%s\r\n" % bytes(1000))
             sent.append(1000)
@@ -298,15 +260,14 @@ def test_redirects_are_followed_until_they_go_in_a_circle_or_off_the_web(get, or
     origin.behave("/old", ("redirect", "/a.zip"))
     assert get("/old").read_bytes() == DATA
     get().unlink()
-    for to in ("/a.zip", "file:///etc/hostname", "ftp://example.org/a.zip", "data:,x"):
+    for to in ("/a.zip", "file:///etc/hostname"):
         origin.behave("/a.zip", always=("redirect", to))
         with pytest.raises(Refused, match="/a.zip cannot be fetched"):
             get()
     assert left(tmp_path) == []
 
 
-@pytest.mark.parametrize("status, kind, words", [(403, Refused, "refused to give"), (401, Refused, "401"), (204, Refused, "204"),
-                                                 (404, Gone, "is gone"), (410, Gone, "answered 410")])  # fmt: skip
+@pytest.mark.parametrize("status, kind, words", [(403, Refused, "refused"), (204, Refused, "204"), (410, Gone, "is gone")])
 def test_a_final_answer_is_not_asked_for_again(get, origin, tmp_path, status, kind, words):
     origin.behave("/a.zip", always=status)
     with pytest.raises(kind, match=words):

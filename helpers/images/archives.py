@@ -41,7 +41,7 @@ class _Member:
 
 
 def is_archive(path: Path) -> bool:
-    return zipfile.is_zipfile(path) or _is_tar(path)
+    return bool(_kind(path)) or zipfile.is_zipfile(path)
 
 
 def unpack(archive: str | Path, folder: str | Path, max_bytes: int = MAX_BYTES, max_files: int = MAX_FILES) -> Path:
@@ -82,11 +82,12 @@ def unpack(archive: str | Path, folder: str | Path, max_bytes: int = MAX_BYTES, 
 
 def _opened(archive: Path, stack: ExitStack, max_bytes: int, max_files: int):
     """The files in an archive, and the function that opens one of them for reading."""
-    if not _is_tar(archive):
+    kind = _kind(archive)
+    if not kind:
         packed = stack.enter_context(zipfile.ZipFile(archive))
         return [_in_zip(info) for info in packed.infolist() if not info.is_dir()], packed.open
     most = max_bytes + 4096 * (max_files + 1)  # each file has headers and is padded
-    content = _Bounded(stack.enter_context((gzip.open if _is_gzip(archive) else open)(archive, "rb")), most)
+    content = _Bounded(stack.enter_context((gzip.open if kind == "gzip" else open)(archive, "rb")), most)
     packed = stack.enter_context(tarfile.TarFile(fileobj=content))
     members, total = [], 0
     for entries, info in enumerate(packed):
@@ -133,15 +134,11 @@ class _Bounded:
         self.file.seek(position)
 
 
-def _is_gzip(path: Path) -> bool:
+def _kind(path: Path) -> str:
+    """What a file seems to be: "gzip" (reading it shows whether there is a tar in it), "tar", or "" for anything else."""
     with open(path, "rb") as file:
-        return file.read(2) == b"\x1f\x8b"
-
-
-def _is_tar(path: Path) -> bool:
-    """A tar, or a gzip (reading it shows whether there is a tar in it)."""
-    with open(path, "rb") as file:
-        return _is_gzip(path) or file.read(512)[257:262] == b"ustar"
+        start = file.read(512)
+    return "gzip" if start.startswith(b"\x1f\x8b") else "tar" if start[257:262] == b"ustar" else ""
 
 
 def _is_junk(member: _Member) -> bool:

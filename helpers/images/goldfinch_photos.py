@@ -1,7 +1,7 @@
 """Photographs of four goldfinches from iNaturalist, as a manifest lists them: restored byte for byte, or named as gone.
 
-A manifest holds no address and no path: both follow from a photograph's number, so one that somebody sends you cannot lead
-elsewhere. `inaturalist.py` collects a new set.
+A manifest holds no address and no path: both follow from a photograph's number, so one that somebody sends you cannot
+lead elsewhere. `inaturalist.py` collects a new set.
 """
 
 import csv
@@ -38,19 +38,28 @@ MAX_BYTES = 2_000_000  # of a photograph; at 500 pixels a side none comes near
 PAUSE = 0.25  # seconds between two photographs
 # Amazon S3 answers 403, not 404, for a file that is gone where nobody may list the files (AWS, GetObject, "Permissions");
 # a network that lets nobody through does so too. If the first so many are all refused, it is the network.
-ALL_REFUSED = ["refused"] * 10
+MOST_REFUSED = 10
 INSTEAD = 'open_task("goldfinches"), which the course draws itself'
+
+
+_HASH = re.compile("[0-9a-f]{64}").fullmatch
+_VALID = {  # field of a photograph -> its type, and what it may be
+    "species": (str, SPECIES.__contains__),
+    "photo": (int, range(1, 2**53).__contains__),
+    "login": (str, re.compile(r"[\w.@+-]{1,100}").fullmatch),
+    "author": (str, lambda value: value and value == plain(value)),
+    "licence": (str, LICENCES.__contains__),
+    "ending": (str, ("jpg", "jpeg", "png").__contains__),
+    "sha256": (str, _HASH),
+    "bytes": (int, range(1, MAX_BYTES + 1).__contains__),
+    "fingerprint": (str, _HASH),
+}
 
 
 @dataclass(frozen=True)
 class Photograph:
-    """One photograph of a manifest.
-
-    species            scientific name. photo: iNaturalist's number. login: the observer's on iNaturalist
-    author, licence    whom to credit; "cc0" or "cc-by", of this very photograph
-    ending             "jpg", "jpeg" or "png". sha256, bytes: of the file
-    fingerprint        64 hexadecimal digits that near-duplicates share, except for a few bits (`twins.fingerprint`)
-    """
+    """A photograph of a manifest: its species, its number on iNaturalist, its observer's login, whom to credit, the licence of
+    this very photograph, and its file. fingerprint: see `twins.fingerprint`. Raises ValueError for values that cannot be."""
 
     species: str
     photo: int
@@ -61,6 +70,12 @@ class Photograph:
     sha256: str = "0" * 64
     bytes: int = 1
     fingerprint: str = "0" * 64
+
+    def __post_init__(self):
+        for name, (kind, valid) in _VALID.items():
+            value = getattr(self, name)
+            if type(value) is not kind or not valid(value):
+                raise ValueError(f"has the {name} {str(value)[:60]!r}, which cannot be")
 
     @property
     def address(self) -> str:
@@ -88,14 +103,13 @@ def open_set(manifest: Path, root: Path, offline: bool | None = None):
     credits: {file: "author, licence, link"}. Raises ValueError for a manifest that is refused, or if too many of its
     photographs are gone; Offline.
     """
-    wanted = read_manifest(manifest)
+    wanted, notes = read_manifest(manifest), []
     lost = restore(wanted, root, beside=manifest.parent, offline=offline)
-    notes = []
     for why, words in (("gone", "no longer on iNaturalist"), ("changed", "no longer the same there, and not used")):
         if photos := [str(photo) for photo, reason in lost.items() if reason == why]:
-            some = ", ".join(photos[:10]) + (f" and {len(photos) - 10} more" if len(photos) > 10 else "")
-            notes.append(f"{len(photos)} of the {len(wanted)} photographs are {words}: {some}. "
-                         f"To ask again, delete {root / '.lost.json'}.")  # fmt: skip
+            listed = ", ".join(photos[:10]) + (", ..." if len(photos) > 10 else "")
+            again = f"To ask again, delete {root / '.lost.json'}."
+            notes.append(f"{len(photos)} of the {len(wanted)} photographs are {words}: {listed}. {again}")
     parts = {part: {name: [] for name in sorted(SPECIES.values())} for part in ("pool", "val", "test")}
     sides, here = sides_of(wanted), [one for one in wanted if one.photo not in lost]
     for one in here:
@@ -108,12 +122,12 @@ def open_set(manifest: Path, root: Path, offline: bool | None = None):
 
 
 def restore(photographs: list[Photograph], folder: Path, *, beside: Path | None = None, offline: bool | None = None) -> dict:
-    """Fetch what a folder lacks of a set, byte for byte; returns {photo: "gone" or "changed"} for what cannot be had.
+    """Fetch what a folder lacks of a set, byte for byte; returns {photo: "gone" or "changed"} for what is not available.
 
     beside: a folder that may have them already. What is gone (its author took it back, say) or changed is noted in the
     folder, and not asked for again. Raises Offline, and Refused where not one is given; what arrived until then is kept.
     """
-    known, wanted, answers = {}, [], {}
+    known, wanted, lost, news = {}, [], {}, []
     with suppress(OSError, ValueError):
         known = dict(json.loads((folder / ".lost.json").read_text(encoding="utf-8")))  # {sha256: "gone" or "changed"}
     for one in photographs:
@@ -123,43 +137,46 @@ def restore(photographs: list[Photograph], folder: Path, *, beside: Path | None 
             (folder / one.file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(beside / one.file, folder / one.file)
         elif one.sha256 in known:
-            answers[one.photo] = known[one.sha256]
+            lost[one.photo] = known[one.sha256]
         else:
             wanted.append(one)
     if wanted:
-        what = f"{len(wanted)} photographs ({megabytes(sum(one.bytes for one in wanted))}) of the set"
-        progress, news = announced(f"{what}, from {PHOTOS.split('/')[2]}", len(wanted), folder, offline), []
+        size = megabytes(sum(one.bytes for one in wanted))
+        what = f"{len(wanted)} photographs ({size}) of the set, from {PHOTOS.split('/')[2]}"
+        progress = announced(what, len(wanted), folder, offline)
         try:
             for one in wanted:
-                news.append(fetch_one(one, folder, size=one.bytes, digest=f"sha256:{one.sha256}"))
-                if news == ALL_REFUSED:
-                    raise Refused(f"{NAME}: {PHOTOS} refuses every photograph: does this network want you to log in first?")
+                fetch_one(one, folder, news, size=one.bytes, digest=f"sha256:{one.sha256}")
                 progress.step()
         finally:
             for one, answer in zip(wanted, news, strict=False):
                 if answer:
-                    answers[one.photo] = answer.replace("refused", "gone")
+                    lost[one.photo] = answer.replace("refused", "gone")
                     if answer != "refused" or "" in news:  # others were given, so it is not the network that refuses
-                        known[one.sha256] = answers[one.photo]
+                        known[one.sha256] = lost[one.photo]
             if known:
                 write_whole(folder / ".lost.json", json.dumps(known, indent=0))
             progress.done(f"{NAME}: {news.count('')} of {len(wanted)} photographs fetched, every one as it was")
-    write_credits([one for one in photographs if one.photo not in answers], folder)
-    return answers
+    write_credits([one for one in photographs if one.photo not in lost], folder)
+    return lost
 
 
-def fetch_one(one: Photograph, folder: Path, **known) -> str:
-    """Fetch a photograph after a pause; "", or why there is none: "gone", "changed" (other bytes than known), "refused"."""
+def fetch_one(one: Photograph, folder: Path, answers: list[str], **known) -> None:
+    """Fetch a photograph after a pause, and add to `answers` "", or why there is none: "gone", "changed" (other bytes than
+    known) or "refused". Raises Refused where all of the first photographs are refused."""
     time.sleep(PAUSE)
+    answer = ""
     try:
         fetch(one.address, folder / one.file, what=f"{NAME}: photograph {one.photo}", instead=INSTEAD, quiet=True, **known)
     except Gone:
-        return "gone"
+        answer = "gone"
     except Refused:
-        return "refused"
+        answer = "refused"
     except ValueError:
-        return "changed"
-    return ""
+        answer = "changed"
+    answers.append(answer)
+    if answers == ["refused"] * MOST_REFUSED:
+        raise Refused(f"{NAME}: {PHOTOS} refuses every photograph: does this network want you to log in first?")
 
 
 def sides_of(photographs: list[Photograph]) -> dict[int, str]:
@@ -202,37 +219,24 @@ def read_manifest(file: str | Path) -> list[Photograph]:
             raise ValueError(f'it does not say "format": "{FORMAT}", or has no list of photographs')
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise ValueError(f"{file} is no intact manifest of goldfinch photographs: {error}") from error
-    seen = {}
+    photographs, seen = [], {}
     for number, entry in enumerate(about["photographs"], 1):
-        wrong = problem(entry)
-        for name in () if wrong else ("photo", "login"):
-            first = seen.setdefault((name, str(entry[name]).casefold()), number)
-            wrong = wrong or (first != number and f"has the same {name} as photograph {first}")
-        if wrong:
-            raise ValueError(f"{file} is refused: its photograph {number} {wrong}. Nothing was fetched.")
-    return [Photograph(**entry) for entry in about["photographs"]]
+        try:
+            if not isinstance(entry, dict) or entry.keys() != _VALID.keys():
+                raise ValueError(f"is not what a manifest holds: {', '.join(_VALID)}")
+            photographs.append(Photograph(**entry))
+            for name in ("photo", "login"):
+                if (first := seen.setdefault((name, str(entry[name]).casefold()), number)) != number:
+                    raise ValueError(f"has the same {name} as photograph {first}")
+        except ValueError as error:
+            raise ValueError(f"{file} is refused: its photograph {number} {error}. Nothing was fetched.") from None
+    return photographs
 
 
-_HASH = re.compile("[0-9a-f]{64}").fullmatch
-_VALID = {
-    "species": (str, lambda value: value in SPECIES),
-    "photo": (int, lambda value: 0 < value < 2**53),
-    "login": (str, re.compile(r"[\w.@+-]{1,100}").fullmatch),
-    "author": (str, lambda value: value and value == plain(value)),
-    "licence": (str, lambda value: value in LICENCES),
-    "ending": (str, lambda value: value in ("jpg", "jpeg", "png")),
-    "sha256": (str, _HASH),
-    "bytes": (int, lambda value: 0 < value <= MAX_BYTES),
-    "fingerprint": (str, _HASH),
-}
-
-
-def problem(entry) -> str:
-    """What is wrong with the entry of a photograph in a manifest; "" if nothing is."""
-    if not isinstance(entry, dict) or entry.keys() != _VALID.keys():
-        return f"is not what a manifest holds: {', '.join(_VALID)}"
-    wrong = (name for name, (kind, valid) in _VALID.items() if type(entry[name]) is not kind or not valid(entry[name]))
-    return next((f"has the {name} {str(entry[name])[:60]!r}, which cannot be" for name in wrong), "")
+def plain(text) -> str:
+    """A text as one plain line of at most 200 characters: no line breaks, no control or direction characters."""
+    text = text if isinstance(text, str) else ""
+    return " ".join("".join(c if unicodedata.category(c)[0] not in "CZ" else " " for c in text).split())[:200].strip()
 
 
 def write_credits(photographs: list[Photograph], folder: Path) -> None:
@@ -240,12 +244,6 @@ def write_credits(photographs: list[Photograph], folder: Path) -> None:
     rows = [["file", "author", "licence", "link"], *([one.file, *one.credit] for one in photographs)]
     csv.writer(out, lineterminator="\n").writerows(rows)
     write_whole(folder / CREDITS, out.getvalue())
-
-
-def plain(text) -> str:
-    """A text as one plain line of at most 200 characters: no line breaks, no control or direction characters."""
-    text = text if isinstance(text, str) else ""
-    return " ".join("".join(c if unicodedata.category(c)[0] not in "CZ" else " " for c in text).split())[:200].strip()
 
 
 def announced(what: str, count: int, folder: Path, offline: bool | None) -> Progress:

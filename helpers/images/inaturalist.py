@@ -5,54 +5,38 @@ The client is pyinaturalist (J. Cook and others, pyinaturalist.readthedocs.io).
 
 import hashlib
 import re
-import time
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from helpers.data.downloads import Refused, megabytes
+from helpers.data.downloads import megabytes
+from helpers.images import goldfinch_photos as photos
 from helpers.images.decoding import open_image
-from helpers.images.goldfinch_photos import (
-    ALL_REFUSED,
-    LICENCES,
-    MAX_BYTES,
-    NAME,
-    PHOTOS,
-    SPECIES,
-    Photograph,
-    announced,
-    fetch_one,
-    offline_error,
-    plain,
-    problem,
-    write_credits,
-    write_manifest,
-)
+from helpers.images.goldfinch_photos import LICENCES, NAME, SPECIES, Photograph
 from helpers.images.twins import fingerprint
 
 FEWEST = 4  # photographs of a species: two to train on, one to validate and one to test with
-WAITS = (10, 30, 60)  # seconds, when iNaturalist answers that it is asked too often
-_ADDRESS = re.compile(re.escape(f"{PHOTOS}/photos/") + r"(\d+)/\w+\.(jpg|jpeg|png)(?:\?\d*)?")
+_ADDRESS = re.compile(re.escape(f"{photos.PHOTOS}/photos/") + r"(\d+)/\w+\.(jpg|jpeg|png)(?:\?\d*)?")
 
 
 def collect(folder: str | Path, per_species: int = 100, *, offline: bool | None = None) -> list[Photograph]:
     """Collect photographs of the four goldfinches from iNaturalist into a folder, and freeze the set as its manifest.json.
 
-    Research grade only (others agreed on the species); of each observation the first photograph that is CC0 or CC BY; of
-    each observer one photograph in all four species, so that pictures of one bird cannot be on two sides of a split. The
-    oldest observations come first, so the same archive gives the same set. It takes its time: one request a second, a
-    pause before each photograph. If interrupted, it goes on when called again. Raises ValueError for a folder that has a
-    manifest, ModuleNotFoundError without pyinaturalist, Offline without a connection.
+    Research grade only (others agreed on the species); of each observation the first photograph that is CC0 or CC BY; of each
+    observer one photograph in all, so that pictures of one bird cannot be on two sides of a split; oldest observations first,
+    so the same archive gives the same set. It asks once a second; if interrupted, it goes on when called again. Raises
+    ValueError for a folder that has a manifest, ModuleNotFoundError without pyinaturalist, Offline without a connection.
     """
     folder = Path(folder).expanduser()
     if type(per_species) is not int or not FEWEST <= per_species <= 2000:
         raise ValueError(f"per_species={per_species!r} must be a whole number from {FEWEST} to 2000")
     if (folder / "manifest.json").exists():
         raise ValueError(f"{folder} has a manifest already: open that, with files=Files(manifest=...), or take a new folder")
-    what = f"up to {per_species} photographs a species, {megabytes(MAX_BYTES)} each at most, from iNaturalist"
-    progress = announced(what, per_species * len(SPECIES), folder, offline)
+    what = f"up to {per_species} photographs a species, {megabytes(photos.MAX_BYTES)} each at most, from iNaturalist"
+    progress = photos.announced(what, per_species * len(SPECIES), folder, offline)
     chosen: dict[str, Photograph] = {}  # by observer
     try:
         with _client(folder) as client:
@@ -62,8 +46,8 @@ def collect(folder: str | Path, per_species: int = 100, *, offline: bool | None 
         progress.done(f"{NAME}: stopped after {len(chosen)} photographs; they are kept, and are not fetched again")
         raise
     photographs = list(chosen.values())
-    write_credits(photographs, folder)
-    write_manifest(photographs, folder / "manifest.json")
+    photos.write_credits(photographs, folder)
+    photos.write_manifest(photographs, folder / "manifest.json")
     progress.done(f"{NAME}: {len(photographs)} photographs, {megabytes(sum(one.bytes for one in photographs))}, are in {folder}")
     return photographs
 
@@ -75,10 +59,8 @@ def _choose(species: str, count: int, chosen: dict[str, Photograph], client, fol
         if one.login.casefold() in chosen:
             continue
         if not (folder / one.file).is_file():  # or an interrupted collection has fetched it
-            answers.append(fetch_one(one, folder))
-            if answers == ALL_REFUSED:
-                raise Refused(f"{NAME}: {PHOTOS} refuses every photograph: does this network want you to log in first?")
-        one = _looked_at(one, folder / one.file)
+            photos.fetch_one(one, folder, answers)
+        one = _completed(one, folder / one.file)
         if one and one.sha256 not in {other.sha256 for other in chosen.values()}:
             chosen[one.login.casefold()] = one
             mine += 1
@@ -94,13 +76,14 @@ def _client(folder: Path):
     try:
         from pyinaturalist import ClientSession
     except ModuleNotFoundError as error:
-        remedy = "which is not installed here: run `pip install pyinaturalist`"
-        raise ModuleNotFoundError(f"goldfinch photographs are collected with pyinaturalist, {remedy}") from error
+        raise ModuleNotFoundError("to collect photographs of goldfinches, run `pip install pyinaturalist`") from error
     own = folder / ".client"
     own.mkdir(parents=True, exist_ok=True)
     client = ClientSession(cache_file=own / "answers.db", ratelimit_path=str(own / "rate.db"), lock_path=str(own / "rate.lock"),
-                           user_agent="transfer-learning-course (photographs of goldfinches)")  # fmt: skip
+                           backoff_factor=2, user_agent="transfer-learning-course (photographs of goldfinches)")  # fmt: skip
     client.settings.disabled = True  # no answer is kept: a new set is chosen from the archive as it is
+    tries = client.get_adapter("https://").max_retries
+    tries.status_forcelist = {*tries.status_forcelist, 429}  # asked too often: the client's own tries leave it out
     return client
 
 
@@ -111,24 +94,19 @@ def _listed(species: str, client, folder: Path) -> Iterator[Photograph]:
     from pyinaturalist.session import BucketFullException  # as many requests today as iNaturalist likes
 
     query = {"taxon_name": species, "quality_grade": "research", "photos": True, "photo_license": ["CC0", "CC-BY"]}
-    last, waits = 0, list(WAITS)
-    while True:
+    last, fresh = 0, True
+    while fresh:
         try:
             page = get_observations(**query, order_by="id", order="asc", id_above=last, per_page=200, session=client)["results"]
             fresh = [observation for observation in page if observation["id"] > last]
             yield from filter(None, [_usable(observation, species) for observation in fresh])
+            last = max([last, *(observation["id"] for observation in fresh)])
         except (requests.RequestException, BucketFullException) as error:
             answer = getattr(error, "response", None)
-            if answer is not None and answer.status_code == 429 and waits:  # the client itself waits where the 429 says how long
-                time.sleep(waits.pop(0))
-                continue
             why = "no answer, or errors only" if answer is None else f"it answered {answer.status_code} {answer.reason}"
-            raise offline_error("a list of observations", f"iNaturalist: {why}", folder) from error
+            raise photos.offline_error("a list of observations", f"iNaturalist: {why}", folder) from error
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"iNaturalist answered with something that is no list of observations ({error!r})") from error
-        if not fresh:
-            return
-        last = fresh[-1]["id"]
 
 
 def _usable(observation: dict, species: str) -> Photograph | None:
@@ -142,20 +120,16 @@ def _usable(observation: dict, species: str) -> Photograph | None:
         licence, found = str(photo.get("license_code")).lower(), _ADDRESS.fullmatch(str(photo.get("url")))
         if licence in LICENCES and found and found[1] == str(photo.get("id")):
             named = re.match(r"\(c\) (.{1,200}?),? (?:some|no|all) rights reserved", str(photo.get("attribution")))
-            author = plain(named and named[1]) or plain(user.get("name")) or user.get("login")
-            one = Photograph(species, photo["id"], user.get("login"), author, licence, found[2])
-            return None if problem(asdict(one)) else one
+            author = photos.plain(named and named[1]) or photos.plain(user.get("name")) or user.get("login")
+            with suppress(ValueError):
+                return Photograph(species, photo["id"], user.get("login"), author, licence, found[2])
     return None
 
 
-def _looked_at(one: Photograph, file: Path) -> Photograph | None:
+def _completed(one: Photograph, file: Path) -> Photograph | None:
     """A photograph with what only its file can tell; None if that is not there, too large or no picture."""
-    if not file.is_file():
-        return None
-    data = file.read_bytes()
-    try:
+    with suppress(FileNotFoundError, ValueError):
+        data = file.read_bytes()
         bits = np.packbits(fingerprint(open_image(file)).ravel()).tobytes().hex()
-        one = replace(one, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data), fingerprint=bits)
-        return None if problem(asdict(one)) else one
-    except ValueError:
-        return None
+        return replace(one, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data), fingerprint=bits)
+    return None

@@ -56,11 +56,9 @@ def load(card: Card, cache_dir=None, offline: bool | None = None, manifest=None)
         if manifest is None and not (folder / "manifest.json").is_file():
             collect(folder, offline=offline)
         return Published(folder, *open_set(Path(manifest or folder / "manifest.json").expanduser(), folder, offline))
-    listed, parts = folder / "listed.json", None
+    listed = folder / "listed.json"
     with suppress(OSError, ValueError):
-        parts = json.loads(listed.read_text(encoding="utf-8"))
-    if parts is not None:
-        return Published(folder, parts)
+        return Published(folder, json.loads(listed.read_text(encoding="utf-8")))
     parts = {"flowers102": _flowers102, "hotdog": _hotdog}[card.name](card, folder, offline)
     write_whole(listed, json.dumps(parts))
     for archive in (*folder.glob("*.tgz"), *folder.glob("*.zip")):  # unpacked by now
@@ -72,15 +70,16 @@ def load(card: Card, cache_dir=None, offline: bool | None = None, manifest=None)
 def class_folders(card: Card, cache_dir=None, offline: bool | None = None) -> Path:
     """The folder with the class folders that a published set trains on, fetched unless it is here. Raises as `load` does,
     and ValueError where the set is not published as class folders, or is drawn by the course itself."""
-    found = None if card.embedded else load(card, cache_dir, offline)
-    pool = found.parts["pool"] if found else {}
-    places = sorted({file.rsplit("/", 2)[0] for name, files in pool.items() for file in files if file.split("/")[-2] == name})
-    if len(places) != 1:
-        raise ValueError(
-            f"{card.name!r} is the name of a task, and that is no folder of class folders: use open_task({card.name!r}). For a "
-            f"folder of that name write './{card.name}'."
-        )
-    return found.folder / places[0]
+    if not card.embedded:
+        found = load(card, cache_dir, offline)
+        pool = found.parts["pool"]
+        places = {Path(file).parent.parent for name, files in pool.items() for file in files if Path(file).parent.name == name}
+        if len(places) == 1:
+            return found.folder / places.pop()
+    raise ValueError(
+        f"{card.name!r} is the name of a task, and that is no folder of class folders: use open_task({card.name!r}). For a "
+        f"folder of that name write './{card.name}'."
+    )
 
 
 def image_folder(path: str | Path, cache_dir=None) -> Path:
@@ -132,16 +131,17 @@ def _flowers102(card: Card, folder: Path, offline) -> dict[str, dict[str, list[s
 
     place = folder / "flowers-102"  # where torchvision's class looks for it
 
-    def fetched(part, what):
+    parts = {"image": "the archive of its photographs", "label": "its labels", "setid": "which photograph is in which split"}
+    for part, what in parts.items():
         name, md5 = Flowers102._file_dict[part]
-        about = {"what": f"{card.name}: {what}", "size": FLOWERS_SIZES[name], "digest": f"md5:{md5}"}
-        return _fetch(card, Flowers102._download_url_prefix + name, folder / name, offline, **about)
-
-    if not place.is_dir():
-        unpack(fetched("image", "the archive of its photographs"), place, max_bytes=MAX_BYTES, max_files=MAX_FILES)
-    for part, what in (("label", "its labels"), ("setid", "which photograph is in which split")):
-        file = fetched(part, what)
-        shutil.copyfile(file, place / file.name)
+        if part == "image" and place.is_dir():
+            continue
+        about = {"size": FLOWERS_SIZES[name], "digest": f"md5:{md5}"}
+        file = _fetch(card, Flowers102._download_url_prefix + name, folder, what, offline, **about)
+        if part == "image":
+            unpack(file, place, max_bytes=MAX_BYTES, max_files=MAX_FILES)
+        else:
+            shutil.copyfile(file, place / name)
     parts = {}
     for part, split in {"pool": "train", "val": "val", "test": "test"}.items():
         try:
@@ -155,10 +155,9 @@ def _flowers102(card: Card, folder: Path, offline) -> dict[str, dict[str, list[s
 
 
 def _hotdog(card: Card, folder: Path, offline) -> dict[str, dict[str, list[str]]]:
-    place, name = folder / "unpacked", HOTDOG_ADDRESS.rsplit("/", 1)[1]
+    place = folder / "unpacked"
     if not place.is_dir():
-        about = {"what": f"{card.name}: the archive of its photographs", "digest": HOTDOG_DIGEST}
-        archive = _fetch(card, HOTDOG_ADDRESS, folder / name, offline, **about)
+        archive = _fetch(card, HOTDOG_ADDRESS, folder, "the archive of its photographs", offline, digest=HOTDOG_DIGEST)
         unpack(archive, place, max_bytes=MAX_BYTES, max_files=MAX_FILES)
     parts = {}
     for part, split in {"pool": "train", "test": "test"}.items():
@@ -171,8 +170,10 @@ def _hotdog(card: Card, folder: Path, offline) -> dict[str, dict[str, list[str]]
     return parts
 
 
-def _fetch(card: Card, url: str, file: Path, offline, **about) -> Path:
-    return fetch(url, file, licence=f"licence {card.licence}", instead=card.instead, forbid=offline, **about)
+def _fetch(card: Card, url: str, folder: Path, what: str, offline, **about) -> Path:
+    file = folder / url.rsplit("/", 1)[1]
+    return fetch(url, file, what=f"{card.name}: {what}", licence=f"licence {card.licence}", instead=card.instead, forbid=offline,
+                 **about)  # fmt: skip
 
 
 def share_out(card: Card, found: Published, pictures: Pictures, per_class, val, test, seed: int, together: bool):
@@ -202,13 +203,12 @@ def share_out(card: Card, found: Published, pictures: Pictures, per_class, val, 
         parts = {part: parts[part] if part in official else carved[part] for part in ("pool", "val", "test")}
     elif together:
         notes.append("together=True changes nothing here: the splits are official, near-duplicates were not looked for")
-    most = max(map(len, parts["pool"].values()))
-    if per_class is not None and per_class > min(map(len, parts["pool"].values())):
-        have = sorted({len(rows) for rows in parts["pool"].values()})
+    have = sorted({len(rows) for rows in parts["pool"].values()})
+    if per_class is not None and per_class > have[0]:
         counts = str(have[0]) if len(have) == 1 else f"{have[0]} to {have[-1]}"
         notes.append(f"per_class={per_class}: there are only {counts} training images a class; all of them are used")
         print(f"{card.name} has {counts} training images a class, not {per_class}: all of them are used.")
-        per_class = min(per_class, most)
+        per_class = min(per_class, have[-1])
     return parts, per_class, notes
 
 
@@ -228,8 +228,8 @@ def _equal(pictures: Pictures) -> list[list[int]]:
 
 def _repeated(pictures: Pictures, parts) -> list[str]:
     """A note on pictures that are published more than once, in one part or several; they are left as they are."""
-    groups = [[pictures.files[row] for row in rows] for rows in _equal(pictures)]
-    groups = [group for group in groups if len(group) > 1 and group[0] not in pictures.bad]
+    groups = [[pictures.files[row] for row in rows] for rows in _equal(pictures) if len(rows) > 1]
+    groups = [group for group in groups if group[0] not in pictures.bad]
     if not groups:
         return []
     part_of = {file: part for part, classes in parts.items() for files in classes.values() for file in files}
