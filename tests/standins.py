@@ -68,15 +68,21 @@ def _flowers102(train: int, val: int, test: int) -> dict[str, bytes]:
 
 
 def _hotdog(train: int, test: int) -> dict[str, bytes]:
+    members = {}
+    for split, count, first in (("train", train, 0), ("test", test, 1000)):
+        for label, folder in enumerate(("hotdog", "not-hotdog")):
+            for number in range(count):
+                members[f"hotdog/{split}/{folder}/{number}.png"] = picture(label, first + number, "PNG")
+    return {"hotdog.zip": zipped(members)}
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    """A zip of these files."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as packed:
-        for split, count in (("train", train), ("test", test)):
-            for label, folder in enumerate(("hotdog", "not-hotdog")):
-                packed.writestr(f"hotdog/{split}/{folder}/", "")
-                for number in range(count):
-                    content = picture(label, number + (1000 if split == "test" else 0), "PNG")
-                    packed.writestr(f"hotdog/{split}/{folder}/{number}.png", content)
-    return {"hotdog.zip": out.getvalue()}
+        for name, content in members.items():
+            packed.writestr(name, content)
+    return out.getvalue()
 
 
 @contextmanager

@@ -2,13 +2,11 @@
 
 import ast
 import asyncio
-import http.server
 import os
 import shutil
 import socket
 import subprocess
 import sys
-import threading
 import urllib.request
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import course_guard
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
+from origin import Origin
 from project import ROOT, clean_environment, name, project_files
 
 OUTSIDE = pytest.mark.reaches_out("shows that the guard refuses and notes it")
@@ -58,7 +57,6 @@ WAYS = {
     "hugging-face.example": with_huggingface_hub,
     "asyncio.example": with_asyncio,
     "name.example": lambda: socket.gethostbyname("name.example"),
-    "127.0.0.1.example": lambda: socket.create_connection(("127.0.0.1.example", 80)),
     "192.0.2.1": lambda: socket.socket().connect(("192.0.2.1", 80)),
     "192.0.2.2": lambda: socket.socket().connect_ex(("192.0.2.2", 80)),
     "192.0.2.3": lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"", ("192.0.2.3", 53)),
@@ -78,16 +76,16 @@ def test_whatever_way_python_takes_to_another_machine_is_refused_and_noted(host,
 
 
 @OUTSIDE
-@pytest.mark.parametrize("address", ["https://native.example/x", "http://native.example/x"])
 @pytest.mark.parametrize("program", ["curl", "git"])
-def test_native_programs_are_refused_by_the_proxy_that_notes_what_they_wanted(program, address, tmp_path):
+def test_native_programs_are_refused_by_the_proxy_that_notes_what_they_wanted(program, tmp_path):
     if not shutil.which(program):
         pytest.skip(f"there is no {program}")
-    before = len(attempts())
-    command = {"curl": ["curl", "-sS", address], "git": ["git", "ls-remote", address]}[program]
-    done = subprocess.run(command, cwd=tmp_path, env={"PATH": os.environ["PATH"]}, capture_output=True, timeout=30)
-    assert done.returncode != 0 and done.stderr
-    assert all("native.example" in line and "proxy" in line for line in attempts()[before:]) and len(attempts()) > before
+    for address in ("https://native.example/x", "http://native.example/x"):
+        before = len(attempts())
+        command = {"curl": ["curl", "-sS", address], "git": ["git", "ls-remote", address]}[program]
+        done = subprocess.run(command, cwd=tmp_path, env={"PATH": os.environ["PATH"]}, capture_output=True, timeout=30)
+        assert done.returncode != 0 and done.stderr and len(attempts()) > before
+        assert all("native.example" in line and "proxy" in line for line in attempts()[before:])
 
 
 TRY = "import socket; socket.create_connection(('192.0.2.9', 80), 5)"
@@ -122,37 +120,21 @@ def test_sitecustomize_of_the_system_runs_as_if_the_guard_were_not_there(tmp_pat
     assert "there is no network in this test" in done.stderr
 
 
-class Hello(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"hello")
-
-    def log_message(self, *args):
-        pass
-
-
 def test_this_machine_itself_can_be_reached_by_every_name_it_has():
-    with http.server.HTTPServer(("127.0.0.1", 0), Hello) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            for host in ("127.0.0.1", "localhost"):
-                assert urllib.request.urlopen(f"http://{host}:{server.server_port}", timeout=5).read() == b"hello"
-        finally:
-            server.shutdown()
+    with Origin({"/a": b"hello"}) as origin:
+        for host in ("127.0.0.1", "localhost"):
+            address = origin.url("/a").replace("127.0.0.1", host)
+            assert urllib.request.urlopen(address, timeout=5).read() == b"hello"
     socket.getaddrinfo(None, 80)
     left, right = socket.socketpair()
     left.close(), right.close()
 
 
-@pytest.mark.parametrize(
-    "host, local",
-    [
-        *[(host, True) for host in ("127.0.0.1", "127.9.9.9", "::1", "localhost", b"localhost", "LocalHost.", "0.0.0.0", "::")],
-        *[(host, True) for host in ("::ffff:127.0.0.1", "x.localhost", socket.gethostname())],
-        *[(host, False) for host in ("127.0.0.1.org", "10.0.0.1", "::ffff:10.0.0.1", "localhost.org", "fe80::1%1")],
-    ],
-)
+OWN = ["127.9.9.9", "::1", b"localhost", "LocalHost.", "0.0.0.0", "::ffff:127.0.0.1", "x.localhost", socket.gethostname()]
+OTHERS = ["127.0.0.1.org", "10.0.0.1", "::ffff:10.0.0.1", "localhost.org", "fe80::1%1"]
+
+
+@pytest.mark.parametrize("host, local", [*((host, True) for host in OWN), *((host, False) for host in OTHERS)])
 def test_own_names_are_told_from_others_that_begin_alike(host, local):
     assert course_guard.is_local(host) is local
 

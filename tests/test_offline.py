@@ -1,11 +1,10 @@
 """COURSE_OFFLINE and offline=True: whatever the library can fetch, it then opens no socket, and says what to do instead.
 
-What can fetch is found in the source: a new function that can, and is not shown here to keep the promise, fails a test.
+Only a few modules can fetch, which a test finds in the source; a new one has to be shown here to keep the promise.
 """
 
 import ast
 import socket
-from functools import cache
 
 import pytest
 from project import ROOT
@@ -35,7 +34,7 @@ def task():
     return small_task()
 
 
-# Every public function from which a door can be reached, called so that it would have to fetch.
+# Public functions from which each door can be reached, called so that they would have to fetch.
 CALLS = {
     "open_task": lambda _: helpers.open_task("flowers102"),
     "load_backbone": lambda _: helpers.load_backbone("resnet18"),
@@ -59,15 +58,6 @@ MORE = {
     "hotdog": lambda _: helpers.open_task("hotdog"),
     "goldfinch-photos": lambda _: helpers.open_task("goldfinch-photos"),
     "timm": lambda _: helpers.load_backbone("timm:resnet18.a1_in1k"),
-}
-# Public functions that reach a door by their source, and never fetch.
-HARMLESS = {
-    "choose_budget": "asks one host, unless it is offline: tested below and in test_budget.py",
-    "load_classifier": "builds an architecture, and loads weights from the file that it is given",
-    "anatomy.batchnorm_drift": "opens the source model that comes with the course",
-    "choosing.heads": "opens the source models that come with the course",
-    "explorer.trial_table": "shows trials that were run",
-    "flowers.last_score": "shows the last score of a contest",
 }
 
 
@@ -111,22 +101,14 @@ def test_with_course_offline_nothing_opens_a_socket_and_the_message_says_what_to
 
 
 @pytest.mark.parametrize("name", [card.name for card in CARDS.values() if not card.embedded])
-def test_open_task_offline_opens_no_socket_without_the_variable_either(name, closed):
+def test_offline_true_opens_no_socket_without_the_variable_either_and_allows_nothing_that_it_forbids(name, closed, monkeypatch):
     with pytest.raises(downloads.Offline, match="offline=True"):
         helpers.open_task(name, files=Files(offline=True))
-    assert not closed
-
-
-def test_load_backbone_offline_opens_no_socket_without_the_variable_either(closed):
     with pytest.raises(downloads.Offline, match="offline=True"):
         helpers.load_backbone("resnet18", offline=True)
-    assert not closed
-
-
-def test_argument_cannot_allow_what_the_variable_forbids(closed, monkeypatch):
     monkeypatch.setenv("COURSE_OFFLINE", "yes")
     with pytest.raises(downloads.Offline):
-        helpers.open_task("hotdog", files=Files(offline=False))
+        helpers.open_task(name, files=Files(offline=False))
     assert not closed
 
 
@@ -154,92 +136,27 @@ def test_what_is_in_the_caches_opens_without_a_socket(closed, tmp_path, monkeypa
 # What can fetch, found in the source
 
 
-@cache
-def modules():
-    """{"images.tasks": its syntax tree}; a package ("lessons.flowers") is its __init__."""
-    found = {}
-    for path in sorted((ROOT / "helpers").rglob("*.py")):
-        name = ".".join(path.relative_to(ROOT / "helpers").with_suffix("").parts).removesuffix(".__init__")
-        found[name] = ast.parse(path.read_text(encoding="utf-8"))
-    return found
-
-
-def imported(tree):
-    """{name in this module: (helper module, its name there, None for the module itself) or ("network", library)}."""
-    names = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom):
-            package, _, below = (node.module or "").partition(".")
-            for alias in node.names:
-                own = alias.asname or alias.name
-                if package == "helpers":
-                    whole = f"{below}.{alias.name}".strip(".")
-                    names[own] = (whole, None) if whole in modules() else (below, alias.name)
-                elif {package, node.module, f"{node.module}.{alias.name}"} & NETWORK:
-                    names[own] = ("network", alias.name)
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                if {alias.name, alias.name.partition(".")[0]} & NETWORK:
-                    names[(alias.asname or alias.name).partition(".")[0]] = ("network", alias.name)
-    return names
-
-
-def used(node, names, own, module):
-    """What the code below a node mentions, as in `imported`."""
-    for part in ast.walk(node):
-        if isinstance(part, ast.Attribute):
-            if ast.unparse(part.value) == "torch.hub" and part.attr != "get_dir":
-                yield "network", "torch.hub"
-            elif isinstance(part.value, ast.Name) and names.get(part.value.id, ("", ""))[1] is None:
-                yield names[part.value.id][0], part.attr
-        elif isinstance(part, ast.Name):
-            if part.id in own:
-                yield module, part.id
-            elif names.get(part.id, ("", None))[1]:
-                yield names[part.id]
-        elif isinstance(part, ast.Constant) and part.value in NETWORK:  # import_module("timm")
-            yield "network", part.value
-        elif isinstance(part, ast.Call) and ast.unparse(part.func).endswith("get_model"):
-            weights = [option.value for option in part.keywords if option.arg == "weights"]
-            if weights and not (isinstance(weights[0], ast.Constant) and weights[0].value is None):
-                yield "network", "torchvision"
-
-
-FACES = [name for name in modules() if name.startswith("lessons.") and (ROOT / "helpers" / name.replace(".", "/")).is_dir()]
-
-
-@cache
-def uses():
-    """{(module, function or class or variable): what its code mentions}."""
-    found = {}
-    for module, tree in modules().items():
-        names, parts = imported(tree), []
-        for node in tree.body:
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-                parts.append((node.name, node))
-            elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-                targets = getattr(node, "targets", None) or [node.target]
-                parts += [(target.id, node) for target in targets if isinstance(target, ast.Name)]
-        own = {name for name, _ in parts}
-        found |= {(module, name): {*used(node, names, own, module)} - {(module, name)} for name, node in parts}
-        if module in FACES:  # what it takes from elsewhere is as if it stood there
-            found |= {(module, name): {place} for name, place in names.items() if place[1]}
-    return found
-
-
-def doors():
-    return {place for place, mentioned in uses().items() if any(module == "network" for module, _ in mentioned)}
+def reaches_the_network(node) -> bool:
+    """Whether a piece of code names a library that can, or lets torchvision fetch weights."""
+    if isinstance(node, ast.Import):
+        names = {alias.name for alias in node.names} | {alias.name.partition(".")[0] for alias in node.names}
+    elif isinstance(node, ast.ImportFrom):
+        module = node.module or ""
+        names = {module, module.partition(".")[0], *(f"{module}.{alias.name}" for alias in node.names)}
+    elif isinstance(node, ast.Constant):  # import_module("timm")
+        names = {node.value}
+    elif isinstance(node, ast.Attribute):  # torch.hub.get_dir only names a folder
+        names = {ast.unparse(node.value)} & {"torch.hub"} if node.attr != "get_dir" else set()
+    elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("get_model"):
+        return any(option.arg == "weights" and ast.unparse(option.value) != "None" for option in node.keywords)
+    else:
+        names = set()
+    return not names.isdisjoint(NETWORK)
 
 
 def test_doors_to_the_network_are_these_modules_and_no_others():
-    assert {module for module, _ in doors()} == DOORS
-
-
-def test_every_public_function_that_can_fetch_is_shown_above_to_keep_the_promise():
-    reached = doors()
-    while more := {place for place, mentioned in uses().items() if mentioned & reached} - reached:
-        reached |= more
-    public = {name for module, name in reached if helpers._MODULE.get(name) == module}
-    public |= {f"{module.partition('.')[2]}.{name}" for module, name in reached if module in FACES}
-    public -= {name for name in public if name.endswith("cases")}  # of studies, which open the drawn tasks
-    assert public == CALLS.keys() | HARMLESS.keys()
+    doors = set()
+    for path in (ROOT / "helpers").rglob("*.py"):
+        if any(map(reaches_the_network, ast.walk(ast.parse(path.read_text(encoding="utf-8"))))):
+            doors.add(".".join(path.relative_to(ROOT / "helpers").with_suffix("").parts))
+    assert doors == DOORS

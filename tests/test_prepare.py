@@ -65,8 +65,7 @@ def test_what_fails_is_named_and_the_rest_is_fetched(origin, capsys):
     origin.behave("/hotdog.zip", always=404)
     assert fetch.main(["hotdog", "squeezenet1_1"]) == 1
     said = capsys.readouterr().out
-    assert "hotdog: FAILED. " in said and "404" in said and "squeezenet1_1: fetched" in said
-    assert "Missing: hotdog. " in said
+    assert "hotdog: FAILED. " in said and "squeezenet1_1: fetched" in said and "Missing: hotdog. " in said
     assert fetch.is_here("squeezenet1_1") and not fetch.is_here("hotdog")
 
 
@@ -87,9 +86,8 @@ def test_name_that_nobody_knows_stops_it_before_anything_is_fetched(origin, caps
 
 
 def test_command_of_the_docs_ends_with_its_result(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["prepare", "garden", "tissue"])
-    monkeypatch.delitem(sys.modules, "fetch")
+    monkeypatch.setattr(sys, "argv", ["fetch", "garden", "tissue"])
     with pytest.raises(SystemExit) as ended:
-        runpy.run_module("fetch", run_name="__main__", alter_sys=True)
+        runpy.run_path(str(ROOT / "tools/fetch.py"), run_name="__main__")
     assert ended.value.code == 0 and "garden: here already\ntissue: here already\n" in capsys.readouterr().out
     assert "python tools/fetch.py flowers102 resnet18" in (ROOT / "docs/offline.md").read_text(encoding="utf-8")

@@ -12,14 +12,17 @@ import pytest
 import torch
 from origin import Origin
 from scipy.io import loadmat
-from standins import SIZES, archives, fill_cache, standing_in
+from standins import SIZES, archives, fill_cache, standing_in, zipped
 from torchvision.datasets import Flowers102
 
 from helpers.data.downloads import Offline
-from helpers.images import augmentation, published
+from helpers.images import augmentation
 from helpers.images.splits import Split
 from helpers.images.tasks import Files, Task, open_task
+from helpers.sources.backbones import load_backbone
 from helpers.training.classifier import Classifier
+from helpers.training.fitting import fit
+from helpers.training.recipes import FEATURE_EXTRACTION
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +46,7 @@ def repacked(change) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(archives("hotdog")["hotdog.zip"])) as packed:
         members = {name: packed.read(name) for name in packed.namelist() if not name.endswith("/")}
     change(members)
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as packed:
-        for name, content in members.items():
-            packed.writestr(name, content)
-    return {"hotdog.zip": out.getvalue()}
+    return {"hotdog.zip": zipped(members)}
 
 
 def hotdogs(folder, change, **settings) -> Task:
@@ -56,26 +55,10 @@ def hotdogs(folder, change, **settings) -> Task:
         return opened("hotdog", folder, offline=None, **settings)
 
 
-# What is expected of the real ones
-
-
-def test_the_real_addresses_and_digests_are_those_of_torchvision_and_d2l():
-    assert published.HOTDOG_ADDRESS == "http://d2l-data.s3-accelerate.amazonaws.com/hotdog.zip"
-    assert published.HOTDOG_DIGEST == "sha1:fba480ffa8aa7e0febbb511d181409f899b9baa5"
-    assert Flowers102._download_url_prefix == "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/"
-    assert dict(Flowers102._file_dict.values()) == {
-        "102flowers.tgz": "52808999861908f626f3c1f4e79d11fa",
-        "imagelabels.mat": "e0620be6f572b9609742df49c70aed4d",
-        "setid.mat": "a5357ecc9cb78c4bef273ce3793fc85c",
-    }
-    assert set(published.FLOWERS_SIZES) == set(dict(Flowers102._file_dict.values()))
-    assert len(set(Flowers102.classes)) == 102 and Flowers102.classes[0] == "pink primrose"
-
-
 # Official splits
 
 
-def test_flowers102_is_split_and_labelled_as_its_lists_say(cache):
+def test_flowers102_is_split_and_labelled_as_its_lists_and_torchvision_say(cache):
     task, place = opened("flowers102", cache), cache / "flowers102/flowers-102"
     official, labels = loadmat(place / "setid.mat"), loadmat(place / "imagelabels.mat")["labels"][0]
     for part, key in {"pool": "trnid", "val": "valid", "test": "tstid"}.items():
@@ -83,11 +66,7 @@ def test_flowers102_is_split_and_labelled_as_its_lists_say(cache):
         assert sorted(ids(split)) == sorted(official[key][0].tolist())
         assert [labels[number - 1] - 1 for number in ids(split)] == split.labels.tolist()
     assert task.classes == Flowers102.classes and task.train is task.pool
-
-
-def test_flowers102_has_the_pictures_that_torchvision_reads(cache):
-    task, files = opened("flowers102", cache), archives("flowers102")
-    with standing_in(files):
+    with standing_in(archives("flowers102")):
         theirs = Flowers102(cache / "flowers102", "test")
     of_file = {str(file): label for file, label in zip(theirs._image_files, theirs._labels, strict=True)}
     assert of_file == dict(zip(task.test.files, task.test.labels.tolist(), strict=True))
@@ -126,8 +105,6 @@ def test_more_labels_than_there_are_take_what_there_is_and_say_so(cache, name, m
     assert f"{name} has {most} training images a class, not 20" in capsys.readouterr().out
     assert any(note.startswith("per_class=20") for note in task.notes) and task.per_class == most
     assert sorted(task.train.files) == sorted(task.pool.files) and not set(task.train.files) & {*task.val.files, *task.test.files}
-    opened(name, cache, most)
-    assert capsys.readouterr().out == ""
 
 
 def test_a_smaller_test_is_drawn_from_the_official_one_and_said_so(cache):
@@ -177,19 +154,15 @@ def test_a_picture_that_cannot_be_decoded_is_refused_or_skipped_and_listed(tmp_p
     assert task.test.labels.bincount().tolist() == [5, 6] and "3.png" in task.notes[-1]
 
 
-def test_a_picture_that_was_taken_away_is_noticed(cache, tmp_path):
-    shutil.copytree(cache / "hotdog", tmp_path / "hotdog")
-    (tmp_path / "hotdog/unpacked/hotdog/train/hotdog/3.png").unlink()
-    with pytest.raises(ValueError, match=r"3\.png.*Delete this folder and open the task again") as caught:
-        opened("hotdog", tmp_path)
-    assert str(tmp_path / "hotdog") in str(caught.value)
-
-
-def test_a_damaged_list_is_made_anew_from_what_is_there(cache, tmp_path):
-    shutil.copytree(cache / "hotdog", tmp_path / "hotdog")
-    (tmp_path / "hotdog/listed.json").write_text('{"pool": ')
+def test_a_picture_that_was_taken_away_is_noticed_and_a_damaged_list_is_made_anew(cache, tmp_path):
+    place = shutil.copytree(cache / "hotdog", tmp_path / "hotdog")
+    (place / "listed.json").write_text('{"pool": ')
     assert len(opened("hotdog", tmp_path).test) == 12
-    assert set(json.loads((tmp_path / "hotdog/listed.json").read_text())) == {"pool", "test"}
+    assert set(json.loads((place / "listed.json").read_text())) == {"pool", "test"}
+    (place / "unpacked/hotdog/train/hotdog/3.png").unlink()
+    with pytest.raises(ValueError, match=r"3\.png.*Delete this folder and open the task again") as caught:
+        opened("hotdog", tmp_path, size=8)
+    assert str(place) in str(caught.value)
 
 
 # Fetching
@@ -209,31 +182,16 @@ def test_it_is_fetched_once_announced_and_then_needs_no_connection(tmp_path, cap
     assert not list(tmp_path.rglob("*.tgz")) + list(tmp_path.rglob("*.zip")), "an archive takes room after it was unpacked"
 
 
-@pytest.mark.parametrize(
-    "name, words",
-    [
-        ("flowers102", ("345 MB", "102flowers.tgz", "https://www.robots.ox.ac.uk", 'open_task("flowers")')),
-        ("hotdog", ("hotdog.zip", "http://d2l-data.s3", 'open_task("flowers")')),
-    ],
-)
-def test_without_a_network_the_message_names_the_file_its_place_and_the_alternative(tmp_path, monkeypatch, name, words):
-    for variable, argument in (("1", False), ("", True)):
-        monkeypatch.setenv("COURSE_OFFLINE", variable)
-        with pytest.raises(Offline) as caught:
-            opened(name, tmp_path, offline=argument)
-        for word in (*words, str(tmp_path / name)):
-            assert word in str(caught.value)
-    assert not list(tmp_path.rglob("*.json"))
-
-
-def test_archives_put_there_by_hand_are_used(tmp_path, capsys):
-    files = archives("flowers102")
-    (tmp_path / "flowers102").mkdir()
+def test_without_a_network_each_missing_file_is_named_and_one_put_there_by_hand_is_used(tmp_path, monkeypatch, capsys):
+    files, place = archives("flowers102"), tmp_path / "flowers102"
+    place.mkdir()
     with standing_in(files):
         for file in ("setid.mat", "imagelabels.mat", "102flowers.tgz"):
-            with pytest.raises(Offline, match="102flowers"):
+            with pytest.raises(Offline) as caught:
                 opened("flowers102", tmp_path)
-            (tmp_path / "flowers102" / file).write_bytes(files[file])
+            for words in (f"Wanted: {place / '102flowers.tgz'}", "http://127.0.0.1:9/", 'open_task("flowers")'):
+                assert words in str(caught.value)
+            (place / file).write_bytes(files[file])
         assert len(opened("flowers102", tmp_path).test) == 204
     assert "Fetching" not in capsys.readouterr().out
 
@@ -266,32 +224,20 @@ def test_a_published_task_names_its_source_licence_and_splits(cache):
     for text in (task.describe(), task._repr_html_()):
         assert "Visual Geometry Group, University of Oxford" in text and "licence: not stated" in text
         assert "splits: official: 1,020 for training" in text
-    lines = task.describe().splitlines()
-    assert ["91", "more", "classes", "182", "91", "182"] in [line.split() for line in lines]
-    assert ["together", "204", "102", "204"] in [line.split() for line in lines] and len(lines) < 22
+    rows = [line.split() for line in task.describe().splitlines()]
+    assert ["91", "more", "classes", "182", "91", "182"] in rows and ["together", "204", "102", "204"] in rows
 
 
 # Without a copy of everything
 
 
-def test_logits_of_a_split_are_bitwise_those_of_its_pixels_without_a_copy_of_all(cache, monkeypatch):
-    from helpers.sources.backbones import load_backbone
-
-    task = opened("flowers102", cache, size=32)
+def test_logits_and_fit_go_without_a_copy_of_all_test_images_to_the_same_bits(cache, monkeypatch):
+    task, copied, pixels = opened("hotdog", cache, 4, size=32), [], Split.pixels
     classifier = Classifier(load_backbone("garden"), task.classes, 32, "garden")
-    together = classifier.logits(task.test.pixels, 50)
-    monkeypatch.setattr(Split, "pixels", property(lambda split: pytest.fail("all images were copied")))
-    assert torch.equal(classifier.logits(task.test, 50), together)
-    assert [len(batch) for batch in task.test.batches(50)] == [50, 50, 50, 50, 4]
-
-
-def test_fit_tests_without_a_copy_of_all_test_images(cache, monkeypatch):
-    from helpers.training.fitting import fit
-    from helpers.training.recipes import FEATURE_EXTRACTION
-
-    task, copied = opened("hotdog", cache, 4, size=32), []
-    pixels = Split.pixels
+    together = classifier.logits(task.test.pixels, 5)
     monkeypatch.setattr(Split, "pixels", property(lambda split: copied.append(split) or pixels.fget(split)))
+    assert torch.equal(classifier.logits(task.test, 5), together)
+    assert [len(batch) for batch in task.test.batches(5)] == [5, 5, 2]
     result = fit(replace(FEATURE_EXTRACTION, steps=2, views=1), task)
     assert result.n == len(task.test) and task.test not in copied and task.train in copied
 

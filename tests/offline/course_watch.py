@@ -6,7 +6,7 @@ which notebook tried to reach outside, and fails, unless the test says that it d
 
     @pytest.mark.reaches_out("shows that the guard refuses")
 
-Nothing gets through then either. tests/test_offline.py lists all tests with this mark.
+Nothing gets through then either. tests/test_guard.py lists all tests with this mark.
 """
 
 import os
