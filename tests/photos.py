@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers import inspect_images
 from helpers.images.decoding import MAX_PIXELS
 from helpers.images.tasks import Files, open_task
 
@@ -27,6 +28,10 @@ def photos(root, seed=0, **counts):
 
 def open_small(folder, per_class=None, seed=0, size=8, max_pixels=MAX_PIXELS, **settings):
     return open_task(folder, per_class, seed, size=size, files=Files(Path(folder).parent / "cache", max_pixels), **settings)
+
+
+def inspect(folder, size=8):
+    return inspect_images(folder, size, files=Files(Path(folder).parent / "cache"))
 
 
 def contents(split):

@@ -36,34 +36,25 @@ def test_shape_dtype_device_and_range_are_kept_and_the_input_is_untouched(dtype,
     assert augment(images[:0]).shape == (0, 3, 24, 40)
 
 
-def test_the_same_seed_gives_the_same_views_and_another_gives_others():
-    images = noise(6, 3, 32, 32)
-    views = []
-    for seed in (0, 0, 1):
-        torch.manual_seed(seed)
-        views.append(augment(images))
+def seeded(images, seed=0, **settings):
+    torch.manual_seed(seed)
+    return augment(images, **settings)
+
+
+def test_the_same_seed_gives_the_same_views_and_another_seed_or_image_of_the_batch_others():
+    images = noise(1, 3, 16, 16).repeat(40, 1, 1, 1)
+    views = [seeded(images, seed) for seed in (0, 0, 1)]
     assert torch.equal(views[0], views[1])
-    assert all(not torch.equal(a, b) for a, b in zip(views[0], views[2], strict=True))
-
-
-def test_each_image_of_a_batch_gets_parameters_of_its_own():
-    torch.manual_seed(0)
-    views = augment(noise(1, 3, 16, 16).repeat(40, 1, 1, 1))
-    assert len(views.flatten(1).unique(dim=0)) == 40
+    assert len(torch.cat(views[1:]).flatten(1).unique(dim=0)) == 80
 
 
 def test_uint8_and_float_images_get_the_same_views():
     images = noise(8, 3, 32, 32)
-    torch.manual_seed(0)
-    from_bytes = augment(images)
-    torch.manual_seed(0)
-    from_floats = augment(images / 255)
-    assert (from_bytes / 255 - from_floats).abs().max() < 0.5 / 255 + 1e-5
+    assert (seeded(images) / 255 - seeded(images / 255)).abs().max() < 0.5 / 255 + 1e-5
 
 
 def test_crops_keep_the_share_of_the_area_asked_for_and_stay_inside():
-    torch.manual_seed(0)
-    views = augment(ramps(400), scale=(0.3, 0.6), flip=0, jitter=0)
+    views = seeded(ramps(400), scale=(0.3, 0.6), flip=0, jitter=0)
     across, down = views[:, 0].mean(1), views[:, 1].mean(2)  # where the columns and the rows come from
     width, height = ((a[:, -2] - a[:, 1]) / (61 / 64) for a in (across, down))
     area, ratio = width * height, width / height
@@ -74,14 +65,10 @@ def test_crops_keep_the_share_of_the_area_asked_for_and_stay_inside():
 
 
 def test_flips_mirror_left_and_right_as_often_as_asked():
-    torch.manual_seed(0)
-    views = augment(ramps(1000), jitter=0)
-    mirrored = views[:, 0, :, 0].mean(1) > views[:, 0, :, -1].mean(1)
-    assert 440 < mirrored.sum() < 560
-    assert (views[:, 1, -1].mean(1) > views[:, 1, 0].mean(1)).all()  # never upside down
-    for flip, expected in ((0, 0), (1, 50)):
-        views = augment(ramps(50), flip=flip, jitter=0)
-        assert (views[:, 0, :, 0].mean(1) > views[:, 0, :, -1].mean(1)).sum() == expected
+    for flip, least, most in ((0.5, 440, 560), (0, 0, 0), (1, 1000, 1000)):
+        views = seeded(ramps(1000), flip=flip, jitter=0)
+        assert least <= (views[:, 0, :, 0].mean(1) > views[:, 0, :, -1].mean(1)).sum() <= most
+        assert (views[:, 1, -1].mean(1) > views[:, 1, 0].mean(1)).all()  # never upside down
 
 
 def test_nothing_asked_for_changes_nothing():
@@ -122,11 +109,7 @@ def test_colours_agree_with_torchvisions_adjustments():
 @pytest.mark.skipif(len(DEVICES) == 1, reason="needs a GPU")
 def test_a_gpu_gives_the_same_views_as_the_cpu():
     images = noise(8, 3, 64, 64)
-    torch.manual_seed(0)
-    here = augment(images)
-    torch.manual_seed(0)
-    there = augment(images.to(DEVICES[1])).cpu()
-    assert (here.float() - there.float()).abs().max() <= 1
+    assert (seeded(images).float() - seeded(images.to(DEVICES[1])).cpu().float()).abs().max() <= 1
 
 
 def test_sampling_that_keeps_within_the_pixels_is_that_with_a_repeated_border():
@@ -143,7 +126,6 @@ def test_sampling_that_keeps_within_the_pixels_is_that_with_a_repeated_border():
     [
         (torch.zeros(3, 8, 8), {}, r"images\[None\]"),
         (torch.zeros(2, 1, 8, 8), {}, r"\(2, 1, 8, 8\)"),
-        (torch.zeros(2, 3, 8, 8) - 1, {}, "augment first, then normalise"),
         (torch.full((2, 3, 8, 8), torch.nan), {}, "augment first, then normalise"),
         (torch.zeros(2, 3, 8, 8), {"scale": (0, 1)}, "scale="),
         (torch.zeros(2, 3, 8, 8), {"scale": (0.5, 1.5)}, "scale="),

@@ -1,7 +1,6 @@
 """Every kind of image file becomes the same upright RGB picture; what is no picture is refused by name."""
 
 import struct
-import warnings
 import zlib
 
 import numpy as np
@@ -17,9 +16,14 @@ RED, GREEN, BLUE, GREY = (200, 20, 20), (20, 180, 20), (20, 20, 220), (120, 120,
 QUADRANTS = np.array([[RED, GREEN], [BLUE, GREY]], np.uint8)
 
 
+def plain(colours, side=32):
+    """A picture with a plain colour (or grey) in each of its four quadrants."""
+    return Image.fromarray(np.asarray(colours).repeat(side, 0).repeat(side, 1))
+
+
 def quadrants(size=64):
     """Top left red, top right green, bottom left blue, bottom right grey."""
-    return Image.fromarray(QUADRANTS.repeat(size // 2, 0).repeat(size // 2, 1))
+    return plain(QUADRANTS, size // 2)
 
 
 def corners(picture):
@@ -33,7 +37,7 @@ def assert_quadrants(picture, expected=QUADRANTS, within=3):
     assert np.abs(corners(picture) - np.asarray(expected).astype(int)).max() <= within
 
 
-def png(width, height, bits, colour_type, rows, *chunks):
+def png(width, height, bits, colour_type, rows):
     """A PNG by hand, for what Pillow can read but not write: 16-bit colours, and headers that lie."""
 
     def chunk(kind, data):
@@ -41,7 +45,7 @@ def png(width, height, bits, colour_type, rows, *chunks):
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0))
     body = chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows)))
-    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + body + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + header + body + chunk(b"IEND", b"")
 
 
 WRITERS = {
@@ -53,36 +57,44 @@ WRITERS = {
     "progressive.jpg": {"quality": 95, "subsampling": 0, "progressive": True},
     "lossless.webp": {"lossless": True},
     "rgb.jp2": {},
-    "rgb.avif": {"quality": 95, "subsampling": "4:4:4"},
+    **({"rgb.avif": {"quality": 95, "subsampling": "4:4:4"}} if features.check("avif") else {}),
 }
+UNDO = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_90", 7: "TRANSVERSE",
+        8: "ROTATE_270"}  # fmt: skip
+LOSSLESS = {"webp": {"lossless": True}}
+
+
+def stored(orientation):
+    """The quadrants as a camera stores them that is held in this orientation."""
+    return quadrants().transpose(Image.Transpose[UNDO[orientation]]) if orientation > 1 else quadrants()
+
+
+def rgb(levels):
+    """Grey levels (2, 2) as colours (2, 2, 3)."""
+    return np.asarray(levels)[..., None].repeat(3, -1)
 
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_each_format_keeps_colours_and_orientation(tmp_path, name):
-    if name.endswith("avif") and not features.check("avif"):
-        pytest.skip("this Pillow was built without AVIF")
     quadrants().save(tmp_path / name, **WRITERS[name])
     assert_quadrants(read_image(tmp_path / name, 32))
     assert_quadrants(read_image(str(tmp_path / name), 128))
     assert open_image(tmp_path / name).size == (64, 64)
 
 
-def test_the_file_ending_does_not_matter(tmp_path):
+def test_the_file_ending_does_not_matter_nor_whether_the_file_is_open(tmp_path):
     quadrants().save(tmp_path / "really_a_png.jpg", format="PNG")
     assert_quadrants(read_image(tmp_path / "really_a_png.jpg", 32))
+    with open(tmp_path / "really_a_png.jpg", "rb") as file:
+        assert_quadrants(read_image(file, 32))
 
 
 @pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tif"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_rotation_is_undone(tmp_path, orientation, ending):
-    undo = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_90",
-            7: "TRANSVERSE", 8: "ROTATE_270"}  # fmt: skip
-    stored = quadrants()
-    if orientation > 1:
-        stored = stored.transpose(Image.Transpose[undo[orientation]])
     exif = Image.Exif()
     exif[0x0112] = orientation
-    stored.save(tmp_path / f"turned.{ending}", exif=exif, quality=95)
+    stored(orientation).save(tmp_path / f"turned.{ending}", exif=exif, quality=95)
     assert_quadrants(read_image(tmp_path / f"turned.{ending}", 64), within=12)
     assert_quadrants(read_image(Image.open(tmp_path / f"turned.{ending}"), 64), within=12)
 
@@ -99,43 +111,31 @@ def test_a_rotated_landscape_is_cropped_as_the_portrait_it_is(tmp_path):
     assert_quadrants(read_image(tmp_path / "phone.jpg", 30), [[GREEN, GREEN], [GREEN, GREEN]])
 
 
-def test_broken_exif_does_not_lose_the_picture(tmp_path):
+def test_broken_exif_loses_neither_the_picture_nor_its_orientation(tmp_path):
     quadrants().save(tmp_path / "a.jpg", exif=b"Exif\0\0" + bytes(range(40)), quality=95, subsampling=0)
     assert_quadrants(read_image(tmp_path / "a.jpg", 32))
-
-
-def test_malformed_exif_entries_do_not_hide_the_orientation(tmp_path):
     turned = struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0)
     malformed = struct.pack(">HHI4s", 0x011A, 2, 4, b"abc\0")  # a resolution that is text
     exif = b"Exif\0\0MM\0*\0\0\0\x08" + struct.pack(">H", 2) + turned + malformed + bytes(4)
-    stored = quadrants().transpose(Image.Transpose.ROTATE_90)
-    stored.save(tmp_path / "a.jpg", exif=exif, quality=95, subsampling=0)
-    assert_quadrants(read_image(tmp_path / "a.jpg", 32))
+    stored(6).save(tmp_path / "b.jpg", exif=exif, quality=95, subsampling=0)
+    assert_quadrants(read_image(tmp_path / "b.jpg", 32))
 
 
 def test_grey_and_black_and_white(tmp_path):
-    ramp = Image.fromarray(np.array([[0, 90], [180, 255]], np.uint8).repeat(32, 0).repeat(32, 1))
-    expected = np.array([[0, 90], [180, 255]])[..., None].repeat(3, -1)
+    levels = np.array([[0, 90], [180, 255]], np.uint8)
     for name in ("grey.png", "grey.jpg", "grey.tif", "grey.pgm"):
-        ramp.save(tmp_path / name)
-        assert_quadrants(read_image(tmp_path / name, 64), expected)
+        plain(levels).save(tmp_path / name)
+        assert_quadrants(read_image(tmp_path / name, 64), rgb(levels))
     for name in ("bits.png", "bits.tif", "bits.pbm"):
-        ramp.point(lambda v: 255 * (v > 100)).convert("1").save(tmp_path / name)
-        assert_quadrants(read_image(tmp_path / name, 64), np.where(expected > 100, 255, 0), within=0)
+        plain(255 * (levels > 100).astype(np.uint8)).convert("1").save(tmp_path / name)
+        assert_quadrants(read_image(tmp_path / name, 64), rgb(255 * (levels > 100)), within=0)
 
 
-@pytest.mark.parametrize("name", ["deep.png", "deep.tif", "deep.pgm"])
-def test_16_bit_grey_is_scaled_not_clipped(tmp_path, name):
-    levels = np.array([[0, 9_000], [30_000, 65_535]], np.uint16)
-    Image.fromarray(levels.repeat(32, 0).repeat(32, 1)).save(tmp_path / name)
-    assert_quadrants(read_image(tmp_path / name, 64), (levels / 257)[..., None].repeat(3, -1), within=1)
-
-
-def test_16_bit_big_endian_tiff_is_scaled(tmp_path):
-    levels = np.array([[0, 9_000], [30_000, 65_535]], ">u2")
-    Image.fromarray(levels.repeat(32, 0).repeat(32, 1)).save(tmp_path / "a.tif")
-    assert Image.open(tmp_path / "a.tif").mode == "I;16B"
-    assert_quadrants(read_image(tmp_path / "a.tif", 64), (levels / 257)[..., None].repeat(3, -1), within=1)
+@pytest.mark.parametrize("name, kind", [("deep.png", "<u2"), ("deep.tif", "<u2"), ("deep.pgm", "<u2"), ("deep.tif", ">u2")])
+def test_16_bit_grey_is_scaled_not_clipped(tmp_path, name, kind):
+    levels = np.array([[0, 9_000], [30_000, 65_535]], kind)
+    plain(levels).save(tmp_path / name)
+    assert_quadrants(read_image(tmp_path / name, 64), rgb(levels / 257), within=1)
 
 
 @pytest.mark.parametrize("channels, colour_type", [(3, 2), (4, 6)])
@@ -154,10 +154,8 @@ def test_pixels_without_an_agreed_range_are_refused(tmp_path, values):
 
 
 def test_cmyk_and_adobe_inverted_jpeg(tmp_path):
-    cmyk = quadrants().convert("CMYK")
-    # Pillow writes a CMYK JPEG as Adobe does: inverted, and with its marker
-    for name in ("print.jpg", "print.tif"):
-        cmyk.save(tmp_path / name, quality=95, subsampling=0)
+    for name in ("print.jpg", "print.tif"):  # Pillow writes a CMYK JPEG as Adobe does: inverted, and with its marker
+        quadrants().convert("CMYK").save(tmp_path / name, quality=95, subsampling=0)
         assert Image.open(tmp_path / name).mode == "CMYK"
         assert_quadrants(read_image(tmp_path / name, 64), within=6)
     assert b"Adobe" in (tmp_path / "print.jpg").read_bytes()
@@ -174,14 +172,13 @@ def test_palettes_with_and_without_transparency(tmp_path):
         assert_quadrants(read_image(tmp_path / name, 64), [[RED, (255, 255, 255)], [BLUE, GREY]])
 
 
-@pytest.mark.parametrize("name", ["alpha.png", "alpha.webp", "alpha.tif"])
-def test_transparent_parts_are_white(tmp_path, name):
-    alpha = Image.fromarray(np.array([[255, 0], [128, 255]], np.uint8).repeat(32, 0).repeat(32, 1))
-    picture = quadrants()
-    picture.putalpha(alpha)
-    picture.save(tmp_path / name, **({"lossless": True} if name.endswith("webp") else {}))
+@pytest.mark.parametrize("ending", ["png", "webp", "tif"])
+def test_transparent_parts_are_white(tmp_path, ending):
+    picture, alpha = quadrants(), np.array([[255, 0], [128, 255]], np.uint8)
+    picture.putalpha(plain(alpha))
+    picture.save(tmp_path / f"alpha.{ending}", **LOSSLESS.get(ending, {}))
     half = tuple(round(255 + (c - 255) * 128 / 255) for c in BLUE)
-    assert_quadrants(read_image(tmp_path / name, 64), [[RED, (255, 255, 255)], [half, GREY]])
+    assert_quadrants(read_image(tmp_path / f"alpha.{ending}", 64), [[RED, (255, 255, 255)], [half, GREY]])
 
 
 def test_transparent_grey_and_transparent_colour_key_are_white(tmp_path):
@@ -192,13 +189,12 @@ def test_transparent_grey_and_transparent_colour_key_are_white(tmp_path):
         assert (read_image(tmp_path / name, 8) == 255).all(), name
 
 
-@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png", "a.tif"])
-def test_the_first_frame_of_an_animation_is_taken(tmp_path, name):
-    frames = [Image.new("RGB", (64, 64), "black"), Image.new("RGB", (64, 64), "white")]
-    how = {"lossless": True} if name.endswith("webp") else {}
-    quadrants().save(tmp_path / name, save_all=True, append_images=frames, **how)
-    assert Image.open(tmp_path / name).n_frames == 3
-    assert_quadrants(read_image(tmp_path / name, 64))
+@pytest.mark.parametrize("ending", ["gif", "webp", "png", "tif"])
+def test_the_first_frame_of_an_animation_is_taken(tmp_path, ending):
+    frames = [Image.new("RGB", (64, 64), colour) for colour in ("black", "white")]
+    quadrants().save(tmp_path / f"a.{ending}", save_all=True, append_images=frames, **LOSSLESS.get(ending, {}))
+    assert Image.open(tmp_path / f"a.{ending}").n_frames == 3
+    assert_quadrants(read_image(tmp_path / f"a.{ending}", 64))
 
 
 def test_tiny_and_elongated_pictures(tmp_path):
@@ -212,25 +208,25 @@ def test_tiny_and_elongated_pictures(tmp_path):
     assert read_image(quadrants(), 1).shape == (3, 1, 1)
 
 
-def test_resizing_is_that_of_torchvision_and_antialiased():
-    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
-    resized = v2.functional.pil_to_tensor(v2.Resize(32)(Image.fromarray(noise)))
-    assert torch.equal(read_image(Image.fromarray(noise), 32), resized)
+def waves(height, width, down, across):
+    """A smooth picture, of some waves down and across."""
+    product = np.sin(np.linspace(0, down, height))[:, None] * np.cos(np.linspace(0, across, width))[None]
+    return Image.fromarray((128 + 120 * np.stack([product, product**2, -product], -1)).astype(np.uint8))
+
+
+def test_crop_and_antialiased_resizing_are_those_of_torchvision():
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8))
+    resized = v2.functional.pil_to_tensor(v2.Resize(32)(noise))
+    assert torch.equal(read_image(noise, 32), resized)
     assert resized.float().std() < 25  # the noise itself has 74
-
-
-def test_the_crop_is_that_of_torchvision():
-    waves = np.sin(np.linspace(0, 4, 301))[:, None] * np.cos(np.linspace(0, 6, 452))[None]
-    wide = Image.fromarray((128 + 120 * np.stack([waves, waves**2, -waves], -1)).astype(np.uint8))
+    wide = waves(301, 452, 4, 6)
     for picture in (wide, wide.transpose(Image.Transpose.ROTATE_90)):
         theirs = v2.functional.pil_to_tensor(v2.CenterCrop(50)(v2.Resize(50)(picture))).float()
         assert (read_image(picture, 50).float() - theirs).abs().mean() < 2
 
 
 def test_a_large_jpeg_read_at_reduced_scale_looks_the_same(tmp_path):
-    # as fine as 64 pixels can show: 20 waves up and down
-    waves = np.sin(np.linspace(0, 157, 800))[:, None] * np.cos(np.linspace(0, 25, 640))[None]
-    large = Image.fromarray((128 + 120 * np.stack([waves, waves**2, -waves], -1)).astype(np.uint8))
+    large = waves(800, 640, 157, 25)  # as fine as 64 pixels can show: 20 waves up and down
     large.save(tmp_path / "large.jpg", quality=92)
     quick, full = read_image(tmp_path / "large.jpg", 64), read_image(open_image(tmp_path / "large.jpg"), 64)
     assert (quick.float() - full.float()).abs().mean() < 1.5  # of 255; reading it at 1/8 would give 3.7
@@ -244,17 +240,9 @@ def test_a_given_pil_image_is_left_as_it_is(tmp_path):
     assert given.size == (512, 512)
 
 
-def test_an_open_file_is_read_too(tmp_path):
-    quadrants().save(tmp_path / "a.png")
-    with open(tmp_path / "a.png", "rb") as file:
-        assert_quadrants(read_image(file, 16))
-
-
 @pytest.mark.parametrize("name", WRITERS)
 @pytest.mark.parametrize("kept", [0.0, 0.02, 0.5, 0.9])
 def test_truncated_files_are_refused_by_name(tmp_path, name, kept):
-    if name.endswith("avif") and not features.check("avif"):
-        pytest.skip("this Pillow was built without AVIF")
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
     noise.save(tmp_path / name, **WRITERS[name])
     whole = (tmp_path / name).read_bytes()
@@ -277,24 +265,22 @@ def test_what_is_no_picture_is_refused_by_name(tmp_path):
         read_image(np.zeros((8, 8, 3), np.uint8), 16)
 
 
-@pytest.mark.parametrize("size", [0, -1, 64.0, True, "64", None])
+@pytest.mark.parametrize("size", [0, 64.0, True, "64"])
 def test_a_size_that_is_no_number_of_pixels_is_refused(size):
     with pytest.raises(ValueError, match="size="):
         read_image(quadrants(), size)
 
 
-def test_too_many_pixels_are_refused_from_the_header_alone(tmp_path):
-    claims = {"bomb.png": (9_000, 9_000), "worse.png": (60_000, 60_000)}  # Pillow itself stops at the second
-    for name, (width, height) in claims.items():
-        (tmp_path / name).write_bytes(png(width, height, 8, 2, [b""]))  # no pixels at all behind the header
-        with pytest.raises(ValueError, match=f"{name}: too large") as caught, warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+def test_too_many_pixels_are_refused_from_the_header_alone(tmp_path, recwarn):
+    for name, side in (("bomb.png", 9_000), ("worse.png", 60_000)):  # Pillow itself warns of the first and stops at the second
+        (tmp_path / name).write_bytes(png(side, side, 8, 2, [b""]))  # no pixels at all behind the header
+        with pytest.raises(ValueError, match=f"{name}: too large.*Shrink it"):
             read_image(tmp_path / name, 16)
-        assert "Shrink it" in str(caught.value)
 
 
-def test_the_pixel_bound_can_be_set(tmp_path):
+def test_the_pixel_bound_can_be_set(tmp_path, monkeypatch):
     quadrants(64).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)  # Pillow's own bound is raised where more is allowed
     assert read_image(tmp_path / "a.png", 8, max_pixels=64 * 64).shape == (3, 8, 8)
     for source in (tmp_path / "a.png", quadrants(64)):
         with pytest.raises(ValueError, match=r"64 x 64 is more than max_pixels=4,095"):

@@ -10,7 +10,7 @@ from PIL import Image
 from helpers.images.tasks import EMBEDDED
 
 
-def test_duplicates_are_used_once_and_said(tmp_path):
+def test_duplicates_are_used_once_and_reported(tmp_path):
     photos(tmp_path / "p", a=10, b=10)
     shutil.copyfile(tmp_path / "p/a/3.png", tmp_path / "p/a/same bytes.png")
     Image.open(tmp_path / "p/b/4.png").save(tmp_path / "p/b/same pixels.bmp")
@@ -32,19 +32,6 @@ def test_which_duplicate_is_kept_does_not_depend_on_names(tmp_path):
     assert contents(here.pool) == contents(there.pool) and contents(here.test) == contents(there.test)
 
 
-def test_hidden_files_are_passed_over_and_others_ignored_with_a_note(tmp_path):
-    photos(tmp_path / "p", **{"a": 5, "b": 5, "__MACOSX": 5, ".ipynb_checkpoints": 5})
-    (tmp_path / "p/.DS_Store").write_text("x")
-    (tmp_path / "p/a/._0.png").write_text("x")
-    (tmp_path / "p/readme.txt").write_text("x")
-    (tmp_path / "p/a/notes.txt").write_text("x")
-    (tmp_path / "p/a/folder.png").mkdir()
-    (tmp_path / "p/empty").mkdir()
-    task = open_small(tmp_path / "p")
-    assert task.classes == ["a", "b"] and sum(map(len, parts(task).values())) == 10
-    assert task.notes == ["ignored, as not an image: 4 entries (a/folder.png, a/notes.txt, empty, readme.txt)"]
-
-
 def test_kinds_of_images_can_be_mixed_and_endings_may_be_capitals(tmp_path):
     photos(tmp_path / "p", a=4, b=4)
     Image.new("CMYK", (20, 30), (0, 200, 0, 0)).save(tmp_path / "p/a/print.JPG")
@@ -58,13 +45,10 @@ def test_undecodable_files_are_all_listed_and_skipped_on_request_only(tmp_path):
     photos(tmp_path / "p", a=10, b=10)
     (tmp_path / "p/a/empty.jpg").touch()
     (tmp_path / "p/b/page.png").write_text("<html>")
-    whole = (tmp_path / "p/b/0.png").read_bytes()
-    (tmp_path / "p/b/cut.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "p/b/cut.png").write_bytes((tmp_path / "p/b/0.png").read_bytes()[:100])
     for _ in range(2):  # decoded, and from the cache
-        with pytest.raises(ValueError, match="3 of the 23 images in .*p can't be used") as caught:
-            open_small(tmp_path / "p")
-        for name in ("a/empty.jpg: cannot", "b/page.png: cannot", "b/cut.png: cannot", 'on_bad="skip"'):
-            assert name in str(caught.value)
+        listed = "a/empty.jpg: cannot", "b/page.png: cannot", "b/cut.png: cannot", 'on_bad="skip"'
+        refused(tmp_path / "p", "3 of the 23 images in", "p can't be used", *listed)
         task = open_small(tmp_path / "p", on_bad="skip")
         assert sum(map(len, parts(task).values())) == 20
         assert [note.split(":")[0] for note in task.notes] == ["skipped a/empty.jpg", "skipped b/cut.png", "skipped b/page.png"]
@@ -84,34 +68,27 @@ def test_a_long_list_of_bad_files_is_cut_short(tmp_path):
 def test_an_image_above_the_pixel_bound_is_refused_and_can_be_allowed(tmp_path):
     photos(tmp_path / "p", a=5, b=5)
     Image.new("RGB", (40, 40)).save(tmp_path / "p/a/large.png")
-    with pytest.raises(ValueError, match=r"a/large\.png: too large: 40 x 40 is more than max_pixels=1,599"):
-        open_small(tmp_path / "p", max_pixels=1599)
+    refused(tmp_path / "p", "a/large.png: too large: 40 x 40 is more than max_pixels=1,599", max_pixels=1599)
     assert sum(map(len, parts(open_small(tmp_path / "p", max_pixels=1600)).values())) == 11
-    assert "large.png" in open_small(tmp_path / "p", max_pixels=1599, on_bad="skip").notes[0]
 
 
-def test_no_such_folder_or_name(tmp_path):
+def test_a_wrong_path_is_named_with_what_could_be_meant(tmp_path):
     names = (*EMBEDDED, "or a folder of class folders", "does not exist")
     refused(tmp_path / "gone", str(tmp_path / "gone"), *names, error=FileNotFoundError)
     refused("goldfinch", "'goldfinch'", "Did you mean 'goldfinches'?", *names, error=FileNotFoundError)
-
-
-def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "photos.zip").touch()
     refused(tmp_path / "photos.zip", str(tmp_path / "photos.zip"), "neither a folder nor a zip")
 
 
-def test_no_class_folders(tmp_path):
+def test_what_is_no_folder_of_class_folders_is_refused(tmp_path):
     write_pictures(tmp_path / "flat", np.random.default_rng(0), 3)
-    refused(tmp_path / "flat", str(tmp_path / "flat"), "has no class folders", "into a folder of its own")
-    photos(tmp_path / "deep/train", a=3, b=3)
-    refused(tmp_path / "deep", f"did you mean {tmp_path / 'deep/train'}?")
+    refused(tmp_path / "flat", str(tmp_path / "flat"), "has no class folders: 3 pictures", "into a folder of its own")
     (tmp_path / "nothing").mkdir()
     refused(tmp_path / "nothing", "has no class folders")
-
-
-def test_one_class_only(tmp_path):
-    refused(photos(tmp_path / "p", a=5), str(tmp_path / "p"), "only one class folder, 'a'", "another class")
+    photos(tmp_path / "deep/train", a=3, b=3)
+    refused(tmp_path / "deep", "only one class folder, 'train'", f"did you mean {tmp_path / 'deep/train'}?")
+    photos(tmp_path / "deep/test", a=3, b=3)
+    refused(tmp_path / "deep", "test, train", "look like the parts of a split")
 
 
 def test_the_same_picture_in_two_classes(tmp_path):
@@ -141,23 +118,13 @@ def test_a_class_of_bad_files_only_is_not_forgotten(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "settings, word",
-    [
-        ({"per_class": 0}, "per_class=0"),
-        ({"per_class": 2.5}, "per_class=2.5"),
-        ({"per_class": True}, "per_class=True"),
-        ({"seed": -1}, "seed=-1"),
-        ({"seed": None}, "seed=None"),
-        ({"size": 4}, "size=4"),
-        ({"size": "64"}, "size='64'"),
-        ({"val": 0}, "val=0"),
-        ({"val": 1.5}, "val=1.5"),
-        ({"test": -0.1}, "test=-0.1"),
-        ({"on_bad": "ignore"}, 'must be "error" or "skip"'),
-    ],
-)
-def test_settings_out_of_range(tmp_path, settings, word):
-    refused(photos(tmp_path / "p", a=5, b=5), word, **settings)
+    "settings",
+    [{"per_class": 0}, {"per_class": 2.5}, {"per_class": True}, {"seed": -1}, {"size": 4}, {"size": "64"}, {"val": 0},
+     {"val": 1.5}, {"test": -0.1}, {"on_bad": "ignore"}],
+)  # fmt: skip
+def test_settings_out_of_range_are_named(tmp_path, settings):
+    ((name, value),) = settings.items()
+    refused(photos(tmp_path / "p", a=5, b=5), f"{name}={value!r}", **settings)
 
 
 def test_credits_that_lie_in_a_folder_go_with_their_photographs(tmp_path):

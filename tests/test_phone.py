@@ -7,29 +7,23 @@ import shutil
 import sys
 import unicodedata
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from photos import open_small, parts, photos, refused
+from photos import inspect, open_small, parts, photos, refused, write_pictures
 from PIL import Image
 from standins import fill_cache
-from test_decoding import assert_quadrants, quadrants
+from test_decoding import assert_quadrants, png, quadrants, stored
 
 import helpers as h
 from helpers.data.downloads import Offline
-from helpers.images import decoding
-from helpers.images.decoding import picture_size, read_image
+from helpers.images.decoding import picture_size, read_image, readers, shown, why_undecodable
 from helpers.images.folders import find_images
-from helpers.images.kinds import shown, why_undecodable
 from helpers.images.published import image_folder
 from helpers.images.tasks import Files
 
 heif = pytest.importorskip("pillow_heif", reason="HEIC needs the extra heic")
-
-UNDO = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_90", 7: "TRANSVERSE",
-        8: "ROTATE_270"}  # fmt: skip
 
 
 def as_heic(picture, orientation=1, **settings):
@@ -47,18 +41,13 @@ def heic():
     return as_heic(quadrants())
 
 
-@pytest.fixture
-def without_plugin(monkeypatch):
+def without_heif(monkeypatch):
     """As if pillow-heif were not installed."""
-    monkeypatch.setattr(decoding, "_heif_version", "")
+    heif.register_heif_opener()
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
+    monkeypatch.delitem(Image.OPEN, "HEIF")
     for ending in (".heic", ".heif", ".hif", ".heics", ".heifs"):
         monkeypatch.delitem(Image.EXTENSION, ending, raising=False)
-
-
-def inspect(path, size=8, **settings):
-    return h.inspect_images(path, size, files=Files(Path(path).parent / "cache", **settings))
 
 
 # HEIC
@@ -66,51 +55,39 @@ def inspect(path, size=8, **settings):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_heic_is_turned_upright_exactly_once(tmp_path, orientation):
-    stored = quadrants()
-    if orientation > 1:
-        stored = stored.transpose(Image.Transpose[UNDO[orientation]])
-    content = as_heic(stored, orientation)
+    content = as_heic(stored(orientation), orientation)
     assert (b"irot" in content or b"imir" in content) == (orientation > 1)
     (tmp_path / "IMG_1.HEIC").write_bytes(content)
     assert_quadrants(read_image(tmp_path / "IMG_1.HEIC", 64), within=14)
     assert_quadrants(read_image(io.BytesIO(content), 64), within=14)
 
 
-def test_exif_orientation_of_a_heic_without_rotation_of_its_own_is_not_asked(tmp_path, heic):
+def test_exif_orientation_of_a_heic_without_rotation_of_its_own_is_not_asked(heic):
     tag = heic.index(b"\x01\x12\x00\x03\x00\x00\x00\x01\x00")
     lying = bytearray(heic)
     lying[tag + 9] = 6
     assert_quadrants(read_image(io.BytesIO(lying), 64), within=14)
 
 
-def test_a_10_bit_heic_becomes_8_bit(tmp_path, monkeypatch):
+def test_heic_may_have_10_bits_or_be_a_burst_or_transparent_or_called_jpg(tmp_path, heic, monkeypatch):
     monkeypatch.setattr(heif.options, "SAVE_HDR_TO_12_BIT", False)
     deep = np.asarray(quadrants()).astype(np.uint16) * 257
     heif.from_bytes("RGB;16", (64, 64), deep.tobytes()).save(tmp_path / "deep.heic", quality=95)
     assert heif.open_heif(tmp_path / "deep.heic", convert_hdr_to_8bit=False).info["bit_depth"] == 10
-    assert_quadrants(read_image(tmp_path / "deep.heic", 64), within=14)
-
-
-def test_of_a_burst_in_one_heic_the_picture_that_the_phone_shows_is_taken(tmp_path):
     burst = heif.HeifFile()
     for picture in (Image.new("RGB", (64, 64), "black"), quadrants(), Image.new("RGB", (64, 64), "white")):
         burst.add_from_pillow(picture)
-    burst.save(tmp_path / "burst.heic", primary_index=1, quality=90)
-    assert_quadrants(read_image(tmp_path / "burst.heic", 64), within=14)
-
-
-def test_heic_may_be_grey_or_transparent_or_called_jpg(tmp_path, heic):
-    Image.new("L", (64, 64), 77).save(tmp_path / "grey.heic")
-    assert abs(int(read_image(tmp_path / "grey.heic", 8).float().mean()) - 77) < 4
+    burst.save(tmp_path / "burst.heic", primary_index=1, quality=90)  # the one that the phone shows
+    (tmp_path / "sent.jpg").write_bytes(heic)
+    for name in ("deep.heic", "burst.heic", "sent.jpg"):
+        assert_quadrants(read_image(tmp_path / name, 64), within=14)
     clear = quadrants().convert("RGBA")
     clear.putalpha(0)
     clear.save(tmp_path / "clear.heic")
     assert read_image(tmp_path / "clear.heic", 8).min() > 250
-    (tmp_path / "sent.jpg").write_bytes(heic)
-    assert_quadrants(read_image(tmp_path / "sent.jpg", 64), within=14)
 
 
-@pytest.mark.parametrize("kept", [0.0, 0.02, 0.5, 0.9])
+@pytest.mark.parametrize("kept", [0.02, 0.9])
 def test_a_cut_heic_is_refused_by_name_and_not_taken_for_one_that_needs_a_package(tmp_path, heic, kept):
     (tmp_path / "a.heic").write_bytes(heic[: int(kept * len(heic))])
     with pytest.raises(ValueError, match=r"a\.heic: cannot be decoded .* Replace it") as caught:
@@ -118,43 +95,35 @@ def test_a_cut_heic_is_refused_by_name_and_not_taken_for_one_that_needs_a_packag
     assert "pip install" not in str(caught.value)
 
 
-def test_without_its_package_each_heic_is_named_with_the_one_command_that_helps(tmp_path, heic, without_plugin):
+def test_without_its_package_each_heic_is_named_with_the_command_that_helps_and_read_once_it_is_there(tmp_path, heic):
     photos(tmp_path / "p", a=8, b=8)
-    for name in ("a/IMG_1.HEIC", "a/IMG_2.heif", "b/sent.jpg"):
+    for name in ("a/IMG_1.HEIC", "b/sent.jpg"):
         (tmp_path / "p" / name).write_bytes(heic)
-    (tmp_path / "p/b/cut.HEIC").write_bytes(heic[:200])
-    with pytest.raises(ValueError, match="4 of the 20 images") as caught:
-        open_small(tmp_path / "p")
-    for name in ("a/IMG_1.HEIC", "a/IMG_2.heif", "b/cut.HEIC", "b/sent.jpg"):
-        (line,) = [line for line in str(caught.value).splitlines() if name in line]
-        assert "a HEIC picture" in line and line.endswith("pip install pillow-heif")
-    report = inspect(tmp_path / "p")
-    assert report.problems.problem.str.contains("pip install pillow-heif").sum() == 4
-    assert "4 HEIC pictures can't be decoded: a/IMG_1.HEIC" in report.findings[0]
-    assert report.findings[0].endswith("pip install pillow-heif")
-    with pytest.raises(ValueError, match="pip install pillow-heif"):
-        read_image(io.BytesIO(heic), 8)  # an upload
-
-
-def test_once_the_package_is_there_the_same_folder_is_decoded_again_in_the_same_session(tmp_path, heic, monkeypatch):
-    photos(tmp_path / "p", a=8, b=8)
-    (tmp_path / "p/a/IMG_1.HEIC").write_bytes(heic)
-    with monkeypatch.context() as away:
-        away.setattr(decoding, "_heif_version", "")
-        away.setitem(sys.modules, "pillow_heif", None)
-        away.delitem(Image.OPEN, "HEIF", raising=False)
-        assert sum(map(len, parts(open_small(tmp_path / "p", on_bad="skip")).values())) == 16
-        assert decoding._heif_version is None
-    monkeypatch.setattr(decoding, "_heif_version", None)
-    assert sum(map(len, parts(open_small(tmp_path / "p")).values())) == 17
+    (tmp_path / "p/a/cut.HEIC").write_bytes(heic[:200])
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        without_heif(monkeypatch)
+        assert "pillow-heif None" in readers()
+        with pytest.raises(ValueError, match="3 of the 19 images") as caught:
+            open_small(tmp_path / "p")
+        for name in ("a/IMG_1.HEIC", "a/cut.HEIC", "b/sent.jpg"):
+            (line,) = [line for line in str(caught.value).splitlines() if name in line]
+            assert "a HEIC picture" in line and line.endswith("pip install pillow-heif")
+        report = inspect(tmp_path / "p")
+        assert report.problems.problem.str.contains("pip install pillow-heif").sum() == 3
+        assert report.findings[0].startswith("3 HEIC pictures can't be decoded: a/IMG_1.HEIC")
+        assert report.findings[0].endswith("pip install pillow-heif")
+        with pytest.raises(ValueError, match="pip install pillow-heif"):
+            read_image(io.BytesIO(heic), 8)  # an upload
+    (tmp_path / "p/a/cut.HEIC").unlink()
+    (tmp_path / "p/b/sent.jpg").unlink()
+    assert sum(map(len, parts(open_small(tmp_path / "p")).values())) == 17, "in the same session"
 
 
 def test_files_are_known_by_their_first_bytes():
-    said = {"web page": b"\n <!DOCTYPE HTML>", "AVIF": b"\0\0\0\x1cftypavif", "HEIC": b"\0\0\0\x1cftypheic", "empty": b""}
-    assert all(words in why_undecodable(head, [])[0] for words, head in said.items())
-    assert "pip install -U pillow" in why_undecodable(said["AVIF"], [])[1]
-    assert "cut off" in why_undecodable(said["AVIF"], ["AVIF"])[0]
-    assert why_undecodable(b"hello", [])[0] == "not an image, or of an unknown kind"
+    heads = {"web page": b"\n <!DOCTYPE HTML>", "AVIF": b"\0\0\0\x1cftypavif", "HEIC": b"\0\0\0\x1cftypheic", "empty": b""}
+    assert all(words in why_undecodable(head, [])[0] for words, head in heads.items())
+    assert "pip install -U pillow" in why_undecodable(heads["AVIF"], [])[1]
+    assert "cut off" in why_undecodable(heads["AVIF"], ["AVIF"])[0]
     assert picture_size(io.BytesIO(b"no picture")) == (0, 0)
 
 
@@ -162,17 +131,16 @@ def test_files_are_known_by_their_first_bytes():
 
 
 def phone(root, heic):
-    """Two classes as a phone's export has them: movies beside pictures, edits, screenshots, folders by date."""
-    photos(root, robin=4, wren=9)
-    (root / "robin/2024/05").mkdir(parents=True)
+    """Two classes as a phone's export has them: movies beside pictures, folders by date, what systems leave behind."""
+    photos(root, robin=4, wren=9, __MACOSX=2, **{".ipynb_checkpoints": 2})
     photos(root / "robin/2024", seed=1, **{"05": 5})
-    for name in ("robin/IMG_1.MOV", "robin/2024/05/IMG_2.mov", "robin/IMG_1.AAE", "wren/IMG_9.DNG", "wren/Thumbs.db"):
+    for name in ("robin/IMG_1.MOV", "robin/2024/05/IMG_2.mov", "robin/IMG_1.AAE", "wren/._0.png", "wren/Thumbs.db", "list.txt"):
         (root / name).write_bytes(b"\0\0\0\x14ftypqt  ")
     (root / "robin/IMG_1.HEIC").write_bytes(heic)
-    (root / "wren/@eaDir/IMG_9.JPG").mkdir(parents=True)
+    for name in ("wren/@eaDir/IMG_9.JPG", "wren/folder.png", "empty"):
+        (root / name).mkdir(parents=True)
     shutil.copyfile(root / "wren/0.png", root / "wren/@eaDir/IMG_9.JPG/SYNOPHOTO_THUMB_S.jpg")
-    Image.fromarray(np.random.default_rng(5).integers(0, 255, (60, 28, 3), np.uint8)).save(root / "wren/Screenshot_20240517.png")
-    (root / ".DS_Store").touch()
+    Image.fromarray(np.random.default_rng(5).integers(0, 255, (60, 28, 3), np.uint8)).save(root / "wren/Screenshot_20240517.PNG")
     return root
 
 
@@ -180,26 +148,18 @@ def test_a_phones_folder_and_its_zip_are_opened_and_what_is_no_picture_is_noted(
     classes, notes = find_images(phone(tmp_path / "birds", heic))
     assert {name: len(files) for name, files in classes.items()} == {"robin": 10, "wren": 10}
     assert "robin/2024/05/3.png" in classes["robin"] and not [file for file in classes["wren"] if "eaDir" in file]
-    (note,) = notes
-    assert note.startswith("ignored, as not an image: 4 entries (")
-    assert all(file in note for file in ("robin/IMG_1.AAE", "robin/IMG_1.MOV", "robin/2024/05/IMG_2.mov", "wren/IMG_9.DNG"))
+    five = "empty, list.txt, robin/2024/05/IMG_2.mov, robin/IMG_1.AAE, robin/IMG_1.MOV"
+    assert notes == [f"ignored, as not an image: 6 entries ({five} and 1 more)"]
     report = inspect(shutil.make_archive(tmp_path / "birds", "zip", tmp_path, "birds"))
     assert report.table.usable.tolist() == [10, 10] and report.problems.empty and "IMG_1.MOV" in report.findings[-1]
     task = open_small(tmp_path / "birds.zip")
     assert task.classes == ["robin", "wren"] and sum(map(len, parts(task).values())) == 20
 
 
-def test_a_heap_of_pictures_is_counted_and_how_to_sort_it_is_said(tmp_path):
-    photos(tmp_path, heap=7)
-    refused(tmp_path / "heap", "has no class folders: 7 pictures", "into a folder of its own")
-    with pytest.raises(ValueError, match="has no class folders: 7 pictures"):
-        inspect(tmp_path / "heap")
-
-
 def test_folders_within_classes_belong_to_them_and_are_named_where_they_might_be_classes(tmp_path):
     for name in ("cat", "dog"):
         photos(tmp_path / "p" / name / "2024", seed=ord(name[0]), **{"05": 4})
-    assert len(open_small(tmp_path / "p").classes) == 2 and not open_small(tmp_path / "p").notes
+    assert find_images(tmp_path / "p")[0].keys() == {"cat", "dog"} and not find_images(tmp_path / "p")[1]
     photos(tmp_path / "q" / "birds", robin=3, wren=3)
     photos(tmp_path / "q", seed=1, cats=6)
     (note,) = open_small(tmp_path / "q").notes
@@ -216,9 +176,7 @@ def test_class_folders_that_differ_in_how_they_are_written_are_refused(tmp_path,
 
 def test_pictures_beside_the_class_folders_are_counted(tmp_path):
     photos(tmp_path / "p", a=4, b=4)
-    photos(tmp_path, loose=2)
-    for file in (tmp_path / "loose").iterdir():
-        shutil.move(file, tmp_path / "p" / f"loose{file.name}")
+    write_pictures(tmp_path / "p", np.random.default_rng(9), 2, "loose")
     assert open_small(tmp_path / "p").notes == ["left out, as they are in no class folder: 2 pictures (loose0.png, loose1.png)"]
 
 
@@ -246,7 +204,7 @@ def test_a_folder_that_may_not_be_opened_is_named_and_nothing_is_left_out_in_sil
 
     def forbidden(folder):  # chmod does not stop an administrator, who may run the tests
         if Path(folder).name == "secret":
-            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+            raise PermissionError(errno.EACCES, "Permission denied")
         return scandir(folder)
 
     monkeypatch.setattr(os, "scandir", forbidden)
@@ -277,15 +235,13 @@ class Unsaid(zipfile.ZipInfo):
         return self.filename.encode(), self.flag_bits & ~0x800
 
 
-def test_names_in_zips_of_macos_and_ios_are_read_as_they_were_written(tmp_path):
+def test_names_in_zips_of_macos_and_ios_are_read_as_utf8(tmp_path):
     names = unicodedata.normalize("NFD", "Häher"), "Zaunkönig"
     photos(tmp_path / "p", **dict.fromkeys(names, 4))
     with zipfile.ZipFile(tmp_path / "mac.zip", "w") as zipped:
         for name in names:
             for number in range(4):
                 zipped.writestr(Unsaid(f"{name}/{number}.png"), (tmp_path / "p" / name / f"{number}.png").read_bytes())
-    with zipfile.ZipFile(tmp_path / "mac.zip") as zipped:
-        assert "Zaunkönig/0.png" not in zipped.namelist(), "Python alone reads them wrong"
     classes, _ = find_images(image_folder(tmp_path / "mac.zip", tmp_path / "cache"))
     assert {unicodedata.normalize("NFC", name) for name in classes} == {"Häher", "Zaunkönig"}
 
@@ -294,11 +250,12 @@ def test_the_name_of_a_task_wins_over_a_folder_of_that_name(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     fill_cache(tmp_path / "cache", "hotdog")
     photos(tmp_path, hotdog=3, flowers=3)
-    photos(tmp_path / "hotdog", a=3, b=3)
+    photos(tmp_path / "hotdog", a=5, b=5)
     monkeypatch.setenv("COURSE_OFFLINE", "1")
-    assert len(h.inspect_images("hotdog", 8, files=Files(tmp_path / "cache")).files) == 32
+    files = Files(tmp_path / "cache")
+    assert len(h.inspect_images("hotdog", 8, files=files).files) == 32
     for mine in ("./hotdog", Path("hotdog")):
-        assert h.inspect_images(mine, 8, files=Files(tmp_path / "cache")).table.index.tolist() == ["a", "b"]
+        assert h.inspect_images(mine, 8, files=files).table.index.tolist() == open_small(mine).classes == ["a", "b"]
     with pytest.raises(ValueError, match=r"'flowers' is the name of a task.*write '\./flowers'"):
         image_folder("flowers", tmp_path / "cache")
     shutil.rmtree(tmp_path / "cache")
@@ -309,28 +266,19 @@ def test_the_name_of_a_task_wins_over_a_folder_of_that_name(tmp_path, monkeypatc
 # Large pictures, and many
 
 
-def test_a_very_large_panorama_is_refused_from_its_head_without_warnings_and_can_be_allowed(tmp_path, recwarn, monkeypatch):
+def test_very_large_panoramas_are_reported_without_warnings(tmp_path, recwarn):
     photos(tmp_path / "p", a=3, b=3)
     for name, height in (("large", 16_000), ("huge", 32_000)):  # Pillow warns of the first and refuses the second
-        head = io.BytesIO()
-        Image.new("L", (8, 8)).save(head, "PNG")
-        ihdr = b"IHDR" + (6000).to_bytes(4, "big") + height.to_bytes(4, "big") + b"\x08\0\0\0\0"
-        content = head.getvalue()[:12] + ihdr + zlib.crc32(ihdr).to_bytes(4, "big") + head.getvalue()[33:]
-        (tmp_path / f"p/a/{name}.png").write_bytes(content)
+        (tmp_path / f"p/a/{name}.png").write_bytes(png(6000, height, 8, 2, [b""]))
     report = inspect(tmp_path / "p")
     assert not recwarn.list
     assert list(report.problems.file) == ["a/huge.png", "a/large.png"]
     assert report.problems.problem.str.contains("too large").all() and "max_pixels" in report.findings[0]
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)
-    Image.new("RGB", (100, 50), "red").save(tmp_path / "allowed.png")
-    with pytest.raises(ValueError, match="too large"):
-        read_image(tmp_path / "allowed.png", 8, max_pixels=1999)
-    assert read_image(tmp_path / "allowed.png", 8, max_pixels=5000).shape == (3, 8, 8)
 
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
-    """600 files in 50 classes, made by copying a few dozen and changing a byte that nobody sees."""
+    """600 files in 50 classes."""
     root = tmp_path_factory.mktemp("many")
     rng = np.random.default_rng(0)
     for number in range(600):
@@ -343,17 +291,15 @@ def many(tmp_path_factory):
 def test_each_file_is_read_once_and_from_then_on_not_at_all(many, monkeypatch):
     read, real = [], Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path) or real(path))
-    opened, openly = [], open
-    monkeypatch.setattr("builtins.open", lambda file, *args, **how: opened.append(str(file)) or openly(file, *args, **how))
     for _ in range(2):
         inspect(many / "p", 16)
     h.open_task(many / "p", 2, size=16, files=Files(many / "cache"))
     assert len([path for path in read if path.suffix == ".jpg"]) == len(set(read)) == 600
-    assert not [name for name in opened if name.endswith(".jpg")]
 
 
 def test_table_and_sheet_of_fifty_classes_are_bounded(many):
     report = inspect(many / "p", 16)
     assert len(report.table) == 50
-    assert "26 more lie between: see .table" in repr(report) and report._repr_html_().count("<tr") == 25  # with that of headings
+    assert "26 more lie between: see .table" in repr(report)
+    assert report._repr_html_().count("<tr") == 26  # with that of headings, and that of those between
     assert report.sheet().get_size_inches()[1] < 30

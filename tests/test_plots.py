@@ -1,8 +1,10 @@
 """Figures are made for any number of classes and fits, name their photographers, and are not shown without words."""
 
+import re
 import warnings
+from collections import Counter
 from dataclasses import replace
-from html.parser import HTMLParser
+from html import unescape
 from types import SimpleNamespace
 
 import IPython.display
@@ -10,7 +12,7 @@ import matplotlib
 import matplotlib.pyplot
 import pytest
 import torch
-from fits import fitted, short, small_task
+from fits import fitted, short
 from matplotlib.figure import Figure
 
 from helpers.images.tasks import Split
@@ -52,8 +54,7 @@ def a_fit(labels, answers, classes):
     return SimpleNamespace(labels=labels, logits=logits, correct=labels == answers, task=task, classifier=classifier)
 
 
-@pytest.mark.parametrize("count", [1, 3, 8, 9, 20])
-@pytest.mark.parametrize("titled", [True, False])
+@pytest.mark.parametrize("count, titled", [(1, True), (3, False), (8, True), (9, False), (20, True)])
 def test_images_are_shown_in_rows(count, titled):
     images = pictures(count)
     titles = [f"picture {i}" for i in range(count)] if titled else None
@@ -71,46 +72,35 @@ def test_no_images_or_another_number_of_titles_is_an_error(count, titles):
         plots.plot_images(pictures(count), titles)
 
 
-@pytest.mark.parametrize("per_class", [1, 2, 9])
-def test_a_split_is_shown_with_a_row_for_each_class(per_class):
-    task = small_task()
-    figure = drawn(plots.plot_split(task.train, task.classes, per_class))
-    assert [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()] == task.classes
-    assert sum(len(axes.images) for axes in figure.axes) == 4 * min(per_class, 3)
+@pytest.mark.parametrize("per_class", [1, 9])
+@pytest.mark.parametrize("classes", [1, 4])
+def test_a_split_is_shown_with_a_row_for_each_class(per_class, classes):
+    labels = torch.arange(classes).repeat(3)
+    split = Split(pictures(len(labels)), torch.arange(len(labels)), labels, [""] * len(labels))
+    names = [f"kind {i}" for i in range(classes)]
+    figure = drawn(plots.plot_split(split, names, per_class))
+    assert [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()] == names
+    assert sum(len(axes.images) for axes in figure.axes) == classes * min(per_class, 3)
 
 
-def test_a_split_of_one_class_is_shown():
-    one = Split(pictures(3), torch.arange(3), torch.zeros(3, dtype=torch.int64), [""] * 3)
-    assert "daisy" in texts(drawn(plots.plot_split(one, ["daisy"])))
-
-
-@pytest.mark.parametrize("count", [1, 2, 9])
-def test_learning_curves_of_one_and_of_many_fits(count):
+@pytest.mark.parametrize("count", [1, 9])
+def test_learning_curves_of_one_and_of_many_fits_are_in_the_style_of_the_course(count):
     run = fitted(short(FEATURE_EXTRACTION))
     runs = [replace(run, recipe=replace(run.recipe, name=f"recipe {i}")) for i in range(count)]
-    figure = drawn(plots.plot_history(runs if count > 1 else run))
+    figure = drawn(plots.plot_history(runs if count > 1 else runs[0]))
     left, right = figure.axes
     assert len(left.lines) == 2 * count and len(right.lines) == count
     assert list(right.lines[0].get_ydata()) == list(100 * run.history.val_accuracy)
-    assert {f"recipe {count - 1}", f"recipe {count - 1}, training"} - set(texts(figure)) == (
-        set() if count > 1 else {"recipe 0", "recipe 0, training"}
-    )
-
-
-def test_lines_and_legends_are_in_the_style_of_the_course():
-    figure = plots.plot_history(fitted(short(FEATURE_EXTRACTION)))
+    assert {f"recipe {count - 1}", f"recipe {count - 1}, training"} <= set(texts(figure))
     for axes in figure.axes:
         assert {line.get_linewidth() for line in axes.lines} == {plots.STYLE["lines.linewidth"]}
         assert not axes.get_legend().get_frame_on()
         assert min(text.get_fontsize() for text in [*axes.get_xticklabels(), axes.xaxis.label, axes.title]) >= 12
-
-
-def test_no_fits_is_an_error():
     with pytest.raises(ValueError, match="no fit"):
         plots.plot_history([])
 
 
-@pytest.mark.parametrize("classes", [1, 2, 4, 37, 120])
+@pytest.mark.parametrize("classes", [1, 4, 120])
 def test_a_confusion_matrix_counts_truth_by_row_and_answers_by_column(classes):
     generator = torch.Generator().manual_seed(0)
     labels, answers = torch.randint(classes, (2, 300), generator=generator)
@@ -118,10 +108,7 @@ def test_a_confusion_matrix_counts_truth_by_row_and_answers_by_column(classes):
     (axes,) = figure.axes
     assert max(figure.get_size_inches()) < 20
     written = {text.get_position()[::-1]: int(text.get_text()) for text in axes.texts}
-    expected = {}
-    for pair in zip(labels.tolist(), answers.tolist(), strict=True):
-        expected[pair] = expected.get(pair, 0) + 1
-    assert written == expected
+    assert written == Counter(zip(labels.tolist(), answers.tolist(), strict=True))
 
 
 def test_a_class_without_test_images_leaves_an_empty_row():
@@ -135,18 +122,16 @@ def test_answers_that_do_not_fit_the_classes_are_an_error(labels, answers):
         plots.plot_confusion(torch.tensor(labels), torch.tensor(answers), ["a", "b"])
 
 
-@pytest.mark.parametrize("wrong, shown", [(1, 1), (5, 5), (12, 8)])
-def test_mistakes_are_shown_with_the_truth_and_the_answer(wrong, shown):
+@pytest.mark.parametrize("wrong, shown", [(1, 1), (12, 8)])
+def test_mistakes_are_shown_with_both_labels_the_worst_first(wrong, shown):
     run = a_fit([0] * 12, [1] * wrong + [0] * (12 - wrong), ["daisy", "rose"])
-    titles = [text for text in texts(drawn(plots.plot_mistakes(run))) if "taken for" in text]
-    assert len(titles) == shown and all("daisy" in title and "taken for rose" in title for title in titles)
-
-
-def test_the_worst_mistake_comes_first():
-    run = a_fit([0, 0, 1], [1, 1, 1], ["daisy", "rose"])
-    run.logits[1] *= 3
-    figure = plots.plot_mistakes(run)
-    assert (figure.axes[0].images[0].get_array() == run.task.test[1][0].permute(1, 2, 0).numpy()).all()
+    run.logits[wrong - 1] *= 3
+    figure = drawn(plots.plot_mistakes(run))
+    titles = [text for text in texts(figure) if "taken for" in text]
+    assert len(titles) == shown and all("daisy\ntaken for rose" in title for title in titles)
+    assert (figure.axes[0].images[0].get_array() == run.task.test[wrong - 1][0].permute(1, 2, 0).numpy()).all()
+    with pytest.raises(ValueError, match="no mistakes to show: every test image is classified correctly"):
+        plots.plot_mistakes(a_fit([0, 1], [0, 1], ["daisy", "rose"]))
 
 
 def test_mistakes_of_a_real_fit():
@@ -155,15 +140,12 @@ def test_mistakes_of_a_real_fit():
     drawn(plots.plot_mistakes(run, count=2))
 
 
-def test_no_mistakes_is_an_error_that_says_so():
-    with pytest.raises(ValueError, match="no mistakes to show: every test image is classified correctly"):
-        plots.plot_mistakes(a_fit([0, 1], [0, 1], ["daisy", "rose"]))
-
-
-def test_few_classes_are_shown_as_they_are():
+def test_few_classes_are_shown_as_they_are_and_labels_without_predictions_are_refused():
     labels, predictions = torch.tensor([0, 1, 1]), torch.tensor([0, 1, 0])
-    assert [torch.equal(a, b) for a, b in zip(hardest(labels, predictions, ["a", "b"])[:2], (labels, predictions), strict=True)]
-    assert hardest(labels, predictions, ["a", "b"])[2] == ["a", "b"]
+    rows, columns, names = hardest(labels, predictions, ["a", "b"])
+    assert torch.equal(rows, labels) and torch.equal(columns, predictions) and names == ["a", "b"]
+    with pytest.raises(ValueError, match="3 labels and 2 predictions"):
+        hardest(labels, predictions[:2], ["a", "b"])
 
 
 def test_of_many_classes_those_most_confused_are_shown_in_their_order_and_none_of_their_answers_is_lost():
@@ -186,11 +168,6 @@ def test_of_many_classes_those_most_confused_are_shown_in_their_order_and_none_o
     assert plots.plot_confusion(rows, columns, names).axes
 
 
-def test_labels_without_predictions_are_refused():
-    with pytest.raises(ValueError, match="3 labels and 2 predictions"):
-        hardest(torch.zeros(3), torch.zeros(2), ["a", "b"])
-
-
 # --- show ---
 
 
@@ -202,18 +179,11 @@ def shown(monkeypatch):
     return bundles
 
 
-class Tags(HTMLParser):
-    def __init__(self, html):
-        super().__init__()
-        self.images, self.text = [], ""
-        self.feed(html)
-
-    def handle_starttag(self, tag, attributes):
-        if tag == "img":
-            self.images.append(dict(attributes))
-
-    def handle_data(self, data):
-        self.text += data
+def read_aloud(bundle):
+    """The text of what `show` gave to the notebook, and its picture's address and alternative text."""
+    html = bundle["text/html"]
+    source, alt = re.search('<img src="([^"]*)" alt="([^"]*)"', html).groups()
+    return unescape(re.sub("<[^>]*>", "", html)), source, unescape(alt)
 
 
 ALT = 'Accuracy of two recipes: "scratch" < fine-tuned & both rise.'
@@ -225,10 +195,9 @@ def test_show_puts_the_words_below_the_figure_and_into_it_for_screen_readers(fig
             "history": lambda: plots.plot_history(fitted(short(FEATURE_EXTRACTION)))}  # fmt: skip
     plots.show(make[figure](), ALT)
     (bundle,) = shown
-    tags = Tags(bundle["text/html"])
-    (image,) = tags.images
-    assert image["alt"] == tags.text == ALT
-    assert image["src"].startswith(f"data:image/{kind};base64,") and len(image["src"]) > 1000
+    text, source, alt = read_aloud(bundle)
+    assert alt == text == ALT
+    assert source.startswith(f"data:image/{kind};base64,") and len(source) > 1000
     assert bundle["text/plain"] == f"[figure] {ALT}"
 
 
@@ -242,8 +211,8 @@ def test_credits_are_below_the_figure_that_is_given_them_once_each(shown):
     plots.show(figure, ALT, credits=LINES)
     assert figure.get_size_inches()[1] > before and "and 1 more" not in figure.get_supxlabel()
     (bundle,) = shown
-    tags = Tags(bundle["text/html"])
-    assert all(line in tags.text and line in bundle["text/plain"] for line in LINES), "also for those who cannot see it"
+    text = read_aloud(bundle)[0]
+    assert all(line in text and line in bundle["text/plain"] for line in LINES), "also for those who cannot see it"
     drawn(figure)
 
 
@@ -252,7 +221,7 @@ def test_many_credits_are_shortened_in_the_figure_and_all_in_the_list_that_unfol
     figure = plots.plot_images(pictures(1), width=4)
     plots.show(figure, ALT, credits=lines)
     assert "and 394 more" in " ".join(figure.get_supxlabel().split()) and figure.get_size_inches()[1] < 6
-    assert all(line in Tags(shown[0]["text/html"]).text for line in lines)
+    assert all(line in read_aloud(shown[0])[0] for line in lines)
 
 
 def test_splits_and_mistakes_name_the_photographers_of_what_they_show():
@@ -265,7 +234,7 @@ def test_splits_and_mistakes_name_the_photographers_of_what_they_show():
     assert not plots.plot_images(pictures(2), credits=["", ""]).get_supxlabel()
 
 
-@pytest.mark.parametrize("alt", ["", "   ", "a figure", " \n" * 30])
+@pytest.mark.parametrize("alt", ["", "a figure", " \n" * 30])
 def test_show_refuses_a_figure_without_words(alt, shown):
     with pytest.raises(ValueError, match="say in a sentence or two"):
         plots.show(plots.plot_images(pictures(1)), alt)

@@ -4,10 +4,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from helpers import open_task
 from helpers.images.drawn import tissue
 from helpers.images.drawn.brush import Canvas, Rng, mix
-from helpers.images.drawn.garden import class_names, render_split
+from helpers.images.drawn.garden import render_split
 from helpers.images.drawn.tissue import TISSUES
 
 
@@ -30,16 +29,15 @@ def nearest(name):
     return apart.amin(2)[inside]
 
 
-def test_arrangement_is_what_tells_regular_from_scattered_tissue():
+def density(name):
+    return float(nuclei(name)[1].float().sum(1).mean())
+
+
+def test_arrangement_not_density_tells_regular_from_scattered_tissue_and_crowded_tissue_is_the_densest():
     even, strewn = nearest("regular"), nearest("scattered")
     assert even.std() < 0.2 < strewn.std(), "even distances, and uneven ones"
-    count = {name: nuclei(name)[1].float().sum(1).mean() for name in ("regular", "scattered")}
-    assert float(count["regular"]) == pytest.approx(float(count["scattered"]), rel=0.1), "but as many nuclei"
-
-
-def test_crowded_tissue_is_the_densest():
-    dense = {name: nuclei(name)[1].float().sum(1).mean() for name in ("clustered", "crowded", "regular", "scattered")}
-    assert dense["crowded"] > 1.7 * max(count for name, count in dense.items() if name != "crowded")
+    assert density("regular") == pytest.approx(density("scattered"), rel=0.1), "but as many nuclei"
+    assert density("crowded") > 1.7 * max(map(density, ("clustered", "regular", "scattered")))
 
 
 def test_clustered_tissue_leaves_large_empty_places_and_scattered_tissue_does_not():
@@ -80,10 +78,3 @@ def test_stains_say_nothing_about_the_kind():
     weight = torch.linalg.lstsq(x[0], F.one_hot(y[0], len(names)).float()).solution
     right = ((x[1] @ weight).argmax(1) == y[1]).float().mean()
     assert right < 2 / 6, f"{right:.1%}"
-
-
-def test_tissue_opens_as_a_task():
-    task = open_task("tissue", 3, size=16, val=1, test=2)
-    assert task.classes == class_names("tissue") == sorted(TISSUES)
-    assert (len(task.train), len(task.val), len(task.test)) == (18, 6, 12)
-    assert task.train.targets.keys() == {"size", "cells"}

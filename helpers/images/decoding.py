@@ -15,14 +15,18 @@ import PIL
 import torch
 from PIL import ExifTags, Image
 
-from helpers.images.kinds import REPLACE, shown, why_undecodable
+from helpers.data.files import is_page
 
 MAX_PIXELS = 64_000_000  # about 190 MB once decoded; a small file can claim any size in its header
+PICTURES = frozenset({".heic", ".heif", ".hif", ".avif"})  # count as pictures also where nothing is installed that reads them
+HEIC_NEEDS = "pip install pillow-heif"
 
 # Only formats that are pictures and nothing else: Pillow would also start Ghostscript for an .eps file.
 # HEIF counts where the package pillow-heif is installed; formats that this Pillow was built without are left out.
 _FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "AVIF", "HEIF", "JPEG2000")
-_heif_version = ""  # of pillow-heif; None where it is missing, "" before it was looked for
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"mif2", b"msf1")
+_AVIF_BRANDS = (b"avif", b"avis")
+_REPLACE = "Replace it or remove it."
 
 _TURNS = {  # EXIF orientation -> what undoes it
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -37,14 +41,13 @@ _TURNS = {  # EXIF orientation -> what undoes it
 
 def image_extensions() -> frozenset[str]:
     """Lower-case file name endings (".jpg", ".png", ...) of the formats that this installation can read."""
-    _read_heic(again=True)
+    _register_heic()
     return frozenset(ending for ending, name in Image.registered_extensions().items() if name in _FORMATS)
 
 
 def readers() -> str:
     """The packages that read pictures, and their versions: with another the same file may give other pixels."""
-    _read_heic()
-    return f"Pillow {PIL.__version__}, pillow-heif {_heif_version}"
+    return f"Pillow {PIL.__version__}, pillow-heif {_register_heic()}"
 
 
 def open_image(source, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -78,22 +81,52 @@ def picture_size(source) -> tuple[int, int]:
         return 0, 0
 
 
-def _read_heic(again: bool = False) -> None:
-    """Let Pillow read HEIC, where the package for it is installed; `again`: look whether it is by now."""
-    global _heif_version
-    if _heif_version or (_heif_version is None and not again):
-        return
+def why_undecodable(head: bytes, formats) -> tuple[str, str]:
+    """Why a file that begins with these bytes (64 are enough) cannot be decoded, and what to do about it.
+
+    formats: what Pillow can read here; "HEIF" and "AVIF" may be among them.
+    """
+    brand = head[8:12] if head[4:8] == b"ftyp" else b""
+    if not head:
+        return "the file is empty", _REPLACE
+    if brand in _HEIF_BRANDS and "HEIF" not in formats:
+        return "a HEIC picture, as iPhones take them", f"To read such pictures: {HEIC_NEEDS}"
+    if brand in _AVIF_BRANDS and "AVIF" not in formats:
+        return "an AVIF picture, which this Pillow cannot read", "To read such pictures: pip install -U pillow"
+    if brand in (*_HEIF_BRANDS, *_AVIF_BRANDS):
+        return "a picture that is cut off or damaged", _REPLACE
+    return "not an image, or of an unknown kind" + ": it begins like a web page" * is_page(head), _REPLACE
+
+
+def shown(name: str) -> str:
+    """A file's name on one line: line ends and bytes that are no text as escapes, everything else as it is."""
+    return "".join(
+        letter if letter.isprintable() or letter == "\u200d" else letter.encode("unicode_escape", "surrogatepass").decode()
+        for letter in name
+    )
+
+
+def some(names, most: int = 5) -> str:
+    """The first names, and how many more there are."""
+    names = list(names)
+    return ", ".join(map(shown, names[:most])) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
+def _register_heic() -> str | None:
+    """Let Pillow read HEIC if pillow-heif is installed, perhaps only a moment ago; its version, or None."""
     importlib.invalidate_caches()
     try:
         heif = importlib.import_module("pillow_heif")
-        heif.register_heif_opener()
-        _heif_version = heif.__version__
     except ImportError:
-        _heif_version = None
+        return None
+    heif.register_heif_opener()
+    return heif.__version__
+
+
+_register_heic()
 
 
 def _formats() -> list[str]:
-    _read_heic()
     Image.init()
     return [name for name in _FORMATS if name in Image.OPEN]
 
@@ -122,7 +155,7 @@ def _open(source, max_pixels: int, size: int | None) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"{name}: too large. {error} Shrink it first.") from error
     except Exception as error:  # Pillow's readers raise a dozen different types on damaged files
-        why, remedy = error, REPLACE
+        why, remedy = error, _REPLACE
         if isinstance(error, Image.UnidentifiedImageError):
             why, remedy = why_undecodable(_head(source), _formats())
         raise ValueError(f"{name}: cannot be decoded ({why}). {remedy}") from error

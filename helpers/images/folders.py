@@ -7,11 +7,11 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 
-from helpers.images.decoding import image_extensions
+from helpers.images.decoding import PICTURES, image_extensions, shown, some
 from helpers.images.imagecache import Pictures
-from helpers.images.kinds import PICTURES, is_hidden, shown, some
 
 CREDITS = "CREDITS.csv"  # in a folder of photographs: whose they are
+_SYSTEM = ("thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "#recycle", "$recycle.bin", "system volume information")
 _TRAINING, _TESTING = {"train", "training"}, {"test", "testing", "val", "valid", "validation"}
 
 
@@ -24,15 +24,12 @@ def find_images(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
     Raises ValueError unless there are at least two classes; for two folders whose names differ only in how they are
     written; and for train/ and test/ in the place of classes. PermissionError for a folder that may not be opened.
     """
-    classes, loose, others, endings = {}, [], [], image_extensions() | PICTURES
-    for entry in _visible(folder):
-        if _is_folder(entry):
-            images, rest = _walk(entry, entry.name, endings)
-            others += rest
-            if images:
-                classes[entry.name] = images
-        elif entry.name != CREDITS:
-            (loose if _is_image(entry, endings) else others).append(entry.name)
+    images, others = _walk(folder, "", image_extensions() | PICTURES)
+    classes, loose = {}, [name for name in images if "/" not in name]
+    for name in images:
+        if "/" in name:
+            classes.setdefault(name.split("/")[0], []).append(name)
+    others = [name for name in others if name != CREDITS]
     _refuse(folder, classes, len(loose))
     notes = [f"left out, as they are in no class folder: {_pictures(len(loose))} ({some(loose, 3)})"] if loose else []
     for name, images in classes.items():
@@ -157,38 +154,34 @@ def _refuse(folder: Path, classes: dict[str, list[str]], loose: int) -> None:
         )
 
 
-def _walk(folder: os.DirEntry, below: str, endings) -> tuple[list[str], list[str]]:
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name belongs to the system (".DS_Store", "__MACOSX", "Thumbs.db"), not to a person."""
+    return name.startswith((".", "__")) or name.lower() in _SYSTEM
+
+
+def _walk(folder, below: str, endings) -> tuple[list[str], list[str]]:
     """The images in a folder and in the folders within it, and what else is there; a folder without images counts as one."""
     images, others = [], []
-    for entry in _visible(folder.path):
-        name = f"{below}/{entry.name}"
-        if _is_folder(entry):
-            deeper, rest = _walk(entry, name, endings)
-            images += deeper
-            others += rest
-        else:
-            (images if _is_image(entry, endings) else others).append(name)
-    return images, others if images else [below]
-
-
-def _is_folder(entry: os.DirEntry) -> bool:
-    linked = entry.is_symlink() or getattr(entry, "is_junction", lambda: False)()  # links may lead in a circle
-    return not linked and entry.is_dir()
-
-
-def _is_image(entry: os.DirEntry, endings) -> bool:
-    return os.path.splitext(entry.name)[1].lower() in endings and os.path.isfile(entry)  # False for a link that leads nowhere
-
-
-def _visible(folder) -> list[os.DirEntry]:
     try:
-        with os.scandir(folder) as entries:
+        with os.scandir(folder) as found:
             # by name: paths themselves sort differently on Windows, which would change the order of the classes
-            return sorted((entry for entry in entries if not is_hidden(entry.name)), key=lambda entry: entry.name)
+            entries = sorted((entry for entry in found if not is_hidden(entry.name)), key=lambda entry: entry.name)
     except PermissionError as error:
         raise PermissionError(
             f"the folder {shown(str(folder))} may not be opened ({error.strerror}). Allow yourself to read it, or move it."
         ) from error
+    for entry in entries:
+        name = below + entry.name
+        linked = entry.is_symlink() or getattr(entry, "is_junction", lambda: False)()  # links to folders may lead in a circle
+        if not linked and entry.is_dir():
+            deeper, rest = _walk(entry.path, f"{name}/", endings)
+            images += deeper
+            others += rest if deeper else [name]
+        elif os.path.splitext(name)[1].lower() in endings and os.path.isfile(entry):  # False for a link that leads nowhere
+            images.append(name)
+        else:
+            others.append(name)
+    return images, others
 
 
 def _pictures(count: int) -> str:

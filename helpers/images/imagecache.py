@@ -27,7 +27,7 @@ from helpers.images.decoding import picture_size, read_image, readers
 from helpers.notebook.progress import Progress
 
 _UNFINISHED = "unfinished-"
-_VERSION = 2  # of what the cache holds: raise it when the same file would give other pixels
+_VERSION = 3  # of what the cache holds: raise it when the same file would give other pixels
 
 
 @dataclass(frozen=True)
@@ -55,18 +55,18 @@ def decode_once(folder: Path, files: list[str], size: int, max_pixels: int, cach
     cache can't be written; what is no image or too large is listed in `bad`.
     """
     place = folder.resolve()
-    about = [[file, *_length_and_time(place / file)] for file in files]
+    stats = [(place / file).stat() for file in files]
+    about = [[file, stat.st_size, stat.st_mtime_ns] for file, stat in zip(files, stats, strict=True)]
     key = content_hash(json.dumps([_VERSION, readers(), max_pixels, about]).encode())
     prefix = f"{content_hash(os.fsencode(place))[:12]}-{size}px-"
     cache = cache_folder(cache_dir)
     target = cache / f"{prefix}{key}"
-    pictures = _load(target)
-    if pictures is not None:
+    if (pictures := _load(target)) is not None:
         return pictures
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        for left in cache.glob(f"{_UNFINISHED}*"):  # of processes that were killed yesterday or before
-            with suppress(OSError):
+        with suppress(FileNotFoundError):  # another run may clean up at the same time
+            for left in cache.glob(f"{_UNFINISHED}*"):  # of processes that were killed yesterday or before
                 if time.time() - left.stat().st_mtime > 24 * 3600:
                     shutil.rmtree(left, ignore_errors=True)
         _decode_all(place, files, size, max_pixels, target)
@@ -79,8 +79,7 @@ def decode_once(folder: Path, files: list[str], size: int, max_pixels: int, cach
         if old.stem != target.name:
             with suppress(OSError):
                 old.unlink()
-    pictures = _load(target)
-    if pictures is None:
+    if (pictures := _load(target)) is None:
         raise OSError(f"the image cache {target}.npy was changed while it was written; try again")
     return pictures
 
@@ -94,13 +93,13 @@ def _decode_all(place: Path, files: list[str], size: int, max_pixels: int, targe
         data.name, content, stored = file, content_hash(data.getbuffer()), picture_size(data)
         data.seek(0)
         try:
-            return read_image(data, size, max_pixels=max_pixels).numpy().tobytes(), content, stored, None
+            pixels, why = read_image(data, size, max_pixels=max_pixels).numpy().tobytes(), ""
         except ValueError as error:
-            return bytes(3 * size * size), content, stored, str(error)
+            pixels, why = bytes(3 * size * size), str(error)
+        return pixels, (content, content_hash(pixels), stored, why)
 
-    about = {"folder": str(place), "files": files, "content": [], "pixels": [], "sizes": [], "bad": {}}
+    rows, threads = [], ThreadPoolExecutor(min(8, os.cpu_count() or 1))
     progress = Progress(len(files), f"decoding {place.name}:")
-    threads = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
     with warnings.catch_warnings(), tempfile.TemporaryDirectory(dir=target.parent, prefix=_UNFINISHED) as unfinished:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # those above `max_pixels` are refused by name
         images, description = Path(unfinished, "images"), Path(unfinished, "description")
@@ -108,17 +107,13 @@ def _decode_all(place: Path, files: list[str], size: int, max_pixels: int, targe
             with open(images, "wb") as out:
                 header = {"descr": "|u1", "fortran_order": False, "shape": (len(files), 3, size, size)}
                 np.lib.format.write_array_header_1_0(out, header)
-                for file, (pixels, content, stored, why) in zip(files, threads.map(decode, files), strict=True):
+                for pixels, row in threads.map(decode, files):
                     out.write(pixels)
-                    about["content"].append(content)
-                    about["pixels"].append(content_hash(pixels))
-                    about["sizes"].append(stored)
-                    if why:
-                        about["bad"][file] = why
+                    rows.append(row)
                     progress.step()
         finally:
             threads.shutdown(cancel_futures=True)
-        description.write_text(json.dumps(about))
+        description.write_text(json.dumps({"files": files, "rows": rows}))
         os.replace(images, f"{target}.npy")
         os.replace(description, f"{target}.json")
     progress.done(f"decoded {len(files):,} images of {place.name} at {size} x {size} pixels, and kept them")
@@ -129,14 +124,10 @@ def _load(target: Path) -> Pictures | None:
     try:
         about = json.loads(Path(f"{target}.json").read_text())
         images = np.load(f"{target}.npy", mmap_mode="c")  # copy on write: the file itself stays as it is
-        if not len(images) == len(about["files"]) == len(about["pixels"]):
+        files, (content, pixels, sizes, why) = about["files"], map(list, zip(*about["rows"], strict=True))
+        if not len(images) == len(files) == len(content):
             return None
-        sizes = [tuple(size) for size in about["sizes"]]
-        return Pictures(torch.from_numpy(images), about["files"], about["content"], about["pixels"], about["bad"], sizes)
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None
-
-
-def _length_and_time(path: Path) -> tuple[int, int]:
-    about = path.stat()
-    return about.st_size, about.st_mtime_ns
+    bad = {file: reason for file, reason in zip(files, why, strict=True) if reason}
+    return Pictures(torch.from_numpy(images), files, content, pixels, bad, [*map(tuple, sizes)])

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas
 import torch
 
+from helpers.images.decoding import HEIC_NEEDS, shown, some
 from helpers.images.folders import find_images, read_credits
 from helpers.images.imagecache import decode_once
-from helpers.images.kinds import NEEDED, shown, some
 from helpers.images.published import image_folder
 from helpers.images.tasks import Files, Split
 from helpers.images.twins import near_groups
@@ -41,13 +41,17 @@ class Report:
     @property
     def table(self) -> pandas.DataFrame:
         """A row a class: files, how many can be decoded, how many differ, how many still do when near-duplicates count once."""
-        good = self.files[self.files.problem == ""].groupby("class")
+        good = self._good.groupby("class")
         counts = {"usable": good.size(), "different": good.same.nunique(), "without near-duplicates": good.near.nunique()}
         rows = pandas.DataFrame({"files": self.files.groupby("class").size()} | counts).fillna(0).astype(int)
-        short = self.files[self.files.problem == ""].set_index("class")[["width", "height"]].min(axis=1).groupby("class")
+        short = self._good[["width", "height"]].min(axis=1).groupby(self._good["class"])
         low, high = short.min().astype(str), short.max().astype(str)
         rows["short side, px"] = low.where(low == high, low + " to " + high).reindex(rows.index, fill_value="")
         return rows
+
+    @property
+    def _good(self) -> pandas.DataFrame:
+        return self.files[self.files.problem == ""]
 
     @property
     def problems(self) -> pandas.DataFrame:
@@ -58,15 +62,14 @@ class Report:
         """The files of each group of near-duplicates, or of equal pictures ("same"); the largest group first."""
         if kind not in ("near", "same"):
             raise ValueError(f'kind={kind!r} must be "near" or "same"')
-        good = self.files[(self.files.problem == "") & self.files.duplicated(kind, keep=False)]
-        members = [list(group.file) for _, group in good.groupby(kind)]
+        good = self._good
+        members = [list(group.file) for _, group in good[good.duplicated(kind, keep=False)].groupby(kind)]
         return sorted(members, key=lambda group: (-len(group), group))
 
     @property
     def findings(self) -> list[str]:
         """What to know and to do before training, a sentence or two each; the most urgent first."""
-        good = self.files[self.files.problem == ""]
-        lines = [*_unreadable(self.problems), *_two_classes(good), *_balance(self.table)]
+        lines = [*_unreadable(self.problems), *_two_classes(self._good), *_balance(self.table)]
         if groups := self.groups():
             lines.append(
                 f"{_count(groups, 'group')} of near-duplicates, {sum(map(len, groups)):,} pictures in all. Keep each group on "
@@ -75,7 +78,7 @@ class Report:
         if same := self.groups("same"):
             pairs = "; ".join(" = ".join(map(shown, group[:2])) for group in same[:3])
             lines.append(f"Repeated exactly, and used once: {sum(map(len, same)) - len(same):,} files, such as {pairs}.")
-        small = good.file[good[["width", "height"]].min(axis=1) < self.size]
+        small = self._good.file[self._good[["width", "height"]].min(axis=1) < self.size]
         if len(small):
             lines.append(f"Smaller than {self.size} pixels: {_count(small, 'picture')}, such as {some(small, 3)}.")
         return lines + [note[0].upper() + note[1:] + "." for note in self.notes]
@@ -86,48 +89,42 @@ class Report:
         files: show these instead, each with its name: `report.sheet(report.groups()[0])` the largest group of near-duplicates.
         Raises ValueError for files that are not in the report or cannot be decoded.
         """
-        good, credits = self.files[self.files.problem == ""], read_credits(self.folder)
-        row_of = dict(zip(good.file, good.index, strict=True))
+        good, credits = self._good, read_credits(self.folder)
         if files is not None:
+            row_of = dict(zip(good.file, good.index, strict=True))
             if unknown := [file for file in files if file not in row_of]:
                 raise ValueError(f"there is no picture to show of {some(unknown)}; see .files and .problems")
-            rows = torch.tensor([row_of[file] for file in files], dtype=torch.long)
             titles = [drawable(shown(Path(file).name), 18) for file in files]
-            return plot_images(self.images[rows], titles, columns, 1.7, [credits.get(file, "") for file in files])
-        classes = sorted(self.files["class"].unique())[:20]
-        members = [good.index[good["class"] == name].tolist() for name in classes]
-        rows = [its[:: -(-len(its) // columns)] if its else [] for its in members]
-        labels = [label for label, its in enumerate(rows) for _ in its]
-        index = torch.tensor(sum(rows, []), dtype=torch.long)
-        names = list(good.file[index.tolist()])
-        lines = [credits.get(name, "") for name in names]
-        split = Split(self.images, index, torch.tensor(labels, dtype=torch.long), names, credits=lines)
-        titles = [f"{drawable(shown(name), 22)}\n{len(its):,}" for name, its in zip(classes, members, strict=True)]
+            images = self.images[[row_of[file] for file in files]]
+            return plot_images(images, titles, columns, 1.7, [credits.get(file, "") for file in files])
+        members = {name: good[good["class"] == name] for name in sorted(self.files["class"].unique())[:20]}
+        chosen = pandas.concat([its[:: max(1, -(-len(its) // columns))] for its in members.values()])
+        labels = torch.tensor(chosen["class"].map([*members].index).tolist(), dtype=torch.long)
+        lines = [credits.get(name, "") for name in chosen.file]
+        split = Split(self.images, torch.tensor(chosen.index.tolist(), dtype=torch.long), labels, [*chosen.file], credits=lines)
+        titles = [f"{drawable(shown(name), 22)}\n{len(its):,}" for name, its in members.items()]
         return plot_split(split, titles, columns, 1.1)
-
-    def _rows(self) -> tuple[pandas.DataFrame, str]:
-        """The table as it is shown, and what it leaves out: of many classes the smallest and the largest."""
-        table = self.table.rename(index=shown)
-        if len(table) <= _ROWS:
-            return table, ""
-        table, half = table.sort_values(["usable", "files"], kind="stable"), _ROWS // 2
-        left = f"The {half} smallest and the {half} largest classes; {len(table) - _ROWS} more lie between: see .table"
-        return pandas.concat([table[:half], table[-half:]]), left
 
     def _title(self) -> str:
         return f"{len(self.files):,} image files in {self.files['class'].nunique():,} classes"
 
+    def _rows(self) -> pandas.DataFrame:
+        """The table as it is shown: of many classes the smallest and the largest."""
+        table = self.table.rename(index=shown)
+        if len(table) <= _ROWS:
+            return table
+        table = table.sort_values(["usable", "files"], kind="stable")
+        between = pandas.DataFrame("", [f"{len(table) - _ROWS} more lie between: see .table"], table.columns)
+        return pandas.concat([table[: _ROWS // 2], between, table[-_ROWS // 2 :]])
+
     def __repr__(self) -> str:
-        table, left = self._rows()
-        lines = [f"{shown(self.folder.name)}: {self._title()}", table.to_string(), *([left] if left else [])]
-        return "\n".join([*lines, *(f"- {line}" for line in self.findings)])
+        findings = (f"- {line}" for line in self.findings)
+        return "\n".join([f"{shown(self.folder.name)}: {self._title()}", self._rows().to_string(), *findings])
 
     def _repr_html_(self) -> str:
-        table, left = self._rows()
         items = "".join(f"<li>{escape(line)}</li>" for line in self.findings)
-        left = f"<p>{escape(left)}</p>" if left else ""
         title = f"<b>{escape(shown(self.folder.name))}</b>: {self._title()}"
-        return f'<p>{title}</p>{table.to_html(index_names=False)}{left}<ul style="max-width:60em">{items}</ul>'
+        return f'<p>{title}</p>{self._rows().to_html(index_names=False)}<ul style="max-width:60em">{items}</ul>'
 
 
 def inspect_images(path, size: int = 64, *, files: Files | None = None) -> Report:
@@ -139,30 +136,23 @@ def inspect_images(path, size: int = 64, *, files: Files | None = None) -> Repor
     files = files or Files()
     folder = image_folder(path, files.cache_dir)
     classes, notes = find_images(folder)
-    names = [file for members in classes.values() for file in members]
+    names = sum(classes.values(), [])
     pictures = decode_once(folder, names, size, files.max_pixels, files.cache_dir)
     group = {row: number for number, rows in enumerate(near_groups(pictures)) for row in rows}
-    width, height = zip(*pictures.sizes, strict=True)
-    table = pandas.DataFrame(
-        {
-            "file": names,
-            "class": [file.split("/")[0] for file in names],
-            "width": width,
-            "height": height,
-            "problem": [pictures.bad.get(file, "") for file in names],
-            "same": pandas.factorize(pandas.Series(pictures.pixels))[0],
-            "near": [group.get(row, -1) for row in range(len(names))],
-        }
-    )
+    table = pandas.DataFrame({"file": names, "class": [file.split("/")[0] for file in names]})
+    table[["width", "height"]] = pictures.sizes
+    table["problem"] = table.file.map(lambda file: pictures.bad.get(file, ""))
+    table["same"] = pandas.factorize(pandas.Series(pictures.pixels))[0]
+    table["near"] = table.index.map(lambda row: group.get(row, -1))
     return Report(folder, size, table, notes, pictures.images)
 
 
 def _unreadable(problems: pandas.DataFrame):
     """What to do about files that can't be decoded; those that a package would help come first."""
-    heic = problems.problem.str.contains(NEEDED, regex=False)
+    heic = problems.problem.str.contains(HEIC_NEEDS, regex=False)
     large = problems.problem.str.contains("too large")
     for which, what, remedy in (
-        (heic, "HEIC picture", f"To read them: {NEEDED}"),
+        (heic, "HEIC picture", f"To read them: {HEIC_NEEDS}"),
         (large, "too large picture", "Shrink them, or allow more with files=Files(max_pixels=...), here and in open_task."),
         (~heic & ~large, "file", 'Replace or remove them, or leave them out with open_task(..., on_bad="skip").'),
     ):
@@ -171,8 +161,7 @@ def _unreadable(problems: pandas.DataFrame):
 
 
 def _two_classes(good: pandas.DataFrame):
-    spread = good.groupby("near")["class"].nunique()
-    both = sorted(list(group.file) for _, group in good[good.near.isin(spread.index[spread > 1])].groupby("near"))
+    both = sorted(list(group.file) for _, group in good.groupby("near") if group["class"].nunique() > 1)
     if both:
         pairs = "; ".join(some(group, 3) for group in both[:3]) + (f"; and {len(both) - 3:,} more" if len(both) > 3 else "")
         yield f"{_count(both, 'group')} of near-duplicates in two classes: {pairs}. Which class is right?"
@@ -184,18 +173,16 @@ def _balance(table: pandas.DataFrame):
     if not counts.sum():
         return
     largest, smallest = shown(counts.idxmax()), shown(counts.idxmin())
-    beat = f"{counts.max() / counts.sum():.0%}: the number to beat."
-    if counts.max() == counts.min():
-        yield f"Each class has {counts.max():,} usable files. Always giving the same answer would be right for {beat}"
+    most, least, beat = counts.max(), counts.min(), f"{counts.max() / counts.sum():.0%}: the number to beat."
+    if most == least:
+        yield f"Each class has {most:,} usable files. Always giving the same answer would be right for {beat}"
     else:
-        yield (
-            f"{counts.max():,} usable files of {largest!r}, {counts.min():,} of {smallest!r}. Always answering {largest!r} would "
-            f"be right for {beat}"
-        )
-    if counts.max() >= _UNEVEN * counts.min() >= _UNEVEN * FEW:
+        usable = f"{most:,} usable files of {largest!r}, {least:,} of {smallest!r}"
+        yield f"{usable}. Always answering {largest!r} would be right for {beat}"
+    if most >= _UNEVEN * least >= _UNEVEN * FEW:
         yield (
             f"The classes are uneven: more pictures of {smallest!r} help most. Until you have them, train on as many of each "
-            f"class, open_task(..., per_class={int(0.6 * counts.min())}), and look at the accuracy of each class."
+            f"class, open_task(..., per_class={int(0.6 * least)}), and look at the accuracy of each class."
         )
     few = table["without near-duplicates"]
     few = [f"{name} ({count})" for name, count in few[few < FEW].items()]

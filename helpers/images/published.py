@@ -15,11 +15,10 @@ from helpers.data.downloads import fetch
 from helpers.data.files import cache_folder, content_hash, write_whole
 from helpers.images.archives import ENDINGS, is_archive, unpack
 from helpers.images.catalog import CARDS, Card
-from helpers.images.folders import divide, find_images
+from helpers.images.folders import divide, find_images, is_hidden
 from helpers.images.goldfinch_photos import open_set
 from helpers.images.imagecache import Pictures
 from helpers.images.inaturalist import collect
-from helpers.images.kinds import is_hidden
 from helpers.images.twins import near_groups
 
 # bytes, as TensorFlow Datasets lists them (tensorflow_datasets/url_checksums/oxford_flowers102.txt)

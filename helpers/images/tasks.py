@@ -169,20 +169,17 @@ def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_ba
     val, test = 0.125 if val is None else val, 0.25 if test is None else test
     parts = divide(folder, rows, pictures.content, per_class, val, test, seed, groups)
     splits = _splits(folder, pictures, parts, read_credits(folder))
-    train = _draw(splits["pool"], per_class, seed)
-    return Task(folder.resolve().name, list(classes), size, per_class, seed, train, notes=notes + skipped + repeated, **splits)
+    return _task(folder.resolve().name, classes, size, per_class, seed, splits, notes + skipped + repeated)
 
 
 def _embedded(name, per_class, seed, size, val, test) -> Task:
     _whole("val", val, 1)
     _whole("test", test, 1)
     splits = {}
-    for part, count in {"train": max(100, per_class or 0), "val": val, "test": test}.items():
-        images, labels, targets, classes = _render(name, part, count, seed, size)
+    for part, count in {"pool": max(100, per_class or 0), "val": val, "test": test}.items():
+        images, labels, targets, classes = _render(name, "train" if part == "pool" else part, count, seed, size)
         splits[part] = Split(images, torch.arange(len(images)), labels, [""] * len(images), targets)
-    pool = splits.pop("train")
-    train, card = _draw(pool, per_class, seed), CARDS[name]
-    return Task(name, list(classes), size, per_class, seed, train, pool=pool, card=card, **splits)
+    return _task(name, classes, size, per_class, seed, splits, [], CARDS[name])
 
 
 @lru_cache(maxsize=9)  # the three parts of three tasks
@@ -203,8 +200,12 @@ def _published(card: Card, per_class, seed, size, val, test, on_bad, together, f
         raise changed(found.folder, error) from error
     parts, per_class, notes = share_out(card, found, pictures, per_class, val, test, seed, together)
     splits = _splits(found.folder, pictures, parts, found.credits)
+    return _task(card.name, parts["pool"], size, per_class, seed, splits, notes + skipped, card)
+
+
+def _task(name, classes, size, per_class, seed, splits, notes, card=None) -> Task:
     train = _draw(splits["pool"], per_class, seed)
-    return Task(card.name, list(parts["pool"]), size, per_class, seed, train, notes=notes + skipped, card=card, **splits)
+    return Task(name, list(classes), size, per_class, seed, train, notes=notes, card=card, **splits)
 
 
 def _decode(folder, names, size, on_bad, files: Files) -> tuple[Pictures, list[str]]:
@@ -212,8 +213,8 @@ def _decode(folder, names, size, on_bad, files: Files) -> tuple[Pictures, list[s
     pictures = decode_once(folder, names, size, files.max_pixels, files.cache_dir)
     bad = list(pictures.bad.values())
     if bad and on_bad == "error":
-        listed = bad[:10] + ([f"and {len(bad) - 10} more"] if len(bad) > 10 else [])
-        listed = [f"{len(bad)} of the {len(names)} images in {folder} can't be used:", *listed]
+        listed = [f"{len(bad)} of the {len(names)} images in {folder} can't be used:", *bad[:10]]
+        listed += [f"and {len(bad) - 10} more"] * (len(bad) > 10)
         raise ValueError("\n  ".join(listed) + '\nTo leave them out: open_task(..., on_bad="skip").')
     return pictures, [f"skipped {why}" for why in bad]
 
@@ -222,8 +223,8 @@ def _splits(folder: Path, pictures: Pictures, parts, credits: dict[str, str]) ->
     """{part: its Split}, from {part: {class: rows}} and {file: its credit}."""
     splits = {}
     for part, members in parts.items():
-        rows = [row for its in members.values() for row in its]
         labels = [label for label, its in enumerate(members.values()) for _ in its]
+        rows = sum(members.values(), [])
         names = [pictures.files[row] for row in rows]
         index, labels = (torch.tensor(numbers, dtype=torch.long) for numbers in (rows, labels))
         paths, lines = [str(folder / name) for name in names], [credits.get(name, "") for name in names]

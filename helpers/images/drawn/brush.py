@@ -99,6 +99,10 @@ class Canvas:
         """Lay colour (N, 3, 1 or size, 1 or size) over the pictures where mask (N, size, size) is above 0."""
         self.image.lerp_(colour.expand_as(self.image), mask[:, None].expand_as(self.image))
 
+    def finished(self) -> torch.Tensor:
+        """The pictures as uint8 (N, 3, size, size); `image` is of no use afterwards."""
+        return self.image.clamp_(0, 1).mul_(255).round_().to(torch.uint8)
+
     def frame(self, cx=0.0, cy=0.0, angle=0.0, scale=1.0, squash=1.0) -> "Frame":
         """Coordinates of an object at (cx, cy), turned by `angle` (radians), `scale` large, squashed along its v."""
         return Frame(self.x, self.y, 2 / self.size, self.size / 64).inner(cx, cy, angle, scale, squash)

@@ -111,7 +111,7 @@ def _paint(collection, group, labels, keys, size, scene, plumage):
         painter = paint_flower if collection == "flowers" else paint_finch
         targets = painter(canvas, rng, plumage or _kinds(collection)[name])
     daylight(canvas, rng)
-    return canvas.image.clamp_(0, 1).mul_(255).round_().to(torch.uint8), targets
+    return canvas.finished(), targets
 
 
 def _keys(collection, split, seed, labels, numbers):

@@ -40,7 +40,7 @@ def _draw(painter, keys, size) -> torch.Tensor:
     canvas.paint(shadow.ellipse(0.0, 0.0, 0.8, 0.6, softness=22.0) * 0.35, torch.zeros(1, 3, 1, 1))
     painter(canvas, rng, canvas.frame(x, y, rng.uniform(0, TURN), scale), canvas.frame(x, y, rng.uniform(-0.2, 0.2), scale))
     daylight(canvas, rng)
-    return canvas.image.clamp_(0, 1).mul_(255).round_().to(torch.uint8)
+    return canvas.finished()
 
 
 def _plate(canvas, rng, x, y, scale) -> None:

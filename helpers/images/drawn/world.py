@@ -5,13 +5,11 @@ Four families of classes, each class with traits of its own, drawn once from its
 that fill the picture). Pose, number, colour, light, background and clutter vary from picture to picture.
 """
 
-import math
-
 import torch
 
 from helpers.images.drawn.brush import Canvas, Frame, Rng, blend, fractal_noise, hsv, mix
+from helpers.images.drawn.scenery import TURN
 
-TURN = 2 * math.pi
 FAMILIES = {"rosette": 220, "solid": 220, "creature": 220, "material": 140}
 CLASSES = [f"{name}-{i:03d}" for name, count in FAMILIES.items() for i in range(count)]
 _FIRST = torch.tensor([sum(list(FAMILIES.values())[:i]) for i in range(len(FAMILIES))])
@@ -135,42 +133,22 @@ def _creature(canvas, frame, trait, rng, palette):
             x, y, x + trait.uniform(-0.6, 0.6) + rng.normal(0.06), y + trait.uniform(0.2, 0.8), trait.uniform(0.05, 0.25), 0.4
         )
         canvas.paint(limb * trait.chance(0.75), palette[3] * light)
-    tail = frame.bar(
-        -length * 0.8,
-        0.0,
-        -length - trait.uniform(0.1, 0.6),
-        lift + rng.normal(0.08),
-        trait.uniform(0.08, 0.35),
-        trait.uniform(0.1, 1.8),
-    )
+    tip = -length - trait.uniform(0.1, 0.6), lift + rng.normal(0.08)
+    tail = frame.bar(-length * 0.8, 0.0, *tip, trait.uniform(0.08, 0.35), trait.uniform(0.1, 1.8))
     canvas.paint(tail, palette[2] * light)
     body = frame.ellipse(0.0, 0.0, length, depth, 0.1)
     canvas.paint(body, coat * light)
-    patch = frame.ellipse(
-        trait.uniform(-0.4, 0.4),
-        trait.uniform(-0.3, 0.3),
-        trait.uniform(0.1, 0.4),
-        trait.uniform(0.05, 0.25),
-        trait.uniform(0, 3.0),
-        2.0,
-    )
+    patch = frame.ellipse(*_draws(trait, (-0.4, 0.4), (-0.3, 0.3), (0.1, 0.4), (0.05, 0.25), (0, 3.0)), 2.0)
     canvas.paint(body * patch * trait.chance(0.8), palette[2] * light)
     hx, hy, hr = length * trait.uniform(0.7, 1.05), -depth * trait.uniform(0.2, 1.2), trait.uniform(0.14, 0.3)
     nod = rng.normal(0.04)
     head = frame.inner(hx, hy + nod, 0.0, hr)
-    canvas.paint(
-        head.bar(0.6, 0.1, trait.uniform(1.0, 2.2), trait.uniform(-0.3, 0.6), trait.uniform(0.2, 0.7), 0.1), palette[3] * light
-    )
+    beak = head.bar(0.6, 0.1, *_draws(trait, (1.0, 2.2), (-0.3, 0.6), (0.2, 0.7)), 0.1)
+    canvas.paint(beak, palette[3] * light)
     skull = head.ellipse(0.0, 0.0, 1.0, trait.uniform(0.7, 1))
     same = trait.chance(0.5)[:, None]
     canvas.paint(skull, (same * palette[0] + (1 - same) * palette[2]) * light)
-    mask = head.ellipse(
-        trait.uniform(-0.6, 0.9),
-        trait.uniform(-0.9, 0.5),
-        trait.uniform(0.3, 0.9),
-        trait.uniform(0.2, 0.6),
-        trait.uniform(0, 3.0),
-    )
+    mask = head.ellipse(*_draws(trait, (-0.6, 0.9), (-0.9, 0.5), (0.3, 0.9), (0.2, 0.6), (0, 3.0)))
     canvas.paint(skull * mask * trait.chance(0.8), palette[3] * light)
     canvas.paint(head.ellipse(0.4, -0.2, 0.16, 0.16), torch.full((1, 3, 1, 1), 0.04))
 
@@ -189,6 +167,10 @@ def _relief(frame, radius, rng):
     angle = rng.uniform(0, TURN)
     side = torch.cos(angle) * frame.u + torch.sin(angle) * frame.v
     return (1.05 + rng.uniform(0, 0.4) * side - 0.2 * radius).clamp(0.35, 1.5)[:, None]
+
+
+def _draws(trait, *ranges):
+    return [trait.uniform(low, high) for low, high in ranges]
 
 
 def _class_colour(trait, rng):
