@@ -1,140 +1,213 @@
-"""What lecture 5 says about sources and targets holds in the shipped studies; and the studies measure what they say."""
+"""Lecture 5: scores of sources, ImageNet's models, advice, and what its studies measure."""
 
+import itertools
+
+import numpy
 import pytest
 import torch
+import torchvision
+from scipy.optimize import minimize
+from scipy.stats import multivariate_normal
 from studies import choosing
+from torchvision.models import ResNet18_Weights, get_model, get_model_weights, list_models
 
-from helpers import load_study, open_task
+from helpers import load_backbone, load_study, open_task, render
 from helpers.lessons.choosing import overlap
-from helpers.lessons.choosing.studies import SOURCES
+from helpers.lessons.choosing.deciding import DISTANCES, decision_table, first_try
+from helpers.lessons.choosing.transferability import linear_probe, logme, plot_scores, source_features
+from helpers.lessons.choosing.zoo import GROUPS, UNSTATED, best_for_cost, best_within, plot_models, pretrained_models
 from helpers.training.recipes import FEATURE_EXTRACTION
 from helpers.training.study import Study, run_study
 
-NEAR, FAR = "flowers", "tissue"
+MODELS = pretrained_models()
+both_scores = pytest.mark.parametrize("score", [logme, linear_probe])
+
+# Scores: what they maximise, what they leave out, what they refuse
 
 
-@pytest.fixture(scope="module")
-def study():
-    return load_study("choosing")
+def made(n=30, d=8, classes=3, signal=1.0, seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    x, labels = torch.randn(n, d, generator=rng), torch.arange(n) % classes
+    x[:, 0] += signal * labels
+    return x, labels
 
 
-@pytest.fixture(scope="module")
-def harm():
-    return load_study("harm")
+def evidence(x, y, a, b):
+    """Of labels y under a linear model of x, from the definition: y is normal, with this covariance."""
+    covariance = numpy.eye(len(x)) / b + x @ x.T / a
+    return multivariate_normal(numpy.zeros(len(x)), covariance).logpdf(y)
 
 
-def better(study, one, other, target, how="new head"):
-    """Whether the paired interval of the difference between two sources leaves out 0 on the good side."""
-    part = study.select(target=target, how=how, source=[one, other])
-    row = part.paired("source", other, by=[]).loc[one]
-    return row["supported"] == "yes" and row["low"] > 0
+@pytest.mark.parametrize("n, d", [(30, 8), (40, 3), (12, 20)])
+def test_logme_is_the_greatest_evidence_that_a_general_search_finds(n, d):
+    x, labels = made(n, d)
+    found = []
+    for label in range(3):
+        y = (labels == label).double().numpy()
+        worse = [minimize(lambda p, y=y: -evidence(x.double().numpy(), y, *numpy.exp(p)), start, method="Nelder-Mead",
+                          options={"xatol": 1e-6, "fatol": 1e-9, "maxiter": 2000}).fun for start in ((0, 0), (3, 1))]  # fmt: skip
+        found.append(-min(worse) / n)
+    assert logme(x, labels) == pytest.approx(numpy.mean(found), abs=1e-4)
 
 
-def test_matrix_holds_every_source_on_every_target_over_three_seeds_at_least(study):
-    targets = {*choosing.TARGETS, choosing.PHOTOGRAPHS}
-    for how, sources, where in (("new head", SOURCES, targets), ("fine-tuned", choosing.OPPOSITES, choosing.TUNED),
-                                ("scratch", ("none",), targets)):  # fmt: skip
-        table = study.select(how=how).table(["target", "source"])
-        assert {(t, s) for t in where for s in sources} <= set(table.index)
-        assert (table.seeds >= 3).all()
+@both_scores
+def test_scores_rise_with_what_the_features_say_about_the_labels(score):
+    mute, quiet, loud = (score(*made(60, 8, signal=signal)) for signal in (0.0, 1.0, 5.0))
+    assert mute < quiet < loud
 
 
-def test_best_source_of_the_near_target_is_not_the_best_of_the_far_one(study):
-    """Petals for flowers, views of everything for tissue: it depends on the target."""
-    assert better(study, "garden-petals", "garden-simclr-small", NEAR)
-    assert better(study, "garden-simclr-small", "garden-petals", FAR)
+@both_scores
+def test_scores_do_not_depend_on_the_order_of_images_or_numbers_of_classes(score):
+    x, labels = made(24, 8)
+    order = torch.randperm(24, generator=torch.Generator().manual_seed(3))
+    assert score(x[order], labels[order]) == pytest.approx(score(x, labels))
+    assert score(x, 10 - 2 * labels) == pytest.approx(score(x, labels))
 
 
-def test_related_source_beats_a_general_one_of_the_same_cost(study):
-    assert better(study, "garden-petals", "garden-small", NEAR)
+def test_probe_leaves_out_each_image_that_it_is_asked_about():
+    """The same answers as when the ridge regression is solved anew without that image."""
+    x, labels = made(15, 4, signal=1.5)
+    x = ((x - x.mean(0)) / x.std(0)).double()
+    y = torch.nn.functional.one_hot(labels).double()
+    shares = []
+    for strength in (0.01, 0.1, 1.0, 10.0):
+        penalty, right = strength * torch.linalg.eigvalsh(x @ x.T).mean(), 0
+        for i in range(15):
+            rest = torch.arange(15) != i
+            with_one = torch.cat([x, torch.ones(15, 1)], 1)
+            # all columns sum to 0, so that penalising the weights alone leaves the intercept free
+            weights = torch.diag(torch.tensor([penalty] * 4 + [0.0]).double())
+            solved = torch.linalg.solve(with_one[rest].T @ with_one[rest] + weights, with_one[rest].T @ y[rest])
+            right += int((with_one[i] @ solved).argmax() == labels[i])
+        shares.append(right / 15)
+    assert linear_probe(*made(15, 4, signal=1.5)) == pytest.approx(max(shares))
 
 
-def test_ten_labels_are_enough_for_a_frozen_source_to_do_harm(study):
-    """Against scratch, with intervals that leave out 0; and the right source for the target helps."""
-    table = choosing.against_scratch(study, "new head")
-    for target in choosing.TARGETS:
-        row = table.loc[(target, "garden-textures")]
-        assert row["supported"] == "yes" and row["high"] < 0, row
-    for target, source in ((NEAR, "garden"), (NEAR, "garden-petals"), (NEAR, "garden-small"), (FAR, "garden")):
-        row = table.loc[(target, source)]
-        assert row["supported"] == "yes" and row["low"] > 0, row
+def test_features_are_what_the_head_gets():
+    backbone, images = load_backbone("garden"), render("flowers", range(4), range(4))[0]
+    got = source_features(backbone, images)
+    with torch.no_grad():
+        logits = backbone.model.eval()(backbone.normalise(images))
+    assert got.shape == (4, 256) and torch.allclose(backbone.model.fc(got), logits, atol=1e-4)
 
 
-def test_what_was_asked_matters_as_much_as_what_was_seen(study):
-    """The same drawings: classes teach more about flowers than pose and size do."""
-    assert better(study, "garden-small", "garden-regression", NEAR)
+@both_scores
+@pytest.mark.parametrize("x, labels, message", [
+    (torch.zeros(4, 2), torch.arange(3) % 2, "features must be .N, D."),
+    (torch.zeros(4, 2), torch.zeros(4), "labels whole numbers"),
+    (torch.full((4, 2), float("nan")), torch.arange(4) % 2, "must be finite"),
+    (torch.zeros(4, 2), torch.zeros(4, dtype=torch.long), "two classes"),
+])  # fmt: skip
+def test_what_cannot_be_scored_is_refused(score, x, labels, message):
+    with pytest.raises(ValueError, match=message):
+        score(x, labels)
 
 
-def test_more_of_the_same_source_is_better(study):
-    for target in choosing.TARGETS:
-        assert better(study, "garden", "garden-small", target)
+def test_figure_has_a_panel_a_target_and_a_marker_a_source():
+    study = load_study("choosing")
+    part = study.select(how="new head")
+    figure = plot_scores(study, "logme", "LogME", live=part.select(target="tissue", source="garden"))
+    panels = [axis for axis in figure.axes if axis.get_title()]
+    assert [axis.get_title() for axis in panels] == list(part.runs.target.unique())
+    assert {text.get_text() for text in panels[-1].get_legend().get_texts()} == {*part.runs.source, "measured here"}
 
 
-def test_no_source_is_clearly_ahead_of_scratch_on_the_photographs(study):
-    table = choosing.against_scratch(study, "new head").loc[choosing.PHOTOGRAPHS]
-    assert not ((table.supported == "yes") & (table.points > 0)).any(), table
-    assert table.loc["garden-simclr-small", "supported"] == "yes" and table.points["garden-simclr-small"] < 0
+# The models of torchvision
 
 
-def test_fine_tuning_brings_back_what_freezing_lost(study):
-    """From both sources, on the target that does not suit them: no longer below scratch, as they were when frozen."""
-    frozen, tuned = (choosing.against_scratch(study, how) for how in ("new head", "fine-tuned"))
-    for target, source in ((NEAR, "garden-simclr-small"), (FAR, "garden-petals")):
-        assert frozen.loc[(target, source), "high"] < 0
-        assert tuned.loc[(target, source), "supported"] == "no"
-    assert tuned.loc[(NEAR, "garden-petals"), "low"] > 0
+def test_every_classifier_of_torchvision_is_in_the_table_with_year_and_paper():
+    assert list(MODELS.index) == list_models(module=torchvision.models)
+    assert MODELS.paper.str.contains(", ").all() and MODELS.year.between(2012, 2022).all()
+    assert MODELS.recipe.str.startswith("https://").all()
+    # the longest beginning of a name that fits gives the paper
+    assert MODELS.year["efficientnet_b0"] == 2019 and MODELS.year["efficientnet_v2_s"] == 2021
+    assert MODELS.year["wide_resnet50_2"] == 2016 and MODELS.family["resnext50_32x4d"] == "ResNet"
 
 
-def test_scores_order_the_sources_of_the_drawn_targets(study):
-    """On each drawn target the 95 % interval of the rank correlation with a new head's accuracy lies above 0."""
-    for score in ("probe", "logme"):
-        table = choosing.rank_correlation(study, score, "new head").loc[list(choosing.TARGETS)]
-        assert (table.low > 0).all(), table
+def test_numbers_are_those_of_torchvision():
+    meta, row = ResNet18_Weights.DEFAULT.meta, MODELS.loc["resnet18"]
+    assert row["accuracy %"] == meta["_metrics"]["ImageNet-1K"]["acc@1"] and row["GFLOPs"] == meta["_ops"]
+    assert row["parameters"] == round(sum(p.numel() for p in get_model("resnet18", weights=None).parameters()) / 1e6, 1)
+    assert row["pixels"] == 224 and row["weights"] == "IMAGENET1K_V1"
+    for name, licence in MODELS.licence.items():
+        assert licence == get_model_weights(name)["DEFAULT"].meta.get("license", UNSTATED)
+    assert (MODELS.licence != UNSTATED).sum() >= 1
 
 
-def test_frozen_sources_do_harm_on_tissue_with_many_labels(harm):
-    table = choosing.against_none(harm)
-    for source in ("garden", "garden-textures", "garden-simclr-small"):
-        row = table.loc[(source, "all but the head")]
-        assert row["supported"] == "yes" and row["high"] < 0, row
+def test_no_model_is_cheaper_and_more_accurate_than_one_of_the_best_for_their_cost():
+    best = best_for_cost(MODELS)
+    for name in MODELS.index:
+        beaten = ((MODELS["GFLOPs"] <= MODELS["GFLOPs"][name]) & (MODELS["accuracy %"] > MODELS["accuracy %"][name])).any()
+        assert beaten == (name not in best), name
 
 
-def test_harm_goes_with_training_images_that_are_not_fitted(harm):
-    fitted = harm.values("train_accuracy", ["source", "frozen"])
-    for source in ("garden-textures", "garden-simclr-small"):
-        assert fitted.loc[(source, "all but the head"), "high"] < fitted.loc[("none", "nothing"), "low"]
+def test_best_within_a_budget_keeps_to_it():
+    small = best_within(MODELS, gflops=2, megabytes=50)
+    assert (small["GFLOPs"] <= 2).all() and (small["MB"] <= 50).all() and small["accuracy %"].is_monotonic_decreasing
+    assert "resnet18" in small.index and "vgg16" not in small.index
+    with pytest.raises(ValueError, match="no model costs at most 0.001 GFLOPs"):
+        best_within(MODELS, gflops=0.001)
 
 
-def test_unfreezing_the_same_weights_ends_the_harm(harm):
-    table = choosing.against_none(harm)
-    for source in ("garden", "garden-simclr-small"):
-        frozen, free = table.loc[(source, "all but the head")], table.loc[(source, "nothing")]
-        assert free["low"] > 0 or free["supported"] == "no", "no worse than scratch any more"
-        pair = harm.select(source=source, frozen=["all but the head", "nothing"]).paired("frozen", "nothing", by=[])
-        assert pair.loc["all but the head", "high"] < 0 and frozen["points"] < free["points"]
+def test_names_in_the_figure_hide_neither_names_nor_points():
+    figure = plot_models(MODELS)
+    figure.draw_without_rendering()
+    axis = figure.axes[0]
+    boxes = [text.get_window_extent() for text in axis.texts]
+    assert len(boxes) >= 12 and {"resnet18", "resnet50", "vgg16", "vit_b_16"} <= {text.get_text() for text in axis.texts}
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    places = axis.transData.transform(MODELS[["GFLOPs", "accuracy %"]].to_numpy(float))
+    assert not any(box.contains(*place) for box in boxes for place in places)
+    assert len(axis.get_legend().get_texts()) == len(GROUPS) + 1
 
 
-def small(name="flowers"):
-    return open_task(name, per_class=2, size=64, val=1, test=2)
+# Advice
+
+
+def test_every_situation_gets_advice_a_reason_and_a_comparison():
+    for per_class, distance, gpu in itertools.product((1, 19, 20, 199, 200, 5000), DISTANCES, (True, False)):
+        advice = first_try(per_class, distance, gpu)
+        assert advice.first and len(advice.why.split()) > 8 and advice.then
+        assert advice.first in str(advice) and advice.first in advice._repr_html_()
+
+
+def test_advice_depends_on_labels_distance_and_gpu():
+    assert first_try(5, "near").first == "feature extraction"
+    assert first_try(1000, "near").first == "fine-tune all"
+    for per_class in (5, 50, 500):
+        assert "fine-tune all" in first_try(per_class, "far").first and "scratch" in first_try(per_class, "far").then
+    assert all(first_try(5, distance, gpu=False).first.startswith("feature extraction") for distance in DISTANCES)
+    table = decision_table()
+    assert list(table.columns) == list(DISTANCES) and table.loc["some (20 to 200)", "related"] == first_try(50, "related").first
+
+
+@pytest.mark.parametrize("situation, message", [
+    ((0, "near"), "per_class=0 must be above 0"),
+    ((5, "close"), "distance='close' must be one of near, related, far"),
+])  # fmt: skip
+def test_impossible_situations_are_refused(situation, message):
+    with pytest.raises(ValueError, match=message):
+        first_try(*situation)
+
+
+# What the studies measure
+
+
+def small():
+    return open_task("flowers", per_class=2, size=64, val=1, test=2)
 
 
 def test_a_study_of_sources_records_their_scores():
-    tasks = {"flowers": small()}
-    cases = choosing.cases(FEATURE_EXTRACTION, ("garden",), tasks, "new head")
-    made = run_study(choosing.QUESTION, cases, [0], also=choosing.scores)
-    row = made.runs.iloc[0]
+    cases = choosing.cases(FEATURE_EXTRACTION, ("garden",), {"flowers": small()}, "new head")
+    row = run_study(choosing.QUESTION, cases, [0], also=choosing.scores).runs.iloc[0]
     assert row["source"] == "garden" and 0 <= row["probe"] <= 1 and row["logme"] < 1
-    assert isinstance(made, Study)
 
 
-def test_rank_correlation_is_one_for_a_score_that_orders_all_sources(study):
-    runs = study.runs.copy()
-    runs["oracle"] = runs.accuracy
+def test_rank_correlation_is_one_for_a_score_that_orders_all_sources():
+    study = load_study("choosing")
+    runs = study.runs.assign(oracle=study.runs.accuracy)
     told = Study(study.question, study.conditions, runs, study.correct, study.about)
     assert (choosing.rank_correlation(told, "oracle", "new head")["mean"] == 1).all()
-
-
-# --- is the target already in the source? ---
 
 
 def test_drawings_are_asked_about_as_goldfinches():
@@ -152,23 +225,3 @@ def test_recall_is_of_the_class_in_the_source_and_of_all_others():
         correct = torch.tensor([True, True, True, False, False, True])
 
     assert overlap.recalls(Made) == {"in_source": 0.75, "others": 0.5}
-
-
-def test_study_of_the_overlap_holds_all_ways():
-    found = load_study("overlap")
-    table = found.select(images="photographs").table(["source", "how", "per_class"])
-    assert {("squeezenet1_0", "probe", n) for n in overlap.NUMBERS} | {("garden", "probe", n) for n in overlap.NUMBERS} <= {
-        *table.index
-    }
-    assert ("squeezenet1_0", "untouched head", 0) in table.index and ("squeezenet1_0", "fine-tuned", 5) in table.index
-
-
-def gap(found, source, number):
-    """How much more of the daisies than of the other kinds is named rightly, one value a seed."""
-    runs = found.select(images="photographs", how="probe", source=source, per_class=number).runs
-    return (runs.in_source - runs.others).to_numpy()
-
-
-def test_untouched_head_names_most_daisies_and_no_other_kind():
-    row = load_study("overlap").select(images="photographs", how="untouched head").runs.iloc[0]
-    assert row["in_source"] > 0.5 and row["others"] == 0

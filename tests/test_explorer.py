@@ -10,13 +10,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from pandas import DataFrame
 from test_widgets7 import made, unknown  # noqa: F401
 
 from helpers.freezing import freeze
 from helpers.lessons.explorer import depth_table, panel, trial_table, trials, try_setting
 from helpers.lessons.explorer.costs import cost_of
-from helpers.lessons.explorer.runs import MOST, differing, plot_trials, runs_html
-from helpers.lessons.explorer.session import Job, Session
+from helpers.lessons.explorer.runs import MOST, plot_trials, runs_html
+from helpers.lessons.explorer.session import Session
 from helpers.lessons.explorer.trials import Setting, Step, Trial, cut_points, fresh_model
 from helpers.lessons.variants.diagrams import plot_network
 from helpers.training.costs import count_flops
@@ -44,7 +45,7 @@ def test_counted_flops_and_parameters_are_those_of_the_network_that_trains():
     model = freeze(model, "layer4").train()
     assert cost.trained == sum(p.numel() for p in model.parameters() if p.requires_grad)
     assert cost.parameters == sum(p.numel() for p in model.parameters())
-    images = backbone.normalise(task.train.pixels[: cost.batch])
+    images = backbone.normalise(task.train.pixels[: DEEP.recipe().batch_size])
     assert sum(count_flops(model, images)) / 1e6 == pytest.approx(cost.mflops_without)
     assert cost.mflops < cost.mflops_without < cost.mflops_all
 
@@ -66,22 +67,20 @@ def test_every_depth_is_listed_and_the_deeper_the_freezing_the_less_a_step_costs
 
 def test_costs_in_words_name_the_stage_the_cache_and_what_the_time_rests_on():
     lines = cost_of(DEEP).lines
-    assert lines["backward pass reaches"] == "layer4"
+    assert lines["backward pass reaches"] == "layer4" and lines["feature cache"].endswith("for 100 images, before layer4")
     assert "calibrated on this machine" in lines["expected time"]
-    assert lines["feature cache"].endswith("for 100 images, before layer4")
     assert "nothing is frozen" in cost_of(replace(DEEP, upto="conv1")).lines["feature cache"]
 
 
 # What is trained
 
 
-def test_head_on_kept_features_and_its_warm_up_train_as_fit_does():
-    for setting in (HEAD, replace(DEEP, head_steps=10)):
-        mine, theirs = try_setting(setting), fit(setting.recipe(), setting.open(), setting.seed)
-        rows = theirs.history.to_dict("records")
-        assert [row["step"] for row in mine.history] == [row["step"] for row in rows]
-        for column in ("train_loss", "val_loss", "val_accuracy"):
-            assert [row[column] for row in mine.history] == pytest.approx([row[column] for row in rows], rel=1e-4), column
+@pytest.mark.parametrize("setting", [HEAD, replace(DEEP, head_steps=10)], ids=["head", "warm-up"])
+def test_head_on_kept_features_and_its_warm_up_train_as_fit_does(setting):
+    mine, theirs = DataFrame(try_setting(setting).history), fit(setting.recipe(), setting.open(), setting.seed).history
+    assert mine.step.tolist() == theirs.step.tolist()
+    for column in ("train_loss", "val_loss", "val_accuracy"):
+        assert mine[column].tolist() == pytest.approx(theirs[column].tolist(), rel=1e-4), column
 
 
 def test_training_moves_neither_the_shared_model_nor_the_random_numbers():
@@ -97,14 +96,15 @@ def test_a_network_of_another_architecture_can_be_frozen_and_trained_too():
     assert cost_of(setting).lines["backward pass reaches"] == "encoder_layer_4"
 
 
-def test_what_does_not_exist_is_refused_by_name():
-    with pytest.raises(ValueError, match="no stage 'relu' with parameters; there are conv1"):
-        cost_of(replace(HEAD, upto="relu"))
-    for wrong, message in (({"per_class": 0}, "per_class=0"), ({"lr": -1}, "lr=-1"), ({"upto": -1}, "name of a stage")):
-        with pytest.raises(ValueError, match=message):
-            replace(HEAD, **wrong)
-    with pytest.raises(ValueError, match="has not been trained"):
-        Trial(HEAD).accuracy  # noqa: B018
+@pytest.mark.parametrize("wrong, message", [
+    ({"per_class": 0}, "per_class=0"),
+    ({"lr": -1}, "lr=-1"),
+    ({"upto": -1}, "name of a stage"),
+    ({"upto": "relu"}, "no stage 'relu' with parameters; there are conv1"),
+])  # fmt: skip
+def test_what_does_not_exist_is_refused_by_name(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        cost_of(replace(HEAD, **wrong))
 
 
 # What is drawn
@@ -141,28 +141,26 @@ def test_curves_are_those_of_the_trials_and_too_many_are_refused(tried):
 
 
 def test_the_table_shows_the_settings_that_differ_and_says_which_are_the_same(tried):
-    assert differing([trial.setting for trial in tried.values()]) == ["per_class"]
     table = trial_table(list(tried.values()))
     assert list(table["labels a class"]) == [5, 10] and "learning rate" not in table
     assert (table.low < table["validation %"]).all() and (table["validation %"] < table.high).all()
     html = runs_html({1: tried[1], 3: tried[2]}, {1: 1.0, 3: 1.0})
     assert "<b>5</b>" in html and "<b>10</b>" in html and "The same in all" in html and "learning rate 0.01" in html
+    with pytest.raises(ValueError, match="has not been trained"):
+        trial_table([Trial(HEAD)])
 
 
-def test_without_widgets_there_is_the_same_figure_with_words(tried):
+def test_without_widgets_there_is_the_same_figure_with_words_numbers_runs_and_all_depths(tried, monkeypatch):
     figure, text = panel.draw_explorer(replace(HEAD, upto="layer2"), list(tried.values()))
     assert "layer1: frozen\n18,560 parameters" in words(figure)
     assert "conv1, bn1, layer1 frozen" in text and "run 2" in text and "10 labels a class" in text
-
-
-def test_the_stored_notebook_gets_figure_numbers_runs_and_all_depths(tried, monkeypatch):
-    shown = []
-    monkeypatch.setattr(panel, "show_widget", lambda widget, fallback: shown.append(fallback))
+    stored = []
+    monkeypatch.setattr(panel, "show_widget", lambda widget, fallback: stored.append(fallback))
     panel.explore(HEAD, list(tried.values()))
-    html = shown[0]["text/html"]
+    html = stored[0]["text/html"]
     assert 'src="data:image/png;base64,' in html and "Run this cell to explore" in html
     assert "backward pass reaches" in html and "training starts at" in html and "The same in all" in html
-    assert shown[0]["text/plain"].startswith("[figure] The network of garden")
+    assert stored[0]["text/plain"].startswith("[figure] The network of garden")
 
 
 # What the controls do
@@ -218,12 +216,9 @@ def test_another_source_keeps_the_place_and_offers_its_own_stages(board):
     assert [label for label, _ in board["depth"].options][:2] == ["conv_proj", "encoder_layer_0"]
 
 
-def test_what_is_refused_is_said_and_leaves_everything_as_it_was(board):
+def test_what_is_refused_is_said_and_leaves_everything_as_it_was(board, tried):
     board["session"].change(upto="relu")
     assert board["say"]().startswith("Problem.") and board["session"].setting == DEEP
-
-
-def test_no_more_runs_than_can_be_told_apart(tried):
     session = Session(HEAD, [tried[1]] * MOST)
     session.train()
     assert session.problem and "Remove one first" in session.said and len(session.runs) == MOST
@@ -275,24 +270,8 @@ def test_an_error_in_a_step_is_shown_and_the_next_run_can_begin(board, monkeypat
     assert "Run 1 is done" in board["say"]()
 
 
-def test_work_gives_way_to_other_work_after_each_step():
-    seen = []
-
-    async def session():
-        job = Job(iter(range(3)), seen.append, lambda error: seen.append("done"))
-        asyncio.get_running_loop().call_soon(seen.append, "a click")
-        await job.task
-
-    asyncio.run(session())
-    assert seen.index("a click") < seen.index(1) and seen[-1] == "done"
-
-
-def test_only_what_ipywidgets_7_knows_is_used(made):  # noqa: F811
-    panel.make_explorer(HEAD)
+def test_every_control_has_a_name_and_its_own_class_and_only_what_ipywidgets_7_knows_is_used(made, board):  # noqa: F811
     assert not unknown(made)
-
-
-def test_every_control_has_a_name_and_its_own_class(board):
     for name in ("task", "source", "depth", "labels", "warmup", "rate", "train", "cancel", "clear"):
         assert board[name].description, name
         assert f"explorer-{name}" in board[name]._dom_classes

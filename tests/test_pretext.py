@@ -1,5 +1,7 @@
 """Self-supervised sources: labels that come from the pictures, the loss of SimCLR, and networks trained without labels."""
 
+import math
+
 import pytest
 import torch
 import train_sources as source
@@ -23,29 +25,22 @@ def test_nt_xent_and_its_gradient_are_those_of_pytorch_metric_learning(temperatu
     assert torch.allclose(*gradients, atol=1e-12)
 
 
-def test_nt_xent_of_views_that_say_nothing_is_the_loss_of_a_guess():
-    same = torch.ones(10, 4)
-    assert pretext.nt_xent(same, same).item() == pytest.approx(torch.log(torch.tensor(19.0)).item())
-
-
-def test_nt_xent_is_small_when_partners_agree_and_all_others_differ():
-    own = torch.eye(6)
+def test_nt_xent_is_small_when_partners_agree_and_that_of_a_guess_when_views_say_nothing():
+    own, same = torch.eye(6), torch.ones(10, 4)
     assert pretext.nt_xent(own, 3 * own, 0.1) < 0.001 < 5 < pretext.nt_xent(own, own.roll(1, 0), 0.1)
+    assert pretext.nt_xent(same, same).item() == pytest.approx(math.log(19))
 
 
-@pytest.mark.parametrize(
-    "a, b, temperature, why",
-    [
-        (torch.rand(4, 3), torch.rand(5, 3), 0.2, "two tensors"),
-        (torch.rand(1, 3), torch.rand(1, 3), 0.2, "N > 1"),
-        (torch.rand(4), torch.rand(4), 0.2, "two tensors"),
-        (torch.rand(4, 3), torch.rand(4, 3), 0.0, "temperature=0.0 must be above 0"),
-        (torch.rand(4, 3), torch.rand(4, 3), float("nan"), "temperature=nan must be above 0"),
-    ],
-)
+@pytest.mark.parametrize("a, b, temperature, why", [
+    ((4, 3), (5, 3), 0.2, "two tensors"),
+    ((1, 3), (1, 3), 0.2, "N > 1"),
+    ((4,), (4,), 0.2, "two tensors"),
+    ((4, 3), (4, 3), 0.0, "temperature=0.0 must be above 0"),
+    ((4, 3), (4, 3), float("nan"), "temperature=nan must be above 0"),
+])  # fmt: skip
 def test_nt_xent_refuses_what_it_cannot_compare(a, b, temperature, why):
     with pytest.raises(ValueError, match=why):
-        pretext.nt_xent(a, b, temperature)
+        pretext.nt_xent(torch.rand(a), torch.rand(b), temperature)
 
 
 def test_rotate_turns_every_picture_four_times_and_says_how_far():
@@ -54,9 +49,6 @@ def test_rotate_turns_every_picture_four_times_and_says_how_far():
     assert torch.equal(turned[:8], PICTURES)
     assert torch.equal(turned[16], PICTURES[0].flip(1, 2))  # half a turn
     assert torch.equal(turned[8].rot90(-1, (1, 2)), PICTURES[0]) and torch.equal(turned[24].rot90(1, (1, 2)), PICTURES[0])
-
-
-def test_rotate_refuses_pictures_that_are_not_square():
     with pytest.raises(ValueError, match="square"):
         pretext.rotate(torch.zeros(2, 3, 64, 32))
 
@@ -78,23 +70,17 @@ def test_as_many_views_are_grey_as_the_setting_says(monkeypatch):
     assert (pretext.views(PICTURES).std(1).amax((1, 2)) > 0.02).all()
 
 
-def test_a_turn_of_the_hue_by_a_third_moves_each_channel_to_the_next():
-    x = torch.rand(2, 3, 4, 4)
-    third = pretext._recolour(x, torch.tensor([1 / 3, 0.0]), torch.tensor([False, False]))
-    assert torch.allclose(third[0], x[0].roll(1, 0), atol=1e-5)
-    assert torch.allclose(third[1], x[1], atol=1e-5)
-
-
 @pytest.mark.parametrize("train", [pretext.train_simclr, pretext.train_rotation])
 def test_training_is_the_same_for_the_same_seed_and_leaves_the_random_numbers_alone(train, capsys):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    nets = [train(PICTURES, epochs=2, seed=seed) for seed in (1, 1, 2)]
+    nets = [train(PICTURES, epochs=2, seed=1), train(PICTURES, epochs=2, seed=2)]
     assert torch.equal(torch.rand(3), expected)
+    nets.append(train(PICTURES, epochs=2, seed=1, after_epoch=lambda epoch, task: torch.rand(3)))  # it may use random numbers
     states = [net.state_dict() for net in nets]
-    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
-    assert not torch.equal(states[0]["conv1.weight"], states[2]["conv1.weight"])
+    assert all(torch.equal(states[0][name], states[2][name]) for name in states[0])
+    assert not torch.equal(states[0]["conv1.weight"], states[1]["conv1.weight"])
     assert not nets[0].training
 
 
@@ -104,12 +90,6 @@ def test_the_loss_falls_below_that_of_a_guess(train, guess, capsys):
     losses = []
     train(PICTURES, epochs=60, after_epoch=lambda epoch, task: losses.append(task.loss))
     assert len(losses) == 60 and sum(losses[-9:]) / 9 < 0.85 * guess
-
-
-def test_looking_on_after_each_epoch_does_not_change_the_training(capsys):
-    alone = pretext.train_simclr(PICTURES, epochs=2)
-    watched = pretext.train_simclr(PICTURES, epochs=2, after_epoch=lambda epoch, task: torch.rand(3))
-    assert torch.equal(alone.layer4[0].conv2.weight, watched.layer4[0].conv2.weight)
 
 
 def test_training_that_diverges_stops_and_says_so(monkeypatch, capsys):

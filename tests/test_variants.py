@@ -1,114 +1,81 @@
-"""Lecture 3: its recipes differ in what they say, and its sentences follow from the shipped studies."""
+"""The figures of lecture 3: diagrams that show what the recipes really do, and the depths that follow a slider, in words."""
 
+import pandas
 import pytest
+import torch
+from fits import short, small_task
 
-from helpers import diff, load_study
-from helpers.lessons.variants import studies as variants
-from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, SCRATCH
+from helpers.lessons.variants.depths import describe_depth, draw_depth
+from helpers.lessons.variants.diagrams import plot_costs, plot_dataset_view, plot_model_view, variant_table
+from helpers.training.costs import step_costs
+from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, FINE_TUNE_LAST, SCRATCH
+from helpers.training.study import Study
 
-
-@pytest.fixture(scope="module")
-def birds():
-    return load_study("reversal").select(task="goldfinches")
-
-
-@pytest.fixture(scope="module")
-def depths():
-    return load_study("depth")
+VARIANTS = [SCRATCH, FEATURE_EXTRACTION, FINE_TUNE_LAST, FINE_TUNE_ALL]
+SHARES = {"head": 0.60, "layer4": 0.90, "all": 0.91, "scratch": 0.30}
 
 
-def test_each_repair_changes_one_setting_and_all_of_them_together_what_was_found():
-    recipes = variants.reversal_recipes()
-    found = recipes["head, as found"]
-    for name, setting in [("lr", "lr"), ("schedule", "schedule"), ("BatchNorm", "batchnorm")]:
-        assert set(diff(found, recipes[f"head, {name} mended"])) == {"name", setting}
-    assert set(diff(found, recipes["head, all mended"])) == {"name", "lr", "schedule", "batchnorm"}
-    assert set(diff(FEATURE_EXTRACTION, recipes["head, all mended"])) == {"name"}
-    for name in ("head, mended", "scratch"):
-        mended = "head, all mended" if name == "head, mended" else name
-        assert set(diff(recipes[mended], recipes[f"{name}, not normalised"])) == {"name", "preprocessing"}
+def test_the_four_variants_differ_in_what_is_new_frozen_and_fine_tuned():
+    table = variant_table(VARIANTS, classes=4)
+    assert (table["scratch"] == "new").all()
+    assert table["feature extraction"].tolist() == ["frozen"] * 6 + ["new"]
+    assert table["fine-tune last"].tolist() == ["frozen"] * 5 + ["fine-tuned", "new"]
+    assert table["fine-tune all"].tolist() == ["fine-tuned"] * 6 + ["new"]
+    assert table.index[0] == "conv1" and table.index[-1] == "fc"
 
 
-def test_from_layer4_on_the_recipes_of_the_map_differ_in_nothing_but_where_training_starts():
-    for depth in ("layer4", "layer2", "all"):
-        assert set(diff(FINE_TUNE_ALL, variants.depth_recipe(depth))) <= {"name", "upto"}
-    assert variants.depth_recipe("scratch") == SCRATCH and variants.depth_recipe("head") == FEATURE_EXTRACTION
+def test_the_model_view_says_in_words_what_its_colours_say_and_what_copies_nothing_stands_left_of_the_source():
+    texts = plot_model_view(VARIANTS, small_task(), 800).axes[0].texts
+    words, places = [text.get_text() for text in texts], {text.get_text(): text.get_position()[0] for text in texts}
+    assert words.count("frozen") == 11 and words.count("fine-tuned") == 7 and words.count("new") == 6
+    assert words.count("new, 4 outputs") == 4 and "fc, 800 outputs" in words
+    assert places["scratch"] < places["source model"] < places["feature extraction"] < places["fine-tune all"]
 
 
-def supported(study, of, baseline, sign):
-    row = study.select(variant=[of, baseline]).paired("variant", baseline).loc[of]
-    return row["supported"] == "yes" and sign * row["points"] > 0
+def test_the_dataset_view_draws_the_target_to_the_scale_of_the_source():
+    task = small_task()
+    figure = plot_dataset_view(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), 800, 1200, task, columns=2)
+    (small,) = figure.axes[0].patches[:1]
+    assert (small.get_width() / 10) ** 2 == pytest.approx(len(task.train) / 1200)
+    words = " ".join(text.get_text() for text in figure.axes[0].texts)
+    assert "800 classes" in words and "1,200 labelled images" in words and "4 classes,\n12 labelled images" in words
 
 
-def test_the_reversal_is_there_and_its_faults_account_for_a_part_of_it_only(birds):
-    assert birds.runs.groupby("variant").seed.nunique()["head, as found"] == 5
-    assert supported(birds, "head, as found", "scratch", -1)
-    assert supported(birds, "head, all mended", "head, as found", +1)
-    assert supported(birds, "head, all mended", "scratch", -1), "with nothing left to mend it is still below scratch"
-    gaps = birds.select(variant=["head, as found", "head, all mended", "scratch"]).paired("variant", "scratch").points
-    assert gaps["head, all mended"] < gaps["head, as found"] / 2, "the larger part is not the faults'"
+def test_the_bars_of_the_costs_are_those_of_the_table():
+    costs = step_costs([short(FINE_TUNE_ALL)], small_task(), batch_size=4, rounds=2)
+    flops, time, memory = plot_costs(costs).axes
+    assert [bar.get_width() for bar in time.patches] == costs["ms"].tolist()
+    assert sum(bar.get_width() for bar in flops.patches) == costs[["forward MFLOPs", "backward MFLOPs"]].sum().sum()
+    assert len(memory.patches) == 2
 
 
-def test_of_the_faults_only_batchnorm_shows_by_itself(birds):
-    assert supported(birds, "head, BatchNorm mended", "head, as found", +1)
-    for name in ("head, lr mended", "head, schedule mended"):
-        row = birds.select(variant=[name, "head, as found"]).paired("variant", "head, as found").loc[name]
-        assert row["supported"] == "no"
+def study(**shares) -> Study:
+    """Answers with these shares of right ones; two depths whose shares are near get the same images wrong but a few."""
+    rows, correct, shares, n = [], [], SHARES | shares, 400
+    for per_class in (5, 20):
+        for i, (depth, share) in enumerate(shares.items()):
+            for seed in range(3):
+                row = {"task": "flowers", "per_class": per_class, "depth": depth, "seed": seed, "n": n, "accuracy": share}
+                rows.append(row)
+                correct.append(torch.arange(n).roll(3 * seed + i) < share * n)
+    return Study("depth", ["task", "per_class", "depth"], pandas.DataFrame(rows), correct, {})
 
 
-def test_training_more_of_the_network_mends_the_reversal(birds):
-    assert supported(birds, "from layer4", "head, all mended", +1) and supported(birds, "from layer4", "scratch", -1)
-    assert not supported(birds, "fine-tune all", "scratch", -1)
+def test_the_text_of_a_depth_names_the_best_what_is_level_with_it_and_how_far_scratch_is_behind():
+    text = describe_depth(study(), "flowers", 5)
+    assert text.startswith("flowers, 5 labels a class: best where training starts at all, 91 %")
+    assert "it: layer4." in text, "one point on 400 images is nothing to go by"
+    assert "From scratch 30 %" in text and "behind by 61 points" in text
+    assert "ahead by 8 points" in describe_depth(study(scratch=0.99), "flowers", 5)
+    level = describe_depth(study(scratch=0.905, layer4=0.5), "flowers", 5)
+    assert "from it, either" in level and "every other depth is behind it" in level
 
 
-def test_on_flowers_the_same_faults_make_no_reversal():
-    assert supported(load_study("reversal").select(task="flowers"), "head, as found", "scratch", +1)
-
-
-def test_normalising_the_pixels_makes_no_difference_that_shows(birds):
-    for name, base in [("scratch, not normalised", "scratch"), ("head, mended, not normalised", "head, all mended")]:
-        assert not supported(birds, name, base, +1) and not supported(birds, name, base, -1)
-
-
-def test_the_map_has_three_seeds_everywhere_and_its_history(depths):
-    table = depths.table(["task", "per_class", "depth"])
-    assert (table.seeds == 3).all()
-    columns = {"train_loss", "train_accuracy", "val_loss", "val_accuracy"}
-    curves = depths.select(depth=list(variants.DEPTHS)).runs.history  # scratch has none where lecture 1 measured it
-    assert all(len(rows) == 10 and columns <= set(rows[0]) for rows in curves)
-
-
-def difference(depths, task, labels, of, baseline):
-    return depths.select(task=task, per_class=labels, depth=[of, baseline]).paired("depth", baseline, by=[]).loc[of]
-
-
-def test_with_five_labels_every_way_of_transfer_comes_out_above_scratch(depths):
-    means = depths.select(per_class=5).table(["task", "depth"])["accuracy %"].unstack()
-    assert (means[list(variants.DEPTHS)].min(axis=1) > means["scratch"]).all()
-    for task in ("flowers", "tissue"):
-        assert difference(depths, task, 5, "head", "scratch")["supported"] == "yes"
-
-
-def test_with_a_hundred_labels_the_head_alone_is_behind_scratch_on_goldfinches_and_ahead_on_flowers(depths):
-    gaps = {task: difference(depths, task, 100, "head", "scratch") for task in variants.TASKS}
-    assert gaps["flowers"].low > 0 and gaps["goldfinches"].high < 0
-    assert gaps["tissue"].points < 0 < gaps["tissue"].high, "the text calls it undecided"
-    for task in variants.TASKS:
-        for labels in variants.LABELS:
-            row = difference(depths, task, labels, "all", "scratch")
-            assert not (row["supported"] == "yes" and row.points < 0), "fine-tuning everything is behind scratch nowhere"
-
-
-def test_with_five_labels_the_head_alone_is_best_on_flowers_and_tissue_and_everything_on_goldfinches(depths):
-    means = depths.table(["task", "per_class", "depth"])["accuracy %"].unstack()[list(variants.DEPTHS)]
-    best = means.idxmax(axis=1)
-    assert best["flowers", 5] == best["tissue", 5] == "head"
-    for labels in (20, 100):
-        assert difference(depths, "goldfinches", labels, "all", "head").low > 0
-    assert (means["all"] > means["head"])[[key for key in means.index if key[1] > 5 or key[0] == "goldfinches"]].all()
-
-
-def test_choosing_by_validation_costs_little(depths):
-    price = variants.choice_by_validation(depths)
-    lost = price["test %"] - price["its test %"]
-    assert len(price) == 9 and (lost >= 0).all() and lost.max() < 3
+def test_the_figure_of_a_depth_shows_every_depth_but_scratch_as_a_point_and_scratch_as_a_line():
+    figure, text = draw_depth(study(), "flowers", 20)
+    (axis,) = figure.axes
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["head", "layer4", "all"]
+    assert {"60", "90", "91", "from scratch", "5 labels"} <= {text.get_text() for text in axis.texts}
+    assert "3 seeds, n = 400" in axis.get_title() and text == describe_depth(study(), "flowers", 20)
+    with pytest.raises(ValueError, match="no run with task='tissue'"):
+        draw_depth(study(), "tissue", 5)

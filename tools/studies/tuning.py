@@ -50,6 +50,8 @@ def moved(fit: Fit) -> dict[str, float]:
     device = next(fit.model.parameters()).device
     far = features_moved(fit.model, source.model.to(device), source.normalise(fit.task.val.pixels.to(device)))
     return {f"{stage} moved": far[stage] for stage in ("layer1", "layer3", "layer4")}
+
+
 STUDIES = {
     "warmup": ("does the head have to be trained first?", warmup_cases,
                lambda fit: {"elsewhere": elsewhere(fit), **moved(fit)}),

@@ -16,6 +16,7 @@ COMMAND = "python tools/measure.py variants"
 DEPTH_QUESTION = "how deep to freeze, at how many labels"
 REVERSAL_QUESTION = "why the head alone may end below scratch"
 REVERSAL_LABELS = 20  # a class
+CONTRAST = ("head, as found", "head, all mended", "scratch", "fine-tune all")  # what is measured on flowers, too
 
 
 def reversal_cases(task: str = "goldfinches", variants=None) -> list[Case]:
@@ -23,7 +24,6 @@ def reversal_cases(task: str = "goldfinches", variants=None) -> list[Case]:
     recipes, opened = reversal_recipes(), open_task(task, per_class=REVERSAL_LABELS)
     names = variants or recipes
     return [Case({"task": task, "variant": name}, recipes[name], opened) for name in names]
-CONTRAST = ("head, as found", "head, all mended", "scratch", "fine-tune all")  # what is measured on flowers, too
 
 
 def run(seeds: int = 5) -> None:

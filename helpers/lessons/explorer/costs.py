@@ -26,7 +26,6 @@ class Cost:
                  "trains" or "new, trains" (the head, which starts at random)
     mflops       of a step on kept features, forward and backward
     mflops_without, mflops_all   of the same step without kept features; and if everything trained
-    batch        images a step
     images, cache_mb      how many images' features are kept and their memory; 0.0 if nothing is frozen
     seconds      of the training, with the pass that computes the kept features
     calibration  seconds that the calibration took
@@ -37,7 +36,6 @@ class Cost:
     mflops: float
     mflops_without: float
     mflops_all: float
-    batch: int
     images: int
     cache_mb: float
     seconds: float
@@ -74,14 +72,20 @@ def cost_of(setting: Setting) -> Cost:
     network = setting.source, len(task.classes), task.size, setting.seed
     rows, batch = _rows(*network), min(recipe.batch_size, len(task.train))
     at = [row["stage"] for row in rows].index(setting.upto)
-    state = lambda i, row: "frozen" if i < at else "new, trains" if row is rows[-1] else "trains"
-    listed = [(row["stage"], row["parameters"], state(i, row)) for i, row in enumerate(rows) if row["parameters"]]
+    states = ["frozen"] * at + ["trains"] * (len(rows) - at - 1) + ["new, trains"]
     step, images = _mflops(*network, setting.upto, batch), len(task.train) + len(task.val)
+    times, step_of_head, calibration = _calibration(*network)
     return Cost(
-        setting, listed, step, step + batch * sum(row["flops"] for row in rows[:at]) / 1e6,
-        _mflops(*network, rows[0]["stage"], batch), batch, images, images * rows[at]["cache_mb"] if at else 0.0,
-        _seconds(setting, at, batch, *_calibration(*network)[:2]), _calibration(*network)[2],
-    )  # fmt: skip
+        setting,
+        stages=[(row["stage"], row["parameters"], state) for row, state in zip(rows, states, strict=True) if row["parameters"]],
+        mflops=step,
+        mflops_without=step + batch * sum(row["flops"] for row in rows[:at]) / 1e6,
+        mflops_all=_mflops(*network, rows[0]["stage"], batch),
+        images=images,
+        cache_mb=images * rows[at]["cache_mb"] if at else 0.0,
+        seconds=_seconds(setting, at, batch, times, step_of_head),
+        calibration=calibration,
+    )
 
 
 def depth_table(setting: Setting) -> pandas.DataFrame:

@@ -16,6 +16,7 @@ from helpers.lessons.explorer.runs import in_words, plot_trials, runs_html, tria
 from helpers.lessons.explorer.session import Session
 from helpers.lessons.explorer.trials import Setting, Trial, short
 from helpers.lessons.variants.diagrams import plot_network
+from helpers.notebook.tables import html_table
 from helpers.notebook.widgets import image_html, picture_html, show_widget
 from helpers.sources.backbones import shipped_sources
 
@@ -54,11 +55,11 @@ def draw_explorer(setting: Setting | None = None, trials: list[Trial] = ()) -> t
     return figure, f"{_network_in_words(cost)} {_curves_in_words(runs)}"
 
 
-def explore(setting: Setting | None = None, trials: list[Trial] = (), tasks=EMBEDDED, sources=None) -> None:
+def explore(setting: Setting | None = None, trials: list[Trial] = ()) -> None:
     """Show the freeze explorer. Where no kernel runs, its figure, its numbers and a table of all depths are shown instead.
 
-    setting  where the controls start; trials: runs that are kept from the start, as `try_setting` returns them
-    tasks    to choose from, as in `open_task`; sources: as in `load_backbone` (default: those that come with the course)
+    setting  where the controls start: also with another task or source than those of the course
+    trials   runs that are kept from the start, as `try_setting` returns them
     Raises ValueError for a setting, task or source that does not exist.
     """
     setting, trials = setting or Setting(), list(trials)
@@ -68,12 +69,12 @@ def explore(setting: Setting | None = None, trials: list[Trial] = (), tasks=EMBE
     depths = depth_table(setting).to_html(border=0, formatters={"trained": "{:,}".format}, float_format=amount)
     about = "In numbers (seconds: on the machine that stored this page)"
     picture = picture_html(_png(figure, colours=64), text, f"{text} (Run this cell to explore.)")
-    html = f"{picture}<details><summary>{about}</summary>{_numbers(cost_of(setting))}{runs}{depths}</details>"
+    html = f"{picture}<details><summary>{about}</summary>{html_table([], cost_of(setting).lines.items())}{runs}{depths}</details>"
     plain = f"[figure] {text}" + (f"\n{trial_table(trials).to_string()}" if trials else "")
-    show_widget(make_explorer(setting, trials, tasks, sources), {"text/html": html, "text/plain": plain})
+    show_widget(make_explorer(setting, trials), {"text/html": html, "text/plain": plain})
 
 
-def make_explorer(setting: Setting | None = None, trials: list[Trial] = (), tasks=EMBEDDED, sources=None):
+def make_explorer(setting: Setting, trials: list[Trial] = ()):
     """The explorer as an ipywidgets VBox, within the API of ipywidgets 7.7. Its `session` is what the controls act on.
 
     Each part has a class, for styles and for tests in a browser: explorer-task, -source, -depth, -labels, -warmup, -rate,
@@ -82,16 +83,20 @@ def make_explorer(setting: Setting | None = None, trials: list[Trial] = (), task
     """
     import ipywidgets as widgets
 
-    session, sources = Session(setting or Setting(), trials), sources or shipped_sources()
-    start = session.setting
+    session, start = Session(setting, trials), setting
     wide, wrapped = partial(widgets.Layout, width="100%"), partial(widgets.Layout, flex_flow="row wrap", width="100%")
     radio = partial(widgets.RadioButtons, layout=wide())
     slider = partial(widgets.SelectionSlider, continuous_update=False, layout=wide())
-    button = lambda words, tip, click, **look: _button(widgets.Button(description=words, tooltip=tip, **look), click)
     column = lambda width, *children: widgets.VBox(children, layout=widgets.Layout(width=width, min_width="280px"))
+
+    def button(words, tip, click, **look):
+        made = widgets.Button(description=words, tooltip=tip, **look)
+        made.on_click(lambda _: click())
+        return made
+
     controls = {
-        "task": radio(options=_with(tasks, start.task), value=start.task, description="task"),
-        "source": radio(options=_with(sources, start.source), value=start.source, description="source model"),
+        "task": radio(options=_with(EMBEDDED, start.task), value=start.task, description="task"),
+        "source": radio(options=_with(shipped_sources(), start.source), value=start.source, description="source model"),
         "upto": slider(options=_depths(session), value=start.upto, description="train from"),
         "per_class": slider(options=_with(LABELS, start.per_class), value=start.per_class, description="labels a class"),
         "head_steps": slider(options=_with(WARM_UPS, start.head_steps), value=start.head_steps, description="head warm-up"),
@@ -110,7 +115,7 @@ def make_explorer(setting: Setting | None = None, trials: list[Trial] = (), task
         if what == "setting":
             picture = _network(*_stack(session.cost))
             network.value = image_html(picture, _network_in_words(session.cost), "100%", "explorer-network")
-            names["numbers"].value = _numbers(session.cost)
+            names["numbers"].value = html_table([], session.cost.lines.items())
         elif what == "curves":
             picture = _png(plot_trials(session.runs, session.now, preview=not session.training))
             curves.value = image_html(picture, _curves_in_words(session.runs), "100%", "explorer-curves")
@@ -158,11 +163,6 @@ def make_explorer(setting: Setting | None = None, trials: list[Trial] = (), task
     return box
 
 
-def _button(button, click):
-    button.on_click(lambda _: click())
-    return button
-
-
 def _depths(session: Session) -> list[tuple[str, str]]:
     return [(short(stage), stage) for stage in session.depths]
 
@@ -173,8 +173,7 @@ def _with(options, value) -> list:
 
 
 def _progress(step) -> str:
-    bar = f'<progress value="{step.done}" max="{step.total}" aria-label="training"></progress>' if step else ""
-    return f"{bar} {escape(str(step))}" if step else ""
+    return f'<progress value="{step.done}" max="{step.total}" aria-label="training"></progress> {step}' if step else ""
 
 
 def _said(text: str, problem: bool) -> str:
@@ -202,11 +201,6 @@ def _stack(cost: Cost) -> tuple[tuple[tuple[str, int, str], ...], str]:
     """What `plot_network` draws: the stages, and what is written at the cut."""
     stages = tuple((short(name), parameters, state) for name, parameters, state in cost.stages)
     return stages, f"{amount(cost.cache_mb)} MB kept," if cost.cache_mb else ""
-
-
-def _numbers(cost: Cost) -> str:
-    rows = "".join(f'<tr><th scope="row">{name}</th><td>{escape(value)}</td></tr>' for name, value in cost.lines.items())
-    return f"<table>{rows}</table>"
 
 
 def _network_in_words(cost: Cost) -> str:

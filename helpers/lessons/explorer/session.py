@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 
 from helpers.lessons.explorer.costs import amount, cost_of, duration
@@ -10,46 +11,35 @@ from helpers.lessons.explorer.runs import MOST, WORDS, in_words
 from helpers.lessons.explorer.trials import Setting, Trial, cut_points, short, steps_of
 
 
-class Job:
+def in_background(steps: Iterator, each: Callable, done: Callable) -> asyncio.Task | None:
     """Work in small steps, between which a notebook's kernel reads its messages: a click on Cancel among them.
 
     The steps run as a task of the kernel's own event loop, in the main thread; while a cell runs, they wait. Without a
-    running loop (in a plain program or a test) they run to the end at once.
+    running loop (in a plain program or a test) they run to the end at once. Returns the task, which can be cancelled.
 
     each   called after each step with what it yielded
-    done   called at the end: with None, with the exception that ended it, or with asyncio.CancelledError if it was cancelled
+    done   called at the end with None, or with what ended it: an exception, or asyncio.CancelledError if it was cancelled
     """
 
-    def __init__(self, steps: Iterator, each: Callable, done: Callable):
-        self.steps, self.each, self.done, self.cancelled = steps, each, done, False
+    async def work():
+        with closing(steps):
+            for step in steps:
+                each(step)
+                await asyncio.sleep(0)
+
+    try:
+        task = asyncio.get_running_loop().create_task(work())
+    except RuntimeError:
         try:
-            self.task = asyncio.get_running_loop().create_task(self._run())  # kept: a loop holds its tasks weakly
-        except RuntimeError:
-            while self._step():
-                pass
-
-    def cancel(self) -> None:
-        """Stop before the next step."""
-        self.cancelled = True
-
-    async def _run(self):
-        await asyncio.sleep(0)
-        while self._step():
-            await asyncio.sleep(0)
-
-    def _step(self) -> bool:
-        """Take one step; returns whether there may be another."""
-        try:
-            if self.cancelled:
-                self.steps.close()
-                raise asyncio.CancelledError
-            self.each(next(self.steps))
-            return True
-        except StopIteration:
-            self.done(None)
-        except (asyncio.CancelledError, Exception) as error:  # any error: nobody else would show it
-            self.done(error)
-        return False
+            for step in steps:
+                each(step)
+        except Exception as error:
+            done(error)
+        else:
+            done(None)
+        return None
+    task.add_done_callback(lambda task: done(asyncio.CancelledError() if task.cancelled() else task.exception()))
+    return task
 
 
 class Session:
@@ -114,8 +104,8 @@ class Session:
         trial, seconds = Trial(self.setting), self.cost.seconds
         self.now, self.rows, self.drawn, self.training = trial, 0, time.monotonic(), "starting"
         self._say(f"Training: {in_words(self.setting)}.")
-        job = Job(steps_of(trial), self._each, lambda error: self._trained(trial, seconds, error))
-        self.training = job if self.training else None  # without an event loop it has ended by now
+        task = in_background(steps_of(trial), self._each, lambda error: self._trained(trial, seconds, error))
+        self.training = task if self.training else None  # without an event loop it has ended by now
 
     def cancel(self) -> None:
         """Stop the run that is training; nothing of it is kept."""
@@ -173,7 +163,7 @@ class Session:
             elif not isinstance(error, asyncio.CancelledError):
                 self._say(f"The training stopped: {type(error).__name__}: {error}", problem=True)
 
-        self.preview = Job(steps_of(trial), lambda step: None, done)
+        self.preview = in_background(steps_of(trial), lambda step: None, done)
 
     def _stop_preview(self) -> None:
         if self.preview:

@@ -1,11 +1,12 @@
 """Accuracies from the literature, not measured by this course: helpers/data/literature.toml, each with its source and setting."""
 
 import tomllib
-from pathlib import Path
 
 import pandas
 
-FILE = Path(__file__).parents[2] / "data" / "literature.toml"
+from helpers.training.study import SHIPPED
+
+FILE = SHIPPED / "literature.toml"
 COLUMNS = ["network", "recipe", "percent", "metric", "trained_on", "tested_on", "cite", "source", "address", "setting"]
 
 

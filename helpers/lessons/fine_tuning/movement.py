@@ -1,6 +1,7 @@
 """What training does to each stage: the gradients that reach it, and how far its weights and features move."""
 
 import copy
+from contextlib import ExitStack
 
 import pandas
 import torch
@@ -12,8 +13,6 @@ from helpers.heads import mode
 from helpers.notebook.figures import COLOURS, new_axes, styled
 from helpers.stages import Stage, stages
 from helpers.training.steps import training_steps
-
-OPTIMIZERS = ("adamw", "sgd")
 
 
 def gradient_norms(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> pandas.Series:
@@ -29,30 +28,25 @@ def gradient_norms(model: nn.Module, images: torch.Tensor, labels: torch.Tensor)
 
 
 def first_steps(
-    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, steps: int = 20, lr: float = 1e-3,
-    optimizer: str = "adamw", batch_size: int = 32, seed: int = 0,
-) -> pandas.DataFrame:  # fmt: skip
-    """Train the model in place, in its current mode, at a constant learning rate: a row for each step, with the loss and
-    the gradient norm of each stage before the update.
+    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, steps: int = 20, lr: float = 1e-3, batch_size: int = 32
+) -> pandas.DataFrame:
+    """Train the model in place, in its current mode, by AdamW at a constant learning rate: a row for each step, with the loss
+    and the gradient norm of each stage before the update.
 
     images: normalised float32 (N, 3, H, W), labels int64 (N,), on the model's device; no augmentation, no clipping.
-    optimizer: "adamw" (no weight decay) or "sgd" (no momentum). seed: for the order of the images.
-    Raises ValueError for another optimizer, numbers out of range, if nothing trains, and if the loss is not finite.
+    Raises ValueError for numbers out of range, if nothing trains, and if the loss is not finite.
     """
-    if optimizer not in OPTIMIZERS:
-        raise ValueError(f'optimizer={optimizer!r} must be "adamw" or "sgd"')
     if not (steps >= 1 and lr > 0 and batch_size >= 1):
         raise ValueError(f"need steps >= 1, lr > 0 and batch_size >= 1; got {steps=}, {lr=}, {batch_size=}")
-    kind = torch.optim.AdamW if optimizer == "adamw" else torch.optim.SGD
-    updates = kind(parameter_groups(model, lr), lr=lr)
-    rng, parts, rows = torch.Generator().manual_seed(seed), stages(model), []
+    optimizer = torch.optim.AdamW(parameter_groups(model, lr))
+    rng, parts, rows = torch.Generator().manual_seed(0), stages(model), []
     order = torch.cat([torch.randperm(len(labels), generator=rng) for _ in range(-(-steps * batch_size // len(labels)))])
     batches = order[: steps * batch_size].split(batch_size)
-    for loss in training_steps(batches, lambda batch: _loss(model, images[batch], labels[batch]), updates):
+    for loss in training_steps(batches, lambda batch: _loss(model, images[batch], labels[batch]), optimizer):
         if not loss.isfinite():
             raise ValueError(f"the loss is {loss.item()} at step {len(rows)}: choose a learning rate below {lr:g}")
         rows.append({"loss": loss.item(), **_norms(parts)})
-    updates.zero_grad()
+    optimizer.zero_grad()
     return pandas.DataFrame(rows).rename_axis("step")
 
 
@@ -61,8 +55,11 @@ def weights_moved(model: nn.Module, source: nn.Module) -> pandas.Series:
 
     Raises ValueError if the two do not have the same stages and shapes.
     """
-    pairs = list(zip(*_bodies(model, source), strict=True))
-    return pandas.Series({new.name: _distance(_flat(new), _flat(old)) for new, old in pairs}, name="weights moved")
+    moved = {}
+    for stages_of_both in zip(*_bodies(model, source), strict=True):
+        new, old = (torch.cat([parameter.detach().flatten() for parameter in stage.parameters]) for stage in stages_of_both)
+        moved[stages_of_both[0].name] = ((new - old).norm() / old.norm().clamp(min=1e-12)).item()
+    return pandas.Series(moved, name="weights moved")
 
 
 @torch.no_grad()
@@ -114,14 +111,6 @@ def _norms(parts: list[Stage]) -> dict[str, float]:
     }
 
 
-def _flat(stage: Stage) -> torch.Tensor:
-    return torch.cat([parameter.detach().flatten() for parameter in stage.parameters])
-
-
-def _distance(new: torch.Tensor, old: torch.Tensor) -> float:
-    return ((new - old).norm() / old.norm().clamp(min=1e-12)).item()
-
-
 def _bodies(model: nn.Module, source: nn.Module) -> tuple[list[Stage], list[Stage]]:
     """The stages with parameters before the head, of both."""
     bodies = [[stage for stage in stages(net)[:-1] if stage.parameters] for net in (model, source)]
@@ -137,21 +126,12 @@ def _handed_on(model: nn.Module, body: list[Stage], images: torch.Tensor) -> dic
     """The input of the next stage that has parameters, for each stage of the body: after pooling or activation, if any."""
     followers = [stage.name for stage in body[1:]] + [stages(model)[-1].name]
     taken: dict[str, torch.Tensor] = {}
+    with mode(model, training=False), ExitStack() as hooks:
+        for stage, after in zip(body, followers, strict=True):
 
-    def keeper(name):
-        def keep(module, inputs):
-            taken[name] = inputs[0].detach().clone()  # the next stage may work in place
+            def keep(module, inputs, name=stage.name):
+                taken[name] = inputs[0].detach().clone()  # the next stage may work in place
 
-        return keep
-
-    with mode(model, training=False):
-        hooks = [
-            model.get_submodule(after).register_forward_pre_hook(keeper(stage.name))
-            for stage, after in zip(body, followers, strict=True)
-        ]
-        try:
-            model(images)
-        finally:
-            for hook in hooks:
-                hook.remove()
+            hooks.enter_context(model.get_submodule(after).register_forward_pre_hook(keep))
+        model(images)
     return taken

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from helpers.images.tasks import open_task
 from helpers.training.batchnorm import BATCHNORM
-from helpers.training.recipes import FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, SCRATCH, Recipe
+from helpers.training.recipes import FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, SCRATCH
 from helpers.training.study import Case
 
 STEPS, HEAD_STEPS = 150, 50  # everything from the start for 150 steps, or after 50 of the head alone for 100
@@ -30,37 +30,37 @@ SUBSETS = {"everything": (None, 0, 1e-3), "batchnorm": ("batchnorm", 0, 1e-2), "
            "lora": ("lora", 0, 1e-2), "head": (None, -1, 1e-2)}  # fmt: skip
 
 
-def warmup_cases(rates=None, per_class: int = 5) -> list[Case]:
+def warmup_cases(rates=None) -> list[Case]:
     """With and without warm-up of the head, equal steps in all, at several rates: {task: rates}."""
     rates = rates or {"flowers": RATES, "goldfinches": RATES[1::2]}
     return [
         Case({"task": name, "lr": lr, "warm-up": recipe.name}, replace(recipe, lr=lr), task)
         for name in rates
-        for task in [open_task(name, per_class)]
+        for task in [open_task(name, 5)]
         for lr in rates[name]
         for recipe in (AT_ONCE, HEAD_FIRST)
     ]
 
 
-def transplant_cases(name: str = "flowers", per_class: int = 20, depths=DEPTHS) -> list[Case]:
+def transplant_cases() -> list[Case]:
     """The first stages copied and then frozen, or trained with the rest; and nothing copied at all. Equal steps."""
-    task, base = open_task(name, per_class), replace(SCRATCH, name="transplant", weights="DEFAULT", steps=200)
+    task, base = open_task("flowers", 20), replace(SCRATCH, name="transplant", weights="DEFAULT", steps=200)
     cases = [Case({"copied": "nothing", "then": "fine-tuned"}, replace(base, weights=None), task)]
-    for copied, cut in depths.items():
+    for copied, cut in DEPTHS.items():
         for then, upto in (("frozen", cut), ("fine-tuned", 0)):
             cases.append(Case({"copied": copied, "then": then}, replace(base, copied=cut, upto=upto), task))
     return cases
 
 
-def switch_cases(name: str = "flowers", switches=SWITCHES, per_class: int = 5) -> list[Case]:
+def switch_cases() -> list[Case]:
     """The baseline, and the baseline with one setting changed."""
-    task = open_task(name, per_class)
-    return [Case({"switch": switch}, replace(AT_ONCE, name=switch, **setting), task) for switch, setting in switches.items()]
+    task = open_task("flowers", 5)
+    return [Case({"switch": switch}, replace(AT_ONCE, name=switch, **setting), task) for switch, setting in SWITCHES.items()]
 
 
-def batchnorm_cases(name: str = "flowers", sizes=(32, 4), per_class: int = 5) -> list[Case]:
+def batchnorm_cases(sizes=(32, 4)) -> list[Case]:
     """BatchNorm four ways while everything else is fine-tuned, with large and with small batches."""
-    task = open_task(name, per_class)
+    task = open_task("flowers", 5)
     return [
         Case({"batch_size": size, "batchnorm": how}, replace(AT_ONCE, name=how, batchnorm=how, batch_size=size), task)
         for size in sizes
@@ -68,18 +68,12 @@ def batchnorm_cases(name: str = "flowers", sizes=(32, 4), per_class: int = 5) ->
     ]
 
 
-def subset_recipe(source: str, what: str, steps: int = STEPS) -> Recipe:
-    """Train everything, normalisation, biases, LoRA's adapters or the head alone, each at a rate that suits it."""
-    only, upto, lr = SUBSETS[what]
-    return replace(AT_ONCE, name=what, source=source, only=only, upto=upto, lr=lr, steps=steps)
-
-
-def subset_cases(name: str = "flowers", per_class: int = 5, steps: int = STEPS) -> list[Case]:
-    """What trains, for a GardenNet (which has no linear layers for LoRA) and for a GardenViT."""
-    task = open_task(name, per_class)
+def subset_cases() -> list[Case]:
+    """What trains (see SUBSETS), for a GardenNet (which has no linear layers for LoRA) and for a GardenViT."""
+    task = open_task("flowers", 5)
     return [
-        Case({"network": source, "trains": what}, subset_recipe(source, what, steps), task)
+        Case({"network": source, "trains": what}, replace(AT_ONCE, name=what, source=source, only=only, upto=upto, lr=lr), task)
         for source in ("garden", "garden-vit")
-        for what in SUBSETS
+        for what, (only, upto, lr) in SUBSETS.items()
         if source != "garden" or what != "lora"
     ]

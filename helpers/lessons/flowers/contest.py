@@ -18,7 +18,7 @@ from helpers.training.intervals import interval, wilson
 from helpers.training.recipes import FEATURE_EXTRACTION, Recipe
 from helpers.training.study import load_study
 
-TASK, PER_CLASS, SIZE = "flowers", 20, 64  # on this the course has measured its recipes, see studies.py
+TASK, PER_CLASS, SIZE = "flowers", 20, 64  # on this the course has measured its recipes, see tools/studies/contest.py
 _SEED, _PICTURES = 73_019, 100  # of the held-out pictures: their seed, and how many of each class
 _LAST = []  # the score of the last contest in this session
 _LOOKS = Counter()  # how many scores there were on the pictures of (task, size)

@@ -4,6 +4,7 @@ import math
 
 import torch
 from matplotlib.figure import Figure
+from scipy.optimize import minimize_scalar
 from torch.nn import functional as F
 from torchmetrics.functional.classification import binary_auroc, multiclass_calibration_error
 
@@ -64,12 +65,8 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
         raise ValueError(f"logits {tuple(logits.shape)} need as many labels, got {tuple(labels.shape)}")
     if bool((logits.argmax(1) == labels).all()):
         raise ValueError("every prediction is correct, so the best temperature is 0: use more images")
-    low, high = math.log(1e-3), math.log(1e3)
-    for _ in range(25):  # the loss has one minimum: search between the neighbours of the lowest point, on ever finer grids
-        grid = torch.linspace(low, high, 9, dtype=torch.float64)
-        lowest = int(torch.stack([F.cross_entropy(logits / t, labels) for t in grid.exp()]).argmin())
-        low, high = grid[max(lowest - 1, 0)].item(), grid[min(lowest + 1, 8)].item()
-    temperature = math.exp((low + high) / 2)
+    loss = lambda power: F.cross_entropy(logits / math.exp(power), labels).item()  # has one minimum
+    temperature = math.exp(minimize_scalar(loss, bounds=(math.log(1e-3), math.log(1e3)), options={"xatol": 1e-9}).x)
     if not 2e-3 < temperature < 5e2:
         raise ValueError(f"no temperature fits these predictions: the search ended at {temperature:.3g}")
     return temperature

@@ -18,9 +18,8 @@ _PARTS = {
 }
 
 
-def repaint(species: str, numbers, marks: dict[str, str] | None = None, *, split: str = "test", seed: int = 0,
-            size: int = 64) -> torch.Tensor:  # fmt: skip
-    """Pictures of a goldfinch species as `render` paints them, except for some marks, taken from other species.
+def repaint(species: str, numbers, marks: dict[str, str] | None = None, size: int = 64) -> torch.Tensor:
+    """Test pictures of a goldfinch species as `render` paints them, except for some marks, taken from other species.
 
     marks: {mark: species}, such as {"back": "Lesser"}; MARKS lists them. Everything else in the picture, from pose to
     light, stays the same. Returns uint8 (N, 3, size, size).
@@ -34,32 +33,30 @@ def repaint(species: str, numbers, marks: dict[str, str] | None = None, *, split
         if not _exchangeable(kind, _species(other), mark):
             raise ValueError(f"the {mark} of {species} and {other} cannot be exchanged; see marks_between")
         kind = kind._replace(**{mark: getattr(_species(other), mark)})
-    return _painted(species, kind, numbers, split=split, seed=seed, size=size)
+    return _painted(species, kind, numbers, size)
 
 
 def marks_between(species: str, other: str) -> list[str]:
     """The marks in which two species differ and that `repaint` can give to the one from the other."""
-    kind, wanted, found = _species(species), _species(other), []
-    for mark in MARKS:
-        if getattr(kind, mark) != getattr(wanted, mark) and _exchangeable(kind, wanted, mark):
-            found.append(mark)
-    return found
+    kind, wanted = _species(species), _species(other)
+    differ = [mark for mark in MARKS if getattr(kind, mark) != getattr(wanted, mark)]
+    return [mark for mark in differ if _exchangeable(kind, wanted, mark)]
 
 
-def bird_parts(species: str, numbers, *, split: str = "test", seed: int = 0, size: int = 64) -> dict[str, torch.Tensor]:
-    """Where head, body and wing are visible in each picture, and where none of them is: {part: bool (N, size, size)}.
+def bird_parts(species: str, numbers, size: int = 64) -> dict[str, torch.Tensor]:
+    """Where head, body and wing are visible in each test picture, and where none of them is: {part: bool (N, size, size)}.
 
     A part is where the picture changes when that part is dyed, which leaves out leaves in front of the bird.
     """
-    kind, where = _species(species), {"split": split, "seed": seed, "size": size}
-    before = _painted(species, kind, numbers, **where).int()
+    kind = _species(species)
+    before = _painted(species, kind, numbers, size).int()
     found, taken = {}, torch.zeros(len(before), size, size, dtype=torch.bool)
     for part in ("wing", "head", "body"):  # where two overlap, the one painted last is visible
         seen = torch.zeros_like(taken)
         for dyes in _PARTS[part]:
             dyes = {mark: dye for mark, dye in dyes.items() if _may(kind, mark, dye)}
             if dyes:
-                dyed = _painted(species, kind._replace(**dyes), numbers, **where).int()
+                dyed = _painted(species, kind._replace(**dyes), numbers, size).int()
                 seen |= (dyed - before).abs().amax(1) > 12
         found[part] = seen & ~taken
         taken |= seen
@@ -90,7 +87,7 @@ def _species(name: str):
     return GOLDFINCHES[name]
 
 
-def _painted(species, kind, numbers, *, split, seed, size) -> torch.Tensor:
+def _painted(species, kind, numbers, size) -> torch.Tensor:
     numbers = torch.as_tensor(numbers)
     labels = torch.full_like(numbers, class_names("goldfinches").index(species))
-    return render("goldfinches", labels, numbers, split=split, seed=seed, size=size, plumage=kind)[0]
+    return render("goldfinches", labels, numbers, split="test", size=size, plumage=kind)[0]

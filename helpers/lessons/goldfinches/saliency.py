@@ -56,7 +56,7 @@ def enlarge(maps: torch.Tensor, size: int) -> torch.Tensor:
 
 
 @styled
-def plot_class_maps(images: torch.Tensor, maps: dict[str, torch.Tensor], titles=None, width: float = 1.7) -> Figure:
+def plot_class_maps(images: torch.Tensor, maps: dict[str, torch.Tensor], titles=None) -> Figure:
     """A column for each picture: the picture, and below it a row for each kind of map, laid over it.
 
     images: uint8 (N, 3, S, S). maps: {name: (N, h, w)}; evidence for the class is blue, against it red, scaled to each
@@ -66,7 +66,7 @@ def plot_class_maps(images: torch.Tensor, maps: dict[str, torch.Tensor], titles=
     if wrong or not len(images):
         raise ValueError(f"give as many maps as images ({len(images)}), one at least; wrong: {', '.join(wrong) or 'images'}")
     size = images.shape[-1]
-    figure, axes = new_axes(1 + len(maps), len(images), (width * len(images) + 1.2, width * (1 + len(maps)) + 0.3))
+    figure, axes = new_axes(1 + len(maps), len(images), (1.7 * len(images) + 1.2, 1.7 * (1 + len(maps)) + 0.3))
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
         axis.grid(False)

@@ -90,12 +90,12 @@ def points_lost(study: Study, exhibit: str = "exhibit", mended: str = "mended") 
     return tuple(float(-row[name]) + 0.0 for name in ("points", "high", "low"))
 
 
-def bills(study: Study | None = None) -> pandas.DataFrame:
+def bills() -> pandas.DataFrame:
     """A row for each room, a column for each task: the points of test accuracy that the bug costs, with the 95% interval.
 
-    In room 6: by how many points the comparison of two sources differs from a fair one. study: default, the shipped one.
+    In room 6: by how many points the comparison of two sources differs from a fair one.
     """
-    study = study or load_study("museum")
+    study = load_study("museum")
     words = {task: {} for task in study.runs.task.unique()}
     for task in words:
         for room in study.runs.room.unique():
@@ -104,9 +104,9 @@ def bills(study: Study | None = None) -> pandas.DataFrame:
     return pandas.DataFrame(words).rename_axis("room")
 
 
-def small_bills(study: Study | None = None) -> pandas.DataFrame:
+def small_bills() -> pandas.DataFrame:
     """Exhibit minus fixed version for the rooms whose bug costs a few points only: a table for `plot_differences`."""
-    study = study or load_study("museum")
+    study = load_study("museum")
     rooms = [room for room in study.runs.room.unique() if room[0] not in "27"]
     paired = study.select(room=rooms).paired("version", "mended")
     paired.index = [f"{task}: {room}" for task, room, _ in paired.index]

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from helpers.freezing import parameter_groups
 from helpers.images.augmentation import augment
 from helpers.notebook.progress import Progress
 from helpers.sources.gardennet import GardenNet
@@ -18,7 +19,6 @@ from helpers.sources.shipping import MEAN, STD
 from helpers.training.devices import device, has_bfloat16
 from helpers.training.steps import training_steps
 
-TURNS = ["0 degrees", "90 degrees", "180 degrees", "270 degrees"]
 PEAK_LR, WEIGHT_DECAY, TEMPERATURE = 3e-3, 0.05, 0.1
 SCALE, JITTER, HUE, GREY, BLUR, LIGHT = (0.3, 1.0), 0.5, 0.05, 0.2, 0.3, 0.15  # how much the views of one image may differ
 
@@ -107,7 +107,7 @@ class Rotation(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.net = GardenNet(len(TURNS))
+        self.net = GardenNet(4)
 
     def forward(self, images):
         """The loss on images uint8 (N, 3, S, S), each in all four rotations."""
@@ -148,7 +148,8 @@ def _train(Pretext, images, epochs, seed, after_epoch) -> GardenNet:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         pretext = Pretext().to(where, memory_format=torch.channels_last)
-        optimizer, schedule = _optimizer(pretext, steps)
+        optimizer = torch.optim.AdamW(parameter_groups(pretext.net, PEAK_LR, weight_decay=WEIGHT_DECAY))
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_LR, total_steps=steps + 1, pct_start=0.15)
         for epoch in range(epochs):
             pretext.train()
             batches, losses = torch.randperm(len(images))[: per_epoch * batch].split(batch), []
@@ -164,14 +165,6 @@ def _train(Pretext, images, epochs, seed, after_epoch) -> GardenNet:
     seconds = time.monotonic() - progress.started
     progress.done(f"{Pretext.__name__}: {steps:,} steps of {batch} pictures in {seconds:.0f} s, last loss {losses[-1]:.2f}")
     return net.cpu().eval()
-
-
-def _optimizer(module, steps):
-    decayed = [p for p in module.parameters() if p.ndim > 1]
-    spared = [p for p in module.parameters() if p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": spared, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=PEAK_LR)
-    return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_LR, total_steps=steps + 1, pct_start=0.15)
 
 
 def _run(net, pixels):

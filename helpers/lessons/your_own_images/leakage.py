@@ -4,29 +4,27 @@ import pandas
 import torch
 
 from helpers.images.inspection import inspect_images
-from helpers.images.tasks import Files, open_task
+from helpers.images.tasks import open_task
 from helpers.notebook.progress import Progress
+from helpers.training.fitting import fit
 from helpers.training.intervals import paired_difference
 
 WAYS = {"each file for itself": False, "twins together": True}
 
 
-def leak_study(folder, recipe, seeds: int = 6, *, size: int = 64, fresh=None, cache_dir=None) -> pandas.DataFrame:
+def leak_study(folder, recipe, seeds: int = 6, *, size: int = 64, fresh=None) -> pandas.DataFrame:
     """Fit a recipe `seeds` times on a folder divided file by file, and as often with near-duplicates kept together.
 
-    fresh: (images uint8 (N, 3, size, size), labels int64 (N,)) of other scenes, if there are any, to hold each result against.
-    Returns a row a run: split, seed, with a twin (% of test pictures that have one in training), reported (% of the test
-    pictures that are named rightly) and, if there are fresh ones, fresh (% of those).
+    fresh: (images uint8 (N, 3, size, size), labels int64 (N,)) of other scenes, if you have some, to compare each result with.
+    Returns a row a run: split, seed, with a twin (% of the test pictures that have one in training), reported (% of the test
+    pictures that are classified correctly) and, if there are fresh ones, fresh (% of those).
     """
-    from helpers.training.fitting import fit
-
-    files = Files(cache_dir)
-    report = inspect_images(folder, size, files=files)
+    report = inspect_images(folder, size)
     group = {str(report.folder / file): number for file, number in zip(report.files.file, report.files.near, strict=True)}
     rows, progress = [], Progress(2 * seeds * (recipe.head_steps + recipe.steps), "two ways to divide:")
     for seed in range(seeds):
         for way, together in WAYS.items():
-            task = open_task(report.folder, None, seed, size=size, on_bad="skip", together=together, files=files)
+            task = open_task(report.folder, None, seed, size=size, on_bad="skip", together=together)
             run = fit(recipe, task, seed, progress=progress)
             row = {"split": way, "seed": seed, "with a twin": _with_twin(task, group), "reported": 100 * run.accuracy}
             if fresh is not None:
