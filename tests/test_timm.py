@@ -1,4 +1,4 @@
-"""Source models of timm: what comes with them, and what is refused. Their families are in test_invariants.py.
+"""Source models of timm: what comes with them, which families can be cut, and what is refused.
 
 The hub is a stand-in on this machine; its client, the library and the files are the real ones.
 """
@@ -15,21 +15,35 @@ from origin import Origin
 from PIL import Image
 from safetensors.torch import save
 from torch import nn
-from zoo import build
+from zoo import TIMM, batch, build, same, smallest_size
 
 timm = pytest.importorskip("timm", reason="the extra 'hubs' is not installed")
 
 from helpers.data.downloads import Offline  # noqa: E402
-from helpers.heads import find_head  # noqa: E402
+from helpers.freezing import freeze  # noqa: E402
+from helpers.heads import find_head, swap_head  # noqa: E402
 from helpers.sources import from_timm  # noqa: E402
 from helpers.sources.backbones import load_backbone  # noqa: E402
-from helpers.stages import stage_names  # noqa: E402
+from helpers.stages import split, stage_names  # noqa: E402
 from helpers.training.classifier import load_classifier  # noqa: E402
 from helpers.training.costs import summary  # noqa: E402
 from helpers.training.fitting import fit  # noqa: E402
 from helpers.training.recipes import FEATURE_EXTRACTION  # noqa: E402
 
 TINY = "timm:test_resnet.r160_in1k"
+
+
+@pytest.mark.parametrize("family", TIMM)
+def test_small_models_of_many_families_are_reheaded_frozen_and_cut_at_every_stage_bitwise(family):
+    """test_invariants.py has all invariants for some of them."""
+    model, (images, _) = freeze(swap_head(build(family), 7), -1).eval(), batch(smallest_size(family))
+    head = find_head(model)
+    assert {name.rpartition(".")[0] for name, p in model.named_parameters() if p.requires_grad} == {head}
+    with torch.no_grad():
+        logits = model(images)
+        for name in stage_names(model):
+            prefix, suffix = split(model, name)
+            assert torch.equal(suffix(prefix(images)), logits), name
 
 
 # --- weights from the hub ---
@@ -54,11 +68,6 @@ def tiny():
     return model, {"model.safetensors": save(model.state_dict(), {"format": "pt"})}
 
 
-def same(model, state):
-    own = model.state_dict()
-    return own.keys() == state.keys() and all(torch.equal(tensor, own[name]) for name, tensor in state.items())
-
-
 def weights_in(folder: Path) -> list[Path]:
     return [file for file in folder.rglob("*.safetensors") if file.exists()]
 
@@ -73,8 +82,8 @@ def test_a_model_of_timm_comes_with_its_classes_and_preprocessing_and_is_kept(hu
     assert (backbone.mean, backbone.std) == (config["mean"], config["std"])
     picture = Image.effect_mandelbrot((300, 260), (-2, -1.5, 1, 1.5), 50).convert("RGB")
     assert torch.equal(backbone.transforms(picture), timm.data.create_transform(**config)(picture))
-    grey = torch.full((3, 200, 200), 99, dtype=torch.uint8)
-    assert torch.allclose(backbone.transforms(grey), backbone.normalise(grey[None, :, :160, :160])[0], atol=1e-6)
+    grey = torch.full((3, 160, 160), 99, dtype=torch.uint8)
+    assert torch.allclose(backbone.transforms(grey), backbone.normalise(grey[None])[0], atol=1e-6)
     asked = hub[0].requests + hub[1].requests
     assert not any("torch/" in request.headers["User-Agent"] for request in asked)  # no telemetry
     assert same(load_backbone(TINY, offline=True).model, tiny[0].state_dict())
@@ -82,7 +91,7 @@ def test_a_model_of_timm_comes_with_its_classes_and_preprocessing_and_is_kept(hu
 
 
 @pytest.mark.parametrize("by", ["argument", "variable", "HF_HUB_OFFLINE", "network"])
-def test_what_cannot_or_must_not_be_fetched_is_said_with_what_to_do(by, hub, tiny, monkeypatch):
+def test_what_cannot_or_must_not_be_fetched_raises_offline_with_what_to_do(by, hub, tiny, monkeypatch):
     publish_model(*hub, "timm/test_resnet.r160_in1k", tiny[1])
     if by == "variable":
         monkeypatch.setenv("COURSE_OFFLINE", "1")
@@ -99,7 +108,7 @@ def test_what_cannot_or_must_not_be_fetched_is_said_with_what_to_do(by, hub, tin
 @pytest.mark.parametrize("code, said", [("RepoNotFound", "has no model.safetensors .* or is not public"),
                                         ("EntryNotFound", "has no model.safetensors .weights in other forms may hold code"),
                                         ("GatedRepo", "not open to everybody: accept its terms .*hf auth login")])  # fmt: skip
-def test_what_the_hub_does_not_have_or_give_is_said_in_plain_words(code, said, hub, tmp_path):
+def test_what_the_hub_does_not_have_or_give_is_explained_in_plain_words(code, said, hub, tmp_path):
     status = 403 if code == "GatedRepo" else 404
     answer = lambda _: (status, {"X-Error-Code": code, "Content-Length": "0"}, b"")
     hub[0].behave("/timm/test_resnet.r160_in1k/resolve/main/model.safetensors", always=answer)
@@ -143,7 +152,7 @@ def test_a_network_that_was_trained_without_classes_gets_a_head_of_zeros():
     assert find_head(model) == "head" and model.head.out_features == 1 and not model.head.weight.any()
 
 
-def test_a_missing_library_is_said_with_what_to_install(monkeypatch):
+def test_a_missing_library_is_named_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(ModuleNotFoundError, match="not installed here: run `pip install timm`"):
         load_backbone("timm:resnet18")
