@@ -59,7 +59,7 @@ def test_unsuitable_python_is_named_in_one_line_with_the_remedy_and_a_suitable_o
     command = [sys.executable, copy / "tools/environment.py", "--check"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0 and not done.stderr
-    assert len(done.stdout.splitlines()) == bool(words) and re.search(words, done.stdout)
+    assert len(done.stdout.strip().splitlines()) == bool(words) and re.search(words, done.stdout)
 
 
 @needs_make
