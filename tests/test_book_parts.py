@@ -14,7 +14,7 @@ pytest.importorskip("sphinx", reason="Sphinx comes with the extra teach")
 sys.path[:0] = [str(ROOT), str(ROOT / "docs/book")]
 from edition.docstrings import groups, to_rest  # noqa: E402
 from edition.hooks import mathml  # noqa: E402
-from edition.outputs import Figures, shown  # noqa: E402
+from edition.outputs import Figures, readable, shown  # noqa: E402
 from edition.staging import Stage  # noqa: E402
 
 import helpers  # noqa: E402
@@ -57,6 +57,11 @@ def test_figure_without_words_is_refused_and_one_with_alt_in_its_metadata_is_sho
     html = shown(picture(**{"image/png": {"alt": words}}), figures, "notebooks/a.ipynb").data["text/html"]
     assert 'alt="Two bars, of which the &lt;right&gt; one is higher"' in html and 'src="../_static/figures/' in html
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_tables_are_put_into_boxes_that_scroll_and_are_reached_by_keyboard():
+    html = readable('<style scoped>td {}</style><table border="1" class="dataframe"><tr><td>1</td></tr></table>')
+    assert html.startswith('<div class="scroll" tabindex="0" role="region"') and "<style" not in html and "border" not in html
 
 
 @pytest.mark.parametrize(
