@@ -1,6 +1,9 @@
 """What hostile files try."""
 
+import pickle
 from pathlib import Path
+
+import torch
 
 
 class Malicious:
@@ -11,3 +14,6 @@ class Malicious:
 
     def __reduce__(self):
         return Path.touch, (self.target,)
+
+
+FORMS = [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))]  # the ways to put it into a file

@@ -1,18 +1,14 @@
 """Checkpoints of your own: what is loaded as it is, and what is refused, with what would help."""
 
-import gzip
-import json
-import pickle
 import re
 
 import pytest
 import torch
-from hostile import Malicious
+from hostile import FORMS, Malicious
 from PIL import Image
 from safetensors.torch import save_file
-from torch import nn
 from torchvision.models import get_model
-from zoo import shapes_only
+from zoo import same, shapes_only
 
 from helpers.heads import swap_head
 from helpers.sources.architectures import image_size, like
@@ -21,10 +17,7 @@ from helpers.sources.checkpoints import fill
 from helpers.sources.gardennet import GardenNet
 
 SMALL = "shufflenet_v2_x0_5"  # 1.4 million parameters, with BatchNorm
-
-
-def same(a, b):
-    return all(torch.equal(tensor, b.state_dict()[name]) for name, tensor in a.state_dict().items())
+ABOUT = {"arch": "GardenNet", "classes": '["a", "b", "c"]', "size": "64", "mean": "[0.5, 0.4, 0.3]", "std": "[0.2, 0.25, 0.3]"}
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +54,7 @@ def refusal(path, arch=SMALL):
 
 def test_a_checkpoint_with_metadata_brings_its_classes_and_preprocessing(tmp_path):
     model, path = GardenNet(3), tmp_path / "garden.safetensors"
-    about = {"arch": "GardenNet", "classes": '["a", "b", "c"]', "size": "64"}
-    about |= {"mean": "[0.5, 0.4, 0.3]", "std": "[0.2, 0.25, 0.3]"}
-    save_file(model.state_dict(), path, about)
+    save_file(model.state_dict(), path, ABOUT)
     backbone = load_backbone(path)
     assert same(backbone.model, model) and backbone.model.training
     assert (backbone.classes, backbone.size, backbone.arch) == (["a", "b", "c"], 64, "GardenNet")
@@ -89,14 +80,12 @@ def prefixed(prefix):
 @pytest.mark.parametrize(
     "content",
     [
-        prefixed("module."),
         prefixed("_orig_mod.module."),
-        lambda state: {"epoch": 3, "state_dict": state},
         lambda state: {"model": prefixed("module.")(state), "optimizer": {}},
         lambda state: {"model": {name: tensor * 0 for name, tensor in state.items()}, "model_ema": state},
         lambda state: {"epoch": 1, "pytorch-lightning_version": "2.6.0", "state_dict": prefixed("model.")(state)},
     ],
-    ids=["DataParallel", "torch.compile", "training", "training, parallel", "with averaged weights", "Lightning"],
+    ids=["torch.compile and DataParallel", "training, parallel", "with averaged weights", "Lightning"],
 )
 def test_a_state_dict_is_found_where_training_scripts_put_it(content, write, trained):
     assert same(load_backbone(write(content, "epoch=1.ckpt"), arch=SMALL).model, trained)
@@ -111,25 +100,19 @@ def test_a_network_that_was_saved_without_its_head_gets_one_of_zeros(write, trai
     assert same(model, trained)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_other_precisions_are_loaded_in_the_models_own(dtype, write, trained):
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_other_precisions_are_loaded_in_the_models_own_also_without_counts_of_batches(dtype, write, trained):
+    """BatchNorm has counted its batches only since 2018."""
     to = lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor
-    model = load_backbone(write(lambda state: {name: to(t) for name, t in state.items()}), arch=SMALL).model
-    for name, tensor in model.state_dict().items():
-        expected = trained.state_dict()[name]
-        assert tensor.dtype == expected.dtype and torch.equal(tensor, to(expected).to(expected.dtype))
+    old = lambda state: {name: to(tensor) for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
+    state = load_backbone(write(old), arch=SMALL).model.state_dict()
+    for name, expected in trained.state_dict().items():
+        if expected.is_floating_point():
+            assert state[name].dtype == expected.dtype and torch.equal(state[name], to(expected).to(expected.dtype))
 
 
-def test_a_checkpoint_from_before_batches_were_counted_is_loaded(write, trained):
-    old = lambda state: {name: t for name, t in state.items() if not name.endswith("num_batches_tracked")}
-    model = load_backbone(write(old), arch=SMALL).model
-    assert same(nn.ParameterList(model.parameters()), nn.ParameterList(trained.parameters()))
-
-
-@pytest.mark.parametrize("aux_logits", [True, False])
-def test_a_checkpoint_of_a_googlenet_is_loaded_with_or_without_auxiliary_heads(aux_logits, tmp_path):
-    model = get_model("googlenet", weights=None, aux_logits=aux_logits, init_weights=False)
-    torch.save(model.state_dict(), tmp_path / "mine.pt")
+def test_a_checkpoint_of_a_googlenet_is_loaded_without_its_auxiliary_heads(tmp_path):
+    torch.save(get_model("googlenet", weights=None, init_weights=False).state_dict(), tmp_path / "mine.pt")
     assert load_backbone(tmp_path / "mine.pt", arch="googlenet").model.aux1 is None
 
 
@@ -142,24 +125,22 @@ def test_the_tensors_of_a_vit_tell_the_size_of_its_images():
 # --- what is refused ---
 
 
-def test_what_is_missing_left_over_and_of_another_shape_is_told_apart(write):
+def test_what_is_missing_left_over_and_of_another_shape_is_named_separately(write):
     def change(state):
-        for name in [name for name in state if name.startswith("stage2.0.")]:
-            del state[name]
-        return state | {"extra.weight": torch.ones(2, 3), "conv1.0.weight": torch.ones(24, 1, 3, 3)}
+        kept = {name: tensor for name, tensor in state.items() if not name.startswith("stage2.0.")}
+        return kept | {"extra.weight": torch.ones(2, 3), "conv1.0.weight": torch.ones(24, 1, 3, 3)}
 
     message = refusal(write(change))
     assert f"does not hold the tensors of a {SMALL}: 25 missing: stage2.0.branch1.0.weight, " in message
     assert "and 22 more; 1 left over: extra.weight; 1 of another shape: conv1.0.weight (24, 1, 3, 3) where " in message
 
 
-def test_the_architecture_is_told_by_the_number_of_parameters(write):
+def test_the_architecture_is_guessed_from_the_number_of_parameters(write):
     assert f"as many parameters as {SMALL}" in refusal(write(), "shufflenet_v2_x1_0")
     with pytest.raises(ValueError, match=f"does not name its architecture .*{SMALL}.* load_backbone.path, arch='{SMALL}'"):
         load_backbone(write())
-    for name in ("wide_resnet50_2", "vgg13_bn", "vit_b_32"):
-        with shapes_only():
-            assert like(get_model(name, weights=None, num_classes=7).state_dict()) == [name]
+    with shapes_only():
+        assert like(get_model("vit_b_32", weights=None, num_classes=7).state_dict()) == ["vit_b_32"]
     assert like({"bias": torch.ones(3)}) == []
 
 
@@ -167,81 +148,69 @@ def test_weights_that_do_not_fit_leave_the_model_as_it_was(trained):
     state = {name: tensor + 1 for name, tensor in trained.state_dict().items()}
     model = swap_head(get_model(SMALL, weights=None), 3)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    spoilt = state["conv5.0.weight"].clone()
-    spoilt[0, 0] = float("nan")
+    spoilt = torch.full_like(state["conv5.0.weight"], float("nan"))
     for wrong in ({"conv5.0.weight": torch.ones(1)}, {"conv5.0.weight": spoilt}, {"more": torch.ones(1)}):
         with pytest.raises(ValueError):
             fill(model, state | wrong, "mine.pt", SMALL)
         assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
-@pytest.mark.parametrize(
-    "value, said",
-    [(lambda t: torch.full_like(t, float("nan")), "not finite .*diverged"),
-     (lambda t: torch.full_like(t, float("inf")), "not finite .*diverged"),
-     (lambda t: torch.ones_like(t, dtype=torch.int8), "numbers of another type .*quantised")],
-)  # fmt: skip
-def test_values_that_cannot_be_weights_are_refused(value, said, write):
-    message = refusal(write(lambda state: state | {"conv5.0.weight": value(state["conv5.0.weight"])}))
-    assert re.search(f"conv5.0.weight hold .*{said}", message)
+def test_values_that_cannot_be_weights_are_refused(write):
+    for value, said in ((float("inf"), "not finite .*diverged"), (1, "numbers of another type .*quantised")):
+        message = refusal(write(lambda state, value=value: state | {"conv5.0.weight": torch.full((1024, 192, 1, 1), value)}))
+        assert re.search(f"conv5.0.weight hold .*{said}", message)
 
 
-@pytest.mark.parametrize("how", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))])
+@pytest.mark.parametrize("how", FORMS)
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_a_checkpoint_that_holds_code_is_refused_and_the_code_does_not_run(how, tmp_path):
     how({"fc.weight": torch.ones(2, 2), "payload": Malicious(tmp_path / "ran")}, tmp_path / "model.pt")
     with pytest.raises(ValueError, match="model.pt is refused: .*would run code when loaded") as caught:
         load_backbone(tmp_path / "model.pt", arch=SMALL)
     assert not (tmp_path / "ran").exists()
-    assert caught.value.__suppress_context__  # torch's own message explains how to load it nevertheless
+    assert caught.value.__suppress_context__  # torch's own message explains how to load it anyway
 
 
 def test_a_whole_pickled_model_is_refused_by_the_name_of_its_class(write):
     message = refusal(write(lambda state: get_model("squeezenet1_1", weights=None)))
-    assert "would run code when loaded (torchvision.models.squeezenet.Fire, torchvision.models.squeezenet.SqueezeNet" in message
+    assert "would run code when loaded (torchvision.models.squeezenet.Fire" in message
     assert "as written by torch.save(model.state_dict(), path)" in message
 
 
-@pytest.mark.parametrize("content", [{"epoch": 3, "state_dict": {}}, torch.ones(3), [1, 2]], ids=["empty", "tensor", "list"])
-def test_a_file_without_a_state_dict_is_refused(content, tmp_path):
-    torch.save(content, tmp_path / "mine.pt")
-    assert "not the state_dict of a model" in refusal(tmp_path / "mine.pt")
+def test_a_file_without_a_state_dict_is_refused(write):
+    for content in ({"epoch": 3, "state_dict": {}}, torch.ones(3)):
+        assert "not the state_dict of a model" in refusal(write(lambda state, content=content: content))
 
 
 @pytest.mark.parametrize(
     "content, said",
     [
         (b"", ""),
-        (b"not a checkpoint", ""),
         (b"PK\x03\x04 half a zip file", ""),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:12ab\nsize 9\n", "a pointer of Git LFS.*git lfs pull"),
         (b"\n<!DOCTYPE html><html>please log in</html>", "a web page .*download it again"),
         (b"\x89HDF\r\n\x1a\n...", "an HDF5 file, as Keras"),
-        (gzip.compress(b"weights"), "a compressed file .gzip.: unpack"),
+        (b"\x1f\x8b\x08...", "a compressed file .gzip.: unpack"),
     ],
-    ids=["empty", "text", "half a zip", "lfs", "html", "hdf5", "gzip"],
+    ids=["empty", "half a zip", "lfs", "html", "hdf5", "gzip"],
 )
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_a_file_that_is_not_a_checkpoint_is_named_for_what_it_is(content, said, suffix, tmp_path):
     path = tmp_path / f"model{suffix}"
     path.write_bytes(content)
-    assert re.search(f"is refused: it is ({said or 'damaged'})|no intact safetensors file", refusal(path))
+    assert re.search(f"is refused: it is ({said or 'damaged'})|not an intact safetensors file", refusal(path))
     assert not said or re.search(said, refusal(path))
 
 
-def test_a_checkpoint_without_architecture_or_metadata_says_what_is_missing(tmp_path):
-    path = tmp_path / "mine.pt"
-    torch.save(GardenNet(2).state_dict(), path)
+def test_a_checkpoint_without_architecture_metadata_or_tensors_says_what_is_missing(tmp_path):
+    path, state = tmp_path / "mine.pt", GardenNet(2).state_dict()
+    torch.save(state, path)
     with pytest.raises(ValueError, match="does not name its architecture. Say load_backbone.path, arch="):
         load_backbone(path)
     assert "lacks the metadata of a GardenNet" in refusal(path, "GardenNet")
     assert re.search("unknown architecture .*'resnet_18'. Did you mean 'resnet18'", refusal(path, "resnet_18"))
+    del state["conv1.weight"]
+    save_file(state, tmp_path / "mine.safetensors", ABOUT)
+    assert "1 missing: conv1.weight" in refusal(tmp_path / "mine.safetensors", None)
     with pytest.raises(FileNotFoundError, match="there is no file .*absent.pt"):
         load_backbone(tmp_path / "absent.pt", arch="resnet18")
-
-
-def test_metadata_cannot_make_up_for_tensors_that_are_missing(tmp_path):
-    state = {name: tensor for name, tensor in GardenNet(3).state_dict().items() if not name.startswith("conv1")}
-    about = {"arch": "GardenNet", "mean": "[0.5, 0.5, 0.5]", "std": "[0.2, 0.2, 0.2]", "size": "64", "classes": json.dumps([])}
-    save_file(state, tmp_path / "mine.safetensors", about)
-    assert "1 missing: conv1.weight" in refusal(tmp_path / "mine.safetensors", None)

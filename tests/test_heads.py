@@ -31,15 +31,9 @@ class HeadFirst(nn.Module):
         return self.head(self.body(x))
 
 
-def test_the_head_is_the_layer_that_runs_last_not_the_one_made_last():
-    assert find_head(HeadFirst()) == "head"
-    assert swap_head(HeadFirst(), 3)(torch.ones(2, 3, 2, 2)).shape == (2, 3)
-
-
-def test_the_head_of_a_model_within_a_model_is_found():
-    model = nn.Sequential(nn.Sequential(GardenNet(10)))
-    assert find_head(model) == "0.0.fc"
-    assert swap_head(model, 3)(torch.zeros(2, 3, 32, 32)).shape == (2, 3)
+def test_the_head_is_the_layer_that_runs_last_also_if_it_was_made_first_or_in_a_model_within_a_model():
+    assert find_head(HeadFirst()) == "head" and find_head(nn.Sequential(nn.Sequential(HeadFirst()))) == "0.0.head"
+    assert swap_head(nn.Sequential(HeadFirst()), 3)(torch.ones(2, 3, 2, 2)).shape == (2, 3)
 
 
 @pytest.mark.parametrize("model", [nn.Sequential(nn.Flatten(), nn.ReLU()), nn.Sequential(), nn.Linear(3, 2)])
@@ -48,8 +42,7 @@ def test_a_model_without_an_output_layer_inside_is_refused(model):
         swap_head(model, 2)
 
 
-@pytest.mark.parametrize("num_classes, error", [(0, ValueError), (-1, ValueError), (True, TypeError), (2.0, TypeError),
-                                                ("3", TypeError), (None, TypeError), (["daisy", "rose"], TypeError)])  # fmt: skip
+@pytest.mark.parametrize("num_classes, error", [(0, ValueError), (True, TypeError), (2.0, TypeError), (["daisy"], TypeError)])
 def test_an_impossible_number_of_classes_is_refused_and_nothing_changes(num_classes, error):
     model = GardenNet(10)
     with pytest.raises(error, match=f"num_classes must be .* got {re.escape(repr(num_classes))}"):
@@ -62,18 +55,13 @@ def test_the_head_can_be_named():
     assert model.body[1].out_features == 3 and model.head.out_features == 5
 
 
-@pytest.mark.parametrize("head", ["classifier", "body", "body.9", ""])
-def test_a_named_head_that_is_none_is_refused_and_nothing_changes(head):
+@pytest.mark.parametrize("head", ["classifier", "body", ""])
+def test_a_named_head_that_does_not_exist_is_refused_and_nothing_changes(head):
     model = HeadFirst()
     before = list(model.modules())
     with pytest.raises(ValueError, match=f"HeadFirst has no Linear or Conv2d layer named '{head}'"):
         swap_head(model, 3, head=head)
     assert list(model.modules()) == before
-
-
-def test_a_head_without_bias_gets_none():
-    assert build("maxvit_t", meta=True).classifier[5].bias is None
-    assert swap_head(build("maxvit_t", meta=True), 3).classifier[5].bias is None
 
 
 def test_a_convolution_as_head_keeps_its_geometry():
@@ -83,10 +71,10 @@ def test_a_convolution_as_head_keeps_its_geometry():
     assert head.padding_mode == "reflect" and head.weight.shape == (2, 2, 3, 1)
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
-def test_the_new_head_has_the_dtype_and_device_of_the_old(dtype):
-    head = swap_head(GardenNet(10).to("meta", dtype), 3).fc
-    assert head.weight.dtype == head.bias.dtype == dtype and head.weight.is_meta
+def test_the_new_head_has_the_dtype_and_device_of_the_old_and_no_bias_if_that_has_none():
+    head = swap_head(GardenNet(10).to("meta", torch.bfloat16), 3).fc
+    assert head.weight.dtype == head.bias.dtype == torch.bfloat16 and head.weight.is_meta
+    assert swap_head(build("maxvit_t", meta=True), 3).classifier[5].bias is None
 
 
 def test_the_new_head_trains_even_if_everything_was_frozen_by_hand():
@@ -95,7 +83,7 @@ def test_the_new_head_trains_even_if_everything_was_frozen_by_hand():
     assert not model.fc.training
 
 
-def test_squeezenet_can_give_negative_logits_after_the_swap_and_is_told_to():
+def test_squeezenet_can_give_negative_logits_after_the_swap_and_a_warning_tells_you():
     model = build("squeezenet1_0")
     with pytest.warns(UserWarning, match="removed the ReLU after the head of SqueezeNet"):
         swap_head(model, 200)
@@ -112,24 +100,11 @@ def test_a_relu_that_is_also_used_elsewhere_stays_there():
     assert model[2] is relu and isinstance(model[4], nn.Identity)
 
 
-@pytest.mark.parametrize("name, size", [("googlenet", 32), ("inception_v3", 75)])
 @pytest.mark.parametrize("wrap", [lambda net: net, nn.Sequential])
-def test_training_gives_plain_logits_once_the_auxiliary_heads_are_gone(name, size, wrap):
-    model = swap_head(wrap(build(name)), 7).train()
-    logits = model(torch.randn(2, 3, size, size))
+def test_training_gives_plain_logits_once_the_auxiliary_heads_are_gone(wrap):
+    """test_backbones.py has inception_v3, too."""
+    logits = swap_head(wrap(build("googlenet")), 7).train()(torch.randn(2, 3, 32, 32))
     assert isinstance(logits, torch.Tensor) and logits.shape == (2, 7)
-
-
-def test_a_branch_of_your_own_model_that_is_called_aux_stays():
-    class Net(HeadFirst):
-        def __init__(self):
-            super().__init__()
-            self.aux = nn.Linear(8, 8)
-
-        def forward(self, x):
-            return self.head(self.aux(self.body(x)))
-
-    assert swap_head(Net(), 3)(torch.ones(2, 3, 2, 2)).shape == (2, 3)
 
 
 # --- a model is traced once ---
@@ -162,7 +137,8 @@ def steps(model):
     return [step.format_node() for step in heads.trace(model, ["more"]).nodes]
 
 
-def test_freezing_splitting_and_grouping_trace_a_model_once_in_each_mode(traced):
+def test_freezing_splitting_and_grouping_trace_a_model_once_in_each_mode_and_again_if_its_head_becomes_a_block(traced):
+    """As low-rank adaptation makes it one: the new head is within the block."""
     model = swap_head(GardenNet(10), 3)
     before = len(traced)
     for upto in ("layer3", -1, 0):
@@ -173,6 +149,10 @@ def test_freezing_splitting_and_grouping_trace_a_model_once_in_each_mode(traced)
     assert len(traced) - before == 2
     freeze(copy.deepcopy(model), -1)
     assert len(traced) - before == 3  # a copy is another model
+    model.fc = nn.Sequential(nn.Dropout(), model.fc)
+    assert find_head(model) == "fc.1"
+    model.fc[1] = nn.Sequential(nn.Linear(256, 4), nn.Linear(4, 3))
+    assert find_head(model) == "fc.1.1"
 
 
 CHANGES = {
@@ -195,16 +175,6 @@ def test_what_is_remembered_of_a_model_that_changes_is_not_used(change, monkeypa
     assert found == steps(copy.deepcopy(model)) != before
 
 
-def test_an_inner_layer_that_is_replaced_by_a_block_is_seen(traced):
-    """As low-rank adaptation does it: the new head is within the block."""
-    model = GardenNet(10)
-    assert find_head(model) == "fc"
-    model.fc = nn.Sequential(nn.Dropout(), model.fc)
-    assert find_head(model) == "fc.1"
-    model.fc[1] = nn.Sequential(nn.Linear(256, 4), nn.Linear(4, 10))
-    assert find_head(model) == "fc.1.1"
-
-
 def test_what_is_remembered_keeps_no_model_alive():
     model = Flagged()
     model.body.register_forward_hook(lambda *args, model=model: None)  # a cycle, as hooks make them
@@ -216,17 +186,12 @@ def test_what_is_remembered_keeps_no_model_alive():
     assert gone() is None
 
 
-@pytest.mark.parametrize("again", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
-def test_a_traced_model_is_copied_and_pickled_without_what_is_remembered(again):
-    model = GardenNet(10)
+def test_a_traced_model_is_copied_pickled_and_compiled_without_what_is_remembered():
+    model, images = GardenNet(10), torch.zeros(2, 3, 32, 32)
     untouched = pickle.dumps(model)
     freeze(model, 0)
     assert pickle.dumps(model) == untouched
-    assert find_head(again(model)) == "fc"
-
-
-def test_a_model_for_torch_compile_can_be_traced_before_and_after():
-    model, images = freeze(GardenNet(10), -1), torch.zeros(2, 3, 32, 32)
-    compiled = torch.compile(model, backend="eager")
+    assert find_head(copy.deepcopy(model)) == find_head(pickle.loads(untouched)) == "fc"
+    compiled = torch.compile(model.eval(), backend="eager")
     assert torch.equal(compiled(images), model(images))
     assert find_head(model) == "fc" and split(model, -1)[0](images).shape == (2, 256)

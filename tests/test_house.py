@@ -1,16 +1,14 @@
 """The house keeps its shape: a small core, rooms with arrows one way, a face of which every name is used.
 
-`python tools/house.py` prints the figures behind these claims.
+`python tools/house.py` prints the figures behind these claims; import-linter (`make lint`) holds the contracts of pyproject.toml.
 """
 
 import ast
 import json
-import subprocess
 import sys
 
 import house
-import pytest
-from project import ROOT, clean_environment, name, project_files
+from project import name, project_files
 
 CODE = [path for path in project_files() if path.suffix == ".py" and name(path).startswith(("helpers/", "tools/"))]
 
@@ -25,14 +23,11 @@ def test_core_is_short_and_imports_torch_torchvision_and_nothing_else():
         assert house.imports()[f"helpers.{file}"] <= {f"helpers.{core}" for core in house.CORE}, file
 
 
-def test_helpers_has_at_most_ten_entries_and_no_overfull_room():
+def test_helpers_has_at_most_ten_entries_no_overfull_room_and_no_file_is_longer_than_300_lines():
+    assert {name(path): house.lines(path) for path in CODE if house.lines(path) > 300} == {}
     assert len(house.entries()) <= 10, house.entries()
     folder, files = house.fullest()[0]
     assert files <= house.LIMITS["files in the fullest folder"], f"{folder} holds {files} files"
-
-
-def test_no_file_is_longer_than_300_lines():
-    assert {name(path): house.lines(path) for path in CODE if house.lines(path) > 300} == {}
 
 
 def test_no_modules_and_no_rooms_import_one_another_in_a_circle():
@@ -51,15 +46,6 @@ def test_a_circle_is_found_however_long_it_is():
     assert house.circles({"a": {"b"}, "b": set()}) == [] and house.floors({"a": {"b"}, "b": set()}) == 2
 
 
-def test_imports_keep_the_contracts_of_pyproject():
-    """What import-linter says in `make lint`."""
-    pytest.importorskip("importlinter", reason="import-linter comes with the extra test")
-    program = "from importlinter.cli import lint_imports_command as lint; lint()"
-    command = [sys.executable, "-c", program, "--no-cache", "--no-logo"]
-    done = subprocess.run(command, cwd=ROOT, env=clean_environment(PYTHONPATH=str(ROOT)), capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
-
-
 def test_no_module_takes_a_private_name_from_another():
     private = {}
     for path in CODE:
@@ -74,11 +60,8 @@ def test_face_has_at_most_45_names_and_each_is_used_in_a_notebook_a_solution_or_
     assert house.unused_names() == []
 
 
-def test_notebooks_import_from_helpers_and_from_the_module_of_their_lecture_and_no_deeper():
+def test_notebooks_import_from_helpers_and_from_the_module_of_their_lecture_and_no_deeper(tmp_path, monkeypatch):
     assert house.too_deep() == []
-
-
-def test_a_deep_import_is_noticed(tmp_path, monkeypatch):
     sources = ["from helpers.lessons import museum", "%pip list\nfrom helpers.training.fitting import fit"]
     stored = {"cells": [{"cell_type": "code", "source": source} for source in sources]}
     (tmp_path / "a.ipynb").write_text(json.dumps(stored), encoding="utf-8")

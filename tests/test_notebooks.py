@@ -1,10 +1,8 @@
 """The manners of the notebooks: valid, run in order, without debris, short cells, outputs really compared."""
 
-import base64
 import json
 import re
 import statistics
-from html.parser import HTMLParser
 
 import nbformat
 from project import cells, each, name, notebooks, read, tags
@@ -67,29 +65,14 @@ def test_notebook_was_executed_from_top_to_bottom_and_is_small(path):
 
 
 @each(LECTURES)
-def test_stored_outputs_hold_no_errors_no_debris_and_of_widgets_the_fallback_alone(path):
-    debris = r"Warning\b|GPU available|TPU available|litlogger|lightning\.ai|ipykernel_\d+|`Trainer"
+def test_stored_outputs_hold_no_errors_no_scripts_and_of_widgets_the_fallback_alone(path):
+    """test_look.py looks for debris in them."""
     for cell, output in outputs(path):
         data = output.get("data", {})
         assert output.output_type != "error", f"cell {cell} failed: {output.evalue}"
         assert output.get("name") != "stderr", f"cell {cell} wrote to stderr: {output.text[:200]}"
-        words = output.get("text", "") + "".join(str(value) for value in data.values())
-        assert "image/png" in data or not re.search(debris, words), f"cell {cell} shows {re.search(debris, words)[0]!r}"
         assert not [kind for kind in data if "widget" in kind], f"cell {cell}: run tools/execute.py"
         assert "<script" not in data.get("text/html", ""), f"cell {cell} holds a script"
-
-
-class Pictures(HTMLParser):
-    """(alternative text, source) of all pictures of an HTML text, None for what one lacks."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.found = []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        if tag == "img":
-            self.found.append((dict(attributes).get("alt"), dict(attributes).get("src") or ""))
 
 
 @each(LECTURES)
@@ -97,10 +80,10 @@ def test_every_figure_is_shown_with_words_that_say_what_is_to_be_seen(path):
     for cell, output in outputs(path):
         data = output.get("data", {})
         assert not [kind for kind in data if kind.startswith("image/")], f"cell {cell}: use h.show(figure, alt)"
-        for text, source in Pictures(data.get("text/html", "")).found:
-            assert text and len(text) >= 20, f"cell {cell} shows a figure without a text: {text}"
-            assert source.startswith("data:image/"), f"cell {cell} loads a picture"
-            assert base64.b64decode(source.partition(",")[2], validate=True), f"cell {cell}: an empty picture"
+        for picture in re.findall(r"<img\b[^>]*>", data.get("text/html", "")):
+            text, source = (re.search(rf'\b{key}="([^"]*)"', picture) for key in ("alt", "src"))
+            assert text and len(text[1]) >= 20, f"cell {cell} shows a figure without a text"
+            assert source[1].startswith("data:image/"), f"cell {cell} loads a picture"
 
 
 @each(LABS)

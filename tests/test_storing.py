@@ -1,19 +1,16 @@
 """Tools and settings of the notebooks: stamping, storing, and nbval on notebooks that could trip it."""
 
-import importlib
 import subprocess
 import sys
 
+import execute
 import nbformat
 import pytest
+import setup_cells
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from project import ADDRESS, ROOT, clean_environment, each, notebooks
+from project import ROOT, clean_environment, each, notebooks
 
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
-execute, setup_cells = importlib.import_module("execute"), importlib.import_module("setup_cells")
-
-
-# The setup cell and the line about Colab
 
 
 @each(notebooks("notebooks", "solutions", "labs"))
@@ -22,10 +19,12 @@ def test_setup_cell_colab_line_and_quizzes_are_as_stamped(path):
     assert old == new, "run: python tools/setup_cells.py"
 
 
-def test_stamping_puts_address_and_colab_line_into_a_notebook_that_lacks_them(tmp_path, capsys):
+@pytest.mark.parametrize("host", ["github.com", "gitlab.com"])
+def test_stamping_puts_address_and_colab_line_into_a_notebook_that_lacks_them(host, tmp_path, capsys):
+    """A badge, where Colab opens notebooks of that host; else a link to a text."""
     for folder in ("notebooks", "solutions"):
         (tmp_path / folder).mkdir()
-    address = ADDRESS.replace("https://example.org", "https://github.com/somebody")
+    address = f"https://{host}/somebody/course"
     (tmp_path / "pyproject.toml").write_text(f'[project.urls]\nRepository = "{address}"\n', encoding="utf-8")
     template = new_notebook(cells=[new_code_cell('course = "git+x"', metadata={"tags": ["setup"]})])
     bare = new_notebook(cells=[new_markdown_cell("# Title"), new_code_cell("1 + 1")])
@@ -35,12 +34,10 @@ def test_stamping_puts_address_and_colab_line_into_a_notebook_that_lacks_them(tm
     assert setup_cells.main(tmp_path) == 0 and "solutions/one.ipynb: stamped" in capsys.readouterr().out
     title, line, setup, rest = nbformat.read(tmp_path / "solutions/one.ipynb", as_version=4).cells
     assert setup.source == f'course = "git+{address}"' and (title.source, rest.source) == ("# Title", "1 + 1")
-    opened = address.replace("https://github.com/", "https://colab.research.google.com/github/")
-    assert f"({opened}/blob/main/solutions/one.ipynb)" in line.source
+    opened = "https://colab.research.google.com/github/somebody/course/blob/main/solutions/one.ipynb"
+    badge = f"[![Open in Colab](../docs/open-in-colab.svg)]({opened})"
+    assert (badge if host == "github.com" else "(../docs/installing.md#on-google-colab)") in line.source
     assert setup_cells.main(tmp_path, check=True) == 0
-
-
-# Storing a notebook
 
 
 def test_stored_notebook_holds_the_fallback_of_a_widget_and_a_widget_without_one_is_refused():
@@ -53,11 +50,8 @@ def test_stored_notebook_holds_the_fallback_of_a_widget_and_a_widget_without_one
     execute.drop_widget(new_output("stream", text="no data at all"), "print")
 
 
-# nbval with this project's settings, on notebooks that could trip it
-
-
 def run_nbval(folder, stored="4", untagged="", **sources):
-    """Run notebooks of the given cells by nbval, and in each a last cell that prints 4; returns what pytest says."""
+    """Run notebooks of the given cells by nbval with this project's settings, and in each a last cell that prints 4."""
     (folder / "conftest.py").write_text((ROOT / "conftest.py").read_text(encoding="utf-8"), encoding="utf-8")
     for file, source in sources.items():
         last = new_code_cell("print(2 + 2)", execution_count=2)
