@@ -10,10 +10,10 @@ DASHES = ("-", (0, (6, 2)), (0, (2, 1.5)), "-.", (0, (1, 2)))
 
 
 def learning_curves(study: Study, by: list[str]) -> pandas.DataFrame:
-    """The mean over the seeds of what the runs' histories hold, a row for each value of `by` and each step.
+    """The runs' histories, averaged over the seeds: a row for each value of `by` and each validation step.
 
-    Raises ValueError for a study without histories, a condition that it does not have, and runs of a group that
-    looked at other steps.
+    Raises ValueError for a study without histories, a condition that it does not have, and runs of a group
+    with validation steps at other times.
     """
     if "history" not in study.runs:
         raise ValueError("these runs have no history: measure them with run_study(..., keep_history=True)")
@@ -21,19 +21,19 @@ def learning_curves(study: Study, by: list[str]) -> pandas.DataFrame:
         raise ValueError(f"no condition {unknown[0]!r} in this study; there are {', '.join(study.conditions)}")
     tables = []
     for key, group in study.runs.groupby(by, sort=False):
-        looks = pandas.concat([pandas.DataFrame(history) for history in group.history])
-        if looks.groupby("step").size().nunique() > 1:
-            raise ValueError(f"the runs of {dict(zip(by, key, strict=True))} looked at different steps")
-        tables.append(looks.groupby("step").mean().reset_index().assign(**dict(zip(by, key, strict=True))))
+        rows = pandas.concat([pandas.DataFrame(history) for history in group.history])
+        if rows.groupby("step").size().nunique() > 1:
+            raise ValueError(f"the runs of {dict(zip(by, key, strict=True))} were validated at different steps")
+        tables.append(rows.groupby("step").mean().reset_index().assign(**dict(zip(by, key, strict=True))))
     return pandas.concat(tables).set_index([*by, "step"])
 
 
 def overfitting(study: Study, by: list[str]) -> pandas.DataFrame:
     """Where the mean validation loss is lowest, and how far it has risen by the end: a row for each value of `by`.
 
-    "lowest at": the step. "rises by": the last loss less the lowest, with its 95 % interval over the seeds (paired,
-    Student's t). "starts to overfit": "yes" if that interval lies above zero, and the lowest is not the last look.
-    "gap": training accuracy of the last look less validation accuracy, in points.
+    "lowest at": the step. "rises by": the last loss less the lowest, with its 95% interval over the seeds (paired,
+    Student's t). "starts to overfit": "yes" if that interval lies above zero, and the lowest is not the last one.
+    "gap": training accuracy less validation accuracy at the end, in points.
     """
     curves, rows = learning_curves(study, by), {}
     for key, group in study.runs.groupby(by, sort=False):
