@@ -1,7 +1,6 @@
 """A trained network can be used, saved, and taken elsewhere."""
 
 import copy
-import json
 import warnings
 from dataclasses import replace
 
@@ -50,16 +49,6 @@ def test_a_reloaded_classifier_gives_bitwise_the_same_logits(classifier, saved, 
     (tensors, about), (expected, texts) = (read_safetensors(path) for path in (again.save(tmp_path / "again"), saved))
     assert about == texts and tensors.keys() == expected.keys(), "it can be saved again"
     assert all(torch.equal(tensor, expected[name]) for name, tensor in tensors.items())
-
-
-def test_the_file_holds_tensors_and_texts_and_nothing_that_could_be_run(classifier, saved):
-    content = saved.read_bytes()
-    length = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + length])
-    about = header.pop("__metadata__")
-    assert set(header) == set(classifier.model.state_dict())
-    assert len(content) == 8 + length + max(entry["data_offsets"][1] for entry in header.values())
-    assert json.loads(about["classes"]) == classifier.classes
 
 
 def test_logits_are_the_same_whatever_mode_the_network_is_in_and_leave_it_there(classifier):

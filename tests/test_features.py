@@ -9,9 +9,8 @@ from fits import fitted, short, small_task, write_source
 from helpers.freezing import freeze
 from helpers.images.tasks import Split
 from helpers.sources.backbones import load_backbone
-from helpers.stages import split
 from helpers.training import features
-from helpers.training.features import extract, fixed_views
+from helpers.training.features import fixed_views
 from helpers.training.fitting import fit
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_LAST, PROBE_THEN_FINE_TUNE
 
@@ -73,22 +72,6 @@ def test_features_too_large_for_memory_are_not_kept_and_the_result_is_the_same(m
         run = fit(recipe, small_task())
         assert run.cached == cached
     assert torch.equal(run.logits, fitted(recipe, cached=False).logits)
-
-
-@pytest.mark.parametrize("upto", [-1, "layer4", "layer1"])
-def test_features_go_through_the_rest_of_the_model_to_its_logits(upto):
-    backbone = load_backbone("garden")
-    images = small_task().test.pixels
-    prefix, suffix = split(freeze(backbone.model, upto), upto)
-    before = {name: tensor.clone() for name, tensor in backbone.model.state_dict().items()}
-    kept = extract(prefix, images, backbone, batch_size=7)
-    backbone.model.eval()
-    with torch.no_grad():
-        expected = backbone.model(backbone.normalise(images))
-        torch.testing.assert_close(suffix(kept), expected, rtol=1e-4, atol=1e-4)
-    assert not kept.requires_grad and len(kept) == len(images)
-    for name, tensor in backbone.model.state_dict().items():
-        assert torch.equal(tensor, before[name]), f"extract changed {name}"
 
 
 def test_each_view_keeps_the_label_of_its_image():

@@ -58,14 +58,19 @@ def plot_curves(study: Study, line: str, panel: str, live: Study | None = None):
     """
     panels, lines = list(study.runs[panel].unique()), list(study.runs[line].unique())
     figure, axes = new_axes(2, len(panels), (1.8 + 3.5 * len(panels), 6.2), sharex=True, sharey="row")
-    for part, drawn in ((study, _draw_both), (live, _draw_live)):
-        if part is None:
-            continue
+    for part in (study, live) if live is not None else (study,):
         for (where, what), curve in learning_curves(part, [panel, line]).groupby(level=[0, 1], sort=False):
-            if where in panels and what in lines:
-                i = lines.index(what)
-                for row, (quantity, factor) in enumerate((("loss", 1), ("accuracy", 100))):
-                    drawn(axes[row][panels.index(where)], curve.droplevel([0, 1]), quantity, factor, i, what)
+            if where not in panels or what not in lines:
+                continue
+            i, curve = lines.index(what), curve.droplevel([0, 1])
+            style = {"color": COLOURS[i % len(COLOURS)], "linestyle": DASHES[i % len(DASHES)]}
+            for axis, quantity, factor in zip(axes[:, panels.index(where)], ("loss", "accuracy"), (1, 100), strict=True):
+                trained, validated = (factor * curve[f"{name}_{quantity}"] for name in ("train", "val"))
+                if part is live:
+                    axis.plot(curve.index, validated, "o", mfc="none", color=style["color"], label="_live")
+                else:
+                    axis.plot(curve.index, trained, linewidth=0.9, label="_training", **style)
+                    axis.plot(curve.index, validated, linewidth=2.6, label=str(what), **style)
     for column, value in enumerate(panels):
         axes[0][column].set(title=f"{panel.replace('_', ' ')}: {value}")
         axes[1][column].set(xlabel="step")
@@ -78,14 +83,3 @@ def plot_curves(study: Study, line: str, panel: str, live: Study | None = None):
         handles += axes[0][0].plot([], [], "o", mfc="none", color="0.3", label="validation, measured here")
     axes[0][-1].legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=10)
     return figure
-
-
-def _draw_both(axis, curve, quantity, factor, i, name):
-    style = {"color": COLOURS[i % len(COLOURS)], "linestyle": DASHES[i % len(DASHES)]}
-    axis.plot(curve.index, factor * curve[f"train_{quantity}"], linewidth=0.9, label="_training", **style)
-    axis.plot(curve.index, factor * curve[f"val_{quantity}"], linewidth=2.6, label=str(name), **style)
-
-
-def _draw_live(axis, curve, quantity, factor, i, name):
-    axis.plot(curve.index, factor * curve[f"val_{quantity}"], "o", mfc="none", color=COLOURS[i % len(COLOURS)],
-              label="_live")  # fmt: skip
