@@ -33,7 +33,7 @@ RECIPES = [short(r) for r in (SCRATCH, FEATURE_EXTRACTION, FINE_TUNE_LAST, FINE_
 
 @cache
 def fitted(recipe: Recipe, seed: int = 0, cached: bool = True) -> Fit:
-    """`recipe` fitted on the small task. It is shared by tests: look, and change nothing."""
+    """`recipe` fitted on the small task. Tests share it, so do not change it."""
     return fit(recipe, small_task(), seed, cache=cached)
 
 

@@ -1,6 +1,6 @@
 """A trained network can be used, saved, and taken elsewhere."""
 
-import json
+import copy
 import warnings
 from dataclasses import replace
 
@@ -38,7 +38,7 @@ def picture(width=80, height=60):
     return Image.fromarray(torch.randint(0, 256, (height, width, 3), generator=generator, dtype=torch.uint8).numpy())
 
 
-def test_a_reloaded_classifier_gives_bitwise_the_same_logits(classifier, saved):
+def test_a_reloaded_classifier_gives_bitwise_the_same_logits(classifier, saved, tmp_path):
     images = small_task().test.pixels
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -46,34 +46,15 @@ def test_a_reloaded_classifier_gives_bitwise_the_same_logits(classifier, saved):
     assert torch.equal(again.logits(images), classifier.logits(images))
     assert again.predict(picture()) == classifier.predict(picture())
     assert (again.classes, again.size) == (classifier.classes, classifier.size) == (small_task().classes, 32)
-
-
-def test_a_reloaded_classifier_can_be_saved_again(saved, tmp_path):
-    tensors, about = read_safetensors(load_classifier(saved).save(tmp_path / "again.safetensors"))
-    expected = read_safetensors(saved)
-    assert about == expected[1] and tensors.keys() == expected[0].keys()
-    assert all(torch.equal(tensor, expected[0][name]) for name, tensor in tensors.items())
-
-
-def test_the_file_holds_tensors_and_texts_and_nothing_that_could_be_run(classifier, saved):
-    content = saved.read_bytes()
-    length = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + length])
-    about = header.pop("__metadata__")
-    assert set(header) == set(classifier.model.state_dict())
-    assert len(content) == 8 + length + max(entry["data_offsets"][1] for entry in header.values())
-    assert json.loads(about["classes"]) == classifier.classes
+    (tensors, about), (expected, texts) = (read_safetensors(path) for path in (again.save(tmp_path / "again"), saved))
+    assert about == texts and tensors.keys() == expected.keys(), "it can be saved again"
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in tensors.items())
 
 
 def test_logits_are_the_same_whatever_mode_the_network_is_in_and_leave_it_there(classifier):
     images = small_task().test.pixels
-    expected = classifier.logits(images)
-    classifier.model.train()
-    try:
-        assert torch.equal(classifier.logits(images), expected)
-        assert classifier.model.training
-    finally:
-        classifier.model.eval()
+    again = replace(classifier, backbone=replace(classifier.backbone, model=copy.deepcopy(classifier.model).train()))
+    assert torch.equal(again.logits(images), classifier.logits(images)) and again.model.training
 
 
 def test_predict_gives_each_class_a_probability_the_likeliest_first(classifier):
@@ -86,21 +67,18 @@ def test_predict_gives_each_class_a_probability_the_likeliest_first(classifier):
 
 
 def test_predict_takes_a_path_a_pil_image_and_a_tensor_of_any_size_alike(classifier, tmp_path):
-    image = picture()
-    image.save(tmp_path / "new.png")
-    expected = classifier.predict(image)
+    image, path = picture(), tmp_path / "new.png"
+    image.save(path)
     tensor = torch.tensor(list(image.tobytes()), dtype=torch.uint8).view(60, 80, 3).permute(2, 0, 1)
-    assert classifier.predict(tmp_path / "new.png") == expected
-    assert classifier.predict(str(tmp_path / "new.png")) == expected
-    assert classifier.predict(tensor) == expected
+    expected = classifier.predict(image)
+    assert classifier.predict(path) == classifier.predict(str(path)) == classifier.predict(tensor) == expected
     assert classifier.predict(image.convert("L").convert("RGBA")).keys() == expected.keys()
 
 
 @pytest.mark.parametrize(
     "shape, dtype",
-    [((2, 3, 32, 32), torch.uint8), ((32, 32), torch.uint8), ((1, 32, 32), torch.uint8), ((40, 50, 3), torch.uint8),
-     ((3, 32, 32), torch.float32), ((3, 40, 50), torch.float32), ((3, 32, 32), torch.int64)],
-)  # fmt: skip
+    [((2, 3, 32, 32), torch.uint8), ((32, 32), torch.uint8), ((40, 50, 3), torch.uint8), ((3, 32, 32), torch.float32)],
+)
 def test_predict_refuses_other_tensors(classifier, shape, dtype):
     with pytest.raises(ValueError, match=r"one uint8 image \(3, H, W\)"):
         classifier.predict(torch.zeros(shape, dtype=dtype))
@@ -119,17 +97,10 @@ def test_a_missing_file_is_an_error(tmp_path):
         load_classifier(tmp_path / "mine.safetensors")
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x04\x95", b"\xff" * 100])
-def test_a_file_of_another_kind_is_refused(content, tmp_path):
+@pytest.mark.parametrize("content", [lambda saved: b"", lambda saved: b"\xff" * 100, lambda saved: saved[:-100]])
+def test_a_file_of_another_kind_and_a_truncated_one_are_refused(content, saved, tmp_path):
     path = tmp_path / "mine.safetensors"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match="mine.safetensors"):
-        load_classifier(path)
-
-
-def test_a_truncated_file_is_refused(saved, tmp_path):
-    path = tmp_path / "mine.safetensors"
-    path.write_bytes(saved.read_bytes()[:-100])
+    path.write_bytes(content(saved.read_bytes()))
     with pytest.raises(ValueError, match="mine.safetensors"):
         load_classifier(path)
 

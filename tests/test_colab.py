@@ -14,7 +14,7 @@ import types
 import pytest
 from project import ADDRESS, ROOT, cells, tags
 
-from helpers.training.exporting import missing_for_onnx
+from helpers.lessons.your_own_images.exporting import missing_for_onnx
 
 TOOL = importlib.import_module("colab")
 SETUP = next(cell.source for cell in cells(ROOT / "notebooks/00_start_here.ipynb") if "setup" in tags(cell))
@@ -64,7 +64,7 @@ def test_setup_cell_without_a_network_says_what_was_not_fetched_what_pip_said_an
 def test_what_lab3_adds_on_colab_for_onnx_replaces_nothing_there_either(colab, monkeypatch):
     """Without the list of versions, pip would bring a newer protobuf than Colab's other packages accept."""
     (_, install), _ = colab()
-    monkeypatch.setattr("helpers.training.exporting.find_spec", lambda name: None)
+    monkeypatch.setattr("helpers.lessons.your_own_images.exporting.find_spec", lambda name: None)
     assert f"pip install {' '.join(install[5:7])} onnx onnxscript onnxruntime" in missing_for_onnx()
 
 

@@ -1,4 +1,4 @@
-"""One function says where to compute; networks borrow the accelerator and come back. Held without one: moves are recorded."""
+"""One function says where to compute; networks borrow the accelerator and come back. Tested without one: moves are recorded."""
 
 import pytest
 import torch
@@ -40,7 +40,7 @@ def test_course_device_overrides_the_accelerator(monkeypatch):
         assert device() == torch.device(wanted)
 
 
-@pytest.mark.parametrize("wanted", ["mps", "gpu", "cuda"])
+@pytest.mark.parametrize("wanted", ["gpu", "cuda"])
 def test_a_device_that_this_machine_lacks_is_an_error_that_says_what_to_do(wanted, monkeypatch):
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available=False: None)
     monkeypatch.setenv("COURSE_DEVICE", wanted)
@@ -48,13 +48,12 @@ def test_a_device_that_this_machine_lacks_is_an_error_that_says_what_to_do(wante
         device()
 
 
-def test_nothing_else_in_the_course_asks_torch_for_a_device():
-    asking = [
-        path.relative_to(ROOT).as_posix()
-        for path in (ROOT / "helpers").rglob("*.py")
-        if any(word in path.read_text(encoding="utf-8") for word in ("current_accelerator", "cuda.is_available"))
-    ]
-    assert asking == ["helpers/training/devices.py"]
+def test_nothing_else_in_the_course_asks_torch_for_a_device_or_leaves_an_accelerator_reseeded():
+    files = (ROOT / "helpers").rglob("*.py")
+    texts = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in files}
+    words = "current_accelerator", "cuda.is_available"
+    assert [name for name, text in texts.items() if any(word in text for word in words)] == ["helpers/training/devices.py"]
+    assert not [name for name, text in texts.items() if "fork_rng(devices=[])" in text]
 
 
 @pytest.mark.parametrize("recipe", [FEATURE_EXTRACTION, PROBE_THEN_FINE_TUNE], ids=lambda recipe: recipe.name)

@@ -9,9 +9,8 @@ from fits import fitted, short, small_task, write_source
 from helpers.freezing import freeze
 from helpers.images.tasks import Split
 from helpers.sources.backbones import load_backbone
-from helpers.stages import split
 from helpers.training import features
-from helpers.training.features import extract, fixed_views, worth_caching
+from helpers.training.features import fixed_views
 from helpers.training.fitting import fit
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_LAST, PROBE_THEN_FINE_TUNE
 
@@ -25,13 +24,9 @@ CACHED = {
 }
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    return write_source(tmp_path_factory.mktemp("source") / "net.safetensors")
-
-
-def assert_agree(one, other):
+def assert_agree(recipe):
     """To 1e-4 of the largest logit: convolutions of 6 and of 100 images add up in another order."""
+    one, other = fitted(recipe), fitted(recipe, cached=False)
     assert one.cached and not other.cached
     torch.testing.assert_close(one.logits, other.logits, rtol=0, atol=1e-4 * other.logits.abs().max().item())
     assert torch.equal(one.logits.argmax(1), other.logits.argmax(1))
@@ -44,94 +39,60 @@ def assert_agree(one, other):
 
 @pytest.mark.parametrize("name", CACHED)
 def test_cached_and_uncached_runs_agree(name):
-    assert_agree(fitted(CACHED[name]), fitted(CACHED[name], cached=False))
+    assert_agree(CACHED[name])
 
 
-@pytest.mark.parametrize("name", [name for name in CACHED if name != "a stage by name"])
-def test_cached_and_uncached_runs_agree_with_dropout_before_the_head(name, source):
+def test_cached_and_uncached_runs_agree_with_dropout_before_the_head(tmp_path):
     """Dropout belongs to the head: it draws the same numbers, anew in each step, whether features are kept or not."""
-    recipe = replace(CACHED[name], source=source)
-    assert_agree(fitted(recipe), fitted(recipe, cached=False))
+    source = write_source(tmp_path / "net.safetensors")
+    for name in CACHED.keys() - {"a stage by name"}:
+        assert_agree(replace(CACHED[name], source=source))
 
 
-def test_what_is_augmented_anew_is_not_cached():
-    assert fitted(short(FINE_TUNE_LAST, views=0, augment=True)).cached == ""
-
-
-def test_fit_says_before_which_place_it_kept_features():
-    assert fitted(CACHED["feature extraction, fixed views"]).cached == "-1"
-    assert fitted(CACHED["a stage by name"]).cached == "layer3"
-
-
-@pytest.mark.parametrize("upto", [0, "conv1", 0.01])
-def test_nothing_is_cached_where_nothing_is_frozen(upto):
-    assert fitted(short(FINE_TUNE_LAST, upto=upto, augment=False, steps=2)).cached == ""
+@pytest.mark.parametrize(
+    "changes, cached",
+    [
+        ({"augment": False, "upto": -1}, "-1"),
+        ({"augment": False, "upto": "layer3"}, "layer3"),
+        ({"augment": True}, ""),  # anew in each step
+        ({"augment": False, "upto": 0}, ""),  # nothing is frozen
+        ({"augment": False, "upto": "conv1"}, ""),
+        ({"augment": False, "upto": 0.01}, ""),
+    ],
+)
+def test_fit_says_before_which_stage_it_kept_features(changes, cached):
+    assert fitted(short(FINE_TUNE_LAST, steps=2, **changes)).cached == cached
 
 
 def test_features_too_large_for_memory_are_not_kept_and_the_result_is_the_same(monkeypatch):
     recipe = CACHED["feature extraction, fixed views"]
-    monkeypatch.setattr(features, "LARGEST_CACHE", 1000)
-    run = fit(recipe, small_task())
-    assert run.cached == ""
+    needed = (2 * len(small_task().train) + len(small_task().val)) * 256 * 4  # 256 features of 4 bytes each
+    for limit, cached in ((needed, "-1"), (needed - 1, "")):
+        monkeypatch.setattr(features, "LARGEST_CACHE", limit)
+        run = fit(recipe, small_task())
+        assert run.cached == cached
     assert torch.equal(run.logits, fitted(recipe, cached=False).logits)
 
 
-def test_worth_caching_counts_the_bytes_of_all_features(monkeypatch):
-    backbone = load_backbone("garden")
-    prefix, _ = split(freeze(backbone.model, -1), -1)
-    images = small_task().train.pixels
-    needed = 50 * 256 * 4  # 50 images, 256 features of 4 bytes each
-    monkeypatch.setattr(features, "LARGEST_CACHE", needed)
-    assert worth_caching(prefix, images, 50, backbone)
-    monkeypatch.setattr(features, "LARGEST_CACHE", needed - 1)
-    assert not worth_caching(prefix, images, 50, backbone)
-
-
-@pytest.mark.parametrize("place", [-1, "layer4", "layer1"])
-def test_features_go_through_the_rest_of_the_model_to_its_logits(place):
-    backbone = load_backbone("garden")
-    images = small_task().test.pixels
-    prefix, suffix = split(freeze(backbone.model, place), place)
-    before = {name: tensor.clone() for name, tensor in backbone.model.state_dict().items()}
-    kept = extract(prefix, images, backbone, batch_size=7)
-    backbone.model.eval()
-    with torch.no_grad():
-        expected = backbone.model(backbone.normalise(images))
-        torch.testing.assert_close(suffix(kept), expected, rtol=1e-4, atol=1e-4)
-    assert not kept.requires_grad and len(kept) == len(images)
-    for name, tensor in backbone.model.state_dict().items():
-        assert torch.equal(tensor, before[name]), f"extract changed {name}"
-
-
-def striped() -> Split:
-    """Images of class 0 are red, those of class 1 are blue."""
-    images = torch.zeros(6, 3, 32, 32, dtype=torch.uint8)
-    labels = torch.tensor([0, 1, 1, 0, 1, 0])
-    images[labels == 0, 0] = images[labels == 1, 2] = 200
-    return Split(images, torch.arange(6), labels, [""] * 6)
-
-
 def test_each_view_keeps_the_label_of_its_image():
-    images, labels = fixed_views(striped(), 5, seed=0)
-    assert images.shape == (30, 3, 32, 32) and images.dtype == torch.uint8 and labels.shape == (30,)
-    red, _, blue = images.float().mean((2, 3)).unbind(1)
-    assert torch.equal((blue > red).long(), labels)
+    images, labels = torch.zeros(6, 3, 32, 32, dtype=torch.uint8), torch.tensor([0, 1, 1, 0, 1, 0])
+    images[labels == 0, 0] = images[labels == 1, 2] = 200  # those of class 0 are red, those of class 1 blue
+    views, of_views = fixed_views(Split(images, torch.arange(6), labels, [""] * 6), 5, seed=0)
+    assert views.shape == (30, 3, 32, 32) and views.dtype == torch.uint8
+    red, _, blue = views.float().mean((2, 3)).unbind(1)
+    assert torch.equal((blue > red).long(), of_views)
 
 
-def test_fixed_views_depend_on_the_seed_alone():
+def test_fixed_views_depend_on_the_seed_alone_and_leave_the_random_numbers_of_torch_alone():
     train = small_task().train
     first = fixed_views(train, 3, seed=4)[0]
     torch.rand(10)
+    before = torch.get_rng_state()
     assert torch.equal(fixed_views(train, 3, seed=4)[0], first)
     assert not torch.equal(fixed_views(train, 3, seed=5)[0], first)
+    assert torch.equal(torch.get_rng_state(), before)
     one, two, _ = first.split(len(train))
     assert (one != two).flatten(1).any(1).all(), "two views of an image are the same"
-
-
-def test_fixed_views_leave_the_random_numbers_of_torch_alone():
-    before = torch.get_rng_state()
-    fixed_views(small_task().train, 2, seed=0)
-    assert torch.equal(torch.get_rng_state(), before)
 
 
 def uneven(channels=6, count=60):

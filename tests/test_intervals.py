@@ -1,4 +1,4 @@
-"""Intervals of accuracies and differences cover the truth as often as they say, in simulated seeds and images."""
+"""Intervals of accuracies and differences cover the true value as often as they say, in simulated seeds and images."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 from scipy.special import expit
 
-from helpers.training.intervals import interval
+from helpers.training.intervals import interval, wilson
 
 IMAGES, RUNS, BOTH = 2.0, 0.3, 1.0  # standard deviations of what images, runs and their meeting add, in logits
 CASES = 150
@@ -19,31 +19,22 @@ def simulated(rng, seeds, n, *levels):
     return [rng.random((seeds, n)) < expit(level + base + rng.normal(0, BOTH, (seeds, n))) for level in levels]
 
 
-def truth(level):
+def expected(level):
     """The share of right answers over all images and runs of the kind."""
     spread = (IMAGES**2 + RUNS**2 + BOTH**2) ** 0.5
     return expit(level + np.random.default_rng(0).normal(0, spread, 1_000_000)).mean()
 
 
 @pytest.mark.parametrize("seeds, n", [(5, 40), (5, 400), (2, 20)])
-@pytest.mark.parametrize("level", [0, 3, 6])
-def test_the_interval_of_an_accuracy_covers_the_truth_in_95_of_100_cases(seeds, n, level):
-    rng, covered, expected = np.random.default_rng([seeds, n, level]), 0, truth(level)
+@pytest.mark.parametrize("levels", [(0,), (3,), (6,), (1, 1), (1, 2)], ids=str)
+def test_the_interval_of_an_accuracy_and_of_a_difference_covers_the_true_value_in_95_of_100_cases(seeds, n, levels):
+    rng, covered = np.random.default_rng([seeds, n, *levels]), 0
+    wanted = expected(levels[-1]) - (expected(levels[0]) if len(levels) > 1 else 0)
     for _ in range(CASES):
-        mean, low, high = interval(torch.from_numpy(simulated(rng, seeds, n, level)[0]))
-        assert 0 <= low <= mean <= high <= 1
-        covered += low <= expected <= high
-    assert covered >= 0.93 * CASES
-
-
-@pytest.mark.parametrize("seeds, n", [(5, 40), (5, 400), (2, 20)])
-@pytest.mark.parametrize("gain", [0, 1])
-def test_the_interval_of_a_difference_covers_the_truth_in_95_of_100_cases(seeds, n, gain):
-    rng, covered, expected = np.random.default_rng([seeds, n, gain]), 0, truth(1 + gain) - truth(1)
-    for _ in range(CASES):
-        one, two = simulated(rng, seeds, n, 1, 1 + gain)
-        _, low, high = interval(torch.from_numpy(two.astype(float) - one))
-        covered += low <= expected <= high
+        one, *other = simulated(rng, seeds, n, *levels)
+        mean, low, high = interval(torch.from_numpy(other[0].astype(float) - one if other else one))
+        assert other or 0 <= low <= mean <= high <= 1
+        covered += low <= wanted <= high
     assert covered >= 0.93 * CASES
 
 
@@ -57,10 +48,11 @@ def test_more_images_and_more_seeds_narrow_the_interval():
     assert width(3, 50) > width(10, 50) > width(10, 500) > 0
 
 
-def test_one_seed_gives_wilsons_interval_of_the_images():
-    answers = torch.arange(30)[None] < 21
-    expected = stats.binomtest(21, 30).proportion_ci(method="wilson")
-    assert interval(answers) == pytest.approx((0.7, expected.low, expected.high), abs=1e-6)
+@pytest.mark.parametrize("right, n", [(0, 5), (5, 5), (1, 1), (7, 20), (399, 400)])
+def test_one_seed_gives_wilsons_interval_of_the_images_as_scipy_has_it(right, n):
+    expected = stats.binomtest(right, n).proportion_ci(method="wilson")
+    assert wilson(right / n, n) == pytest.approx((expected.low, expected.high), abs=1e-6)
+    assert interval(torch.arange(n)[None] < right) == pytest.approx((right / n, expected.low, expected.high), abs=1e-6)
 
 
 @pytest.mark.parametrize("seeds", [1, 2, 5])

@@ -20,10 +20,9 @@ from test_widgets7 import KNOWN, made  # noqa: F401
 
 import helpers as h
 from helpers.images.drawn.hotdogs import draw_food
-from helpers.lessons.your_own_images import uploading
-from helpers.training import exporting
+from helpers.lessons.your_own_images import exporting, uploading
+from helpers.lessons.your_own_images.exporting import OnnxClassifier, compare_logits, export_onnx, missing_for_onnx
 from helpers.training.classifier import Classifier
-from helpers.training.exporting import OnnxClassifier, compare_logits, export_onnx, missing_for_onnx
 
 LAB = ROOT / "solutions/lab3_your_own_images.ipynb"
 
@@ -105,7 +104,7 @@ def test_a_file_of_another_kind_is_no_onnx_classifier(tmp_path):
     if missing := missing_for_onnx():
         pytest.skip(missing)
     (tmp_path / "x.onnx").write_bytes(b"hello")
-    with pytest.raises(ValueError, match=r"x\.onnx is no ONNX file of a classifier"):
+    with pytest.raises(ValueError, match=r"x\.onnx is not an ONNX file that export_onnx wrote"):
         OnnxClassifier(tmp_path / "x.onnx")
     with pytest.raises(FileNotFoundError, match="there is no file"):
         OnnxClassifier(tmp_path / "y.onnx")

@@ -34,11 +34,11 @@ def test_twice_the_steps_would_gain_scratch_less_than_four_points():
 
 @pytest.mark.parametrize("file", measure.STAMPED)
 def test_numbers_in_the_text_are_those_of_the_results(file, tmp_path):
-    copy = tmp_path / (ROOT / file).name
-    copy.write_text((ROOT / file).read_text(encoding="utf-8"), encoding="utf-8")
+    text, copy = (ROOT / file).read_text(encoding="utf-8"), tmp_path / (ROOT / file).name
+    copy.write_text(text, encoding="utf-8")
     measure.stamp(copy, measure.stamps())
-    assert copy.read_text(encoding="utf-8") == (ROOT / file).read_text(encoding="utf-8"), "run `make results`"
-    assert "<!-- /" in copy.read_text(encoding="utf-8"), "no marks for measured texts"
+    assert copy.read_text(encoding="utf-8") == text, "run `make results`"
+    assert "<!-- /" in text, "no marks for measured texts"
 
 
 def test_a_sentence_that_disagrees_with_the_results_is_noticed(tmp_path):

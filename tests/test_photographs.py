@@ -1,6 +1,5 @@
 """ImageNet weights on real photographs: how settings were chosen, what the shipped study holds, and that it can be run."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,12 +19,12 @@ WEIGHTS = Path(torch.hub.get_dir(), "checkpoints", "squeezenet1_0-b66bff10.pth")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Two classes of 16 drawn pictures as files."""
-    place = tmp_path_factory.mktemp("drawn")
+    path = tmp_path_factory.mktemp("drawn")
     for label, name in enumerate(("round", "square")):
-        (place / name).mkdir()
+        (path / name).mkdir()
         for number, pixels in enumerate(render("source", [label] * 16, range(16))[0]):
-            Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(place / name / f"{number}.png")
-    return str(place)
+            Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(path / name / f"{number}.png")
+    return str(path)
 
 
 def test_study_has_every_recipe_at_every_number_of_labels_over_five_seeds_on_the_same_test_images():
@@ -68,11 +67,8 @@ def test_test_images_are_the_same_whatever_is_set_aside_to_choose_settings_with(
 
 @pytest.mark.skipif(not WEIGHTS.is_file(), reason=f"torchvision's weights of {SOURCE} are not on this machine")
 def test_the_measurement_runs_from_choosing_rates_to_saved_files(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(imagenet, "SHIPPED", tmp_path)
-    monkeypatch.setattr(imagenet, "LABELS", (2,))
-    monkeypatch.setattr(imagenet, "TRIAL_LABELS", 2)
-    monkeypatch.setattr(imagenet, "TRIAL_VAL", 4)
-    monkeypatch.setattr(imagenet, "VAL", 4)
+    for name, value in {"SHIPPED": tmp_path, "LABELS": (2,), "TRIAL_LABELS": 2, "TRIAL_VAL": 4, "VAL": 4}.items():
+        monkeypatch.setattr(imagenet, name, value)
     quick = {"steps": 2, "batch_size": 4}
     monkeypatch.setattr(imagenet, "TRIED", dict.fromkeys(imagenet.TRIED, (1e-05,)))
     recipes = {name: replace(recipe, head_steps=min(1, recipe.head_steps), **quick) for name, recipe in imagenet.RECIPES.items()}
@@ -81,9 +77,8 @@ def test_the_measurement_runs_from_choosing_rates_to_saved_files(folder, tmp_pat
     monkeypatch.setattr(imagenet, "CHANGED", {"fine-tune all, 3 steps": ("fine-tune all", {"steps": 3}, (2,))})
     monkeypatch.setenv("COURSE_PHOTOS", folder)
     imagenet.run(seeds=1)
-    assert list(load_study(tmp_path / "study-imagenet-changed.json").runs.recipe) == ["fine-tune all, 3 steps"]
-    assert len(load_study(tmp_path / "study-imagenet.json").runs) == 4
-    assert len(load_study(tmp_path / "study-imagenet-rates.json").runs) == 3
+    rows = {name: len(load_study(tmp_path / f"study-imagenet{name}.json").runs) for name in ("", "-rates", "-changed")}
+    assert rows == {"": 4, "-rates": 3, "-changed": 1}
 
 
 def test_without_photographs_it_says_so_and_measures_nothing(monkeypatch, capsys):
@@ -95,5 +90,4 @@ def test_without_photographs_it_says_so_and_measures_nothing(monkeypatch, capsys
 def test_the_page_shows_the_figure_with_its_numbers_in_words():
     page = (ROOT / "docs/photographs.md").read_text(encoding="utf-8")
     assert f"![{imagenet.alt()}](photographs.png)" in page
-    assert (ROOT / "docs/photographs.png").is_file()
-    assert os.path.getsize(ROOT / "docs/photographs.png") < 200_000
+    assert (ROOT / "docs/photographs.png").stat().st_size < 200_000

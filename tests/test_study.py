@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from helpers import Case, compare, load_study, run_study
-from helpers.training import study as studies
 from helpers.training.fitting import fit
 from helpers.training.intervals import interval
 from helpers.training.learning_curves import learning_curves, overfitting, plot_curves
@@ -48,69 +47,59 @@ def compared():
 
 
 def test_a_study_has_a_row_a_case_and_seed_with_what_else_was_asked_for(study):
-    assert len(study.runs) == 8 and len(study.correct) == 8
-    assert (study.runs.spread > 0).all()
+    assert len(study.runs) == 8 and (study.runs.spread > 0).all()
     assert all(len(history) == 5 for history in study.runs.history)
     assert [answers.double().mean().item() for answers in study.correct] == pytest.approx(study.runs.accuracy.tolist())
 
 
-def test_cases_of_a_seed_share_their_training_images(study):
-    again = run_study("does the rate matter?", [Case({"rate": "fast"}, FAST, labelled(2))], [1])
-    same = study.select(per_class=2, rate="fast").runs
-    assert again.runs.accuracy.iloc[0] == same[same.seed == 1].accuracy.iloc[0]
-
-
-def test_all_recipes_of_a_seed_see_the_same_images_and_seeds_differ(monkeypatch):
+def test_all_recipes_of_a_seed_see_the_same_images_and_seeds_differ():
     seen = []
 
-    def look(recipe, task, seed, progress):
+    def watch(recipe, task, seed, progress):
         seen.append((seed, recipe.name, task))
         return SimpleNamespace(correct=torch.zeros(20, dtype=torch.bool), accuracy=0.0, trained=1, seconds=0.0, n=20,
                                history=pandas.DataFrame({"train_accuracy": [1.0]}))  # fmt: skip
 
     recipes = [PROBE, SCRATCH, FINE_TUNE_ALL]
-    studies.run_study("?", [Case({"recipe": recipe.name}, recipe, small_task()) for recipe in recipes], 3, run=look)
+    run_study("?", [Case({"recipe": recipe.name}, recipe, small_task()) for recipe in recipes], 3, run=watch)
     assert [(seed, name) for seed, name, _ in seen] == [(seed, recipe.name) for seed in range(3) for recipe in recipes]
-    drawn = {}
-    for seed, _, task in seen:
-        drawn.setdefault(seed, set()).add(tuple(task.train.index.tolist()))
-        assert torch.equal(task.test.pixels, small_task().test.pixels) and torch.equal(task.val.pixels, small_task().val.pixels)
-    assert all(len(draws) == 1 for draws in drawn.values())
-    assert len(set.union(*drawn.values())) == 3
+    assert len({(seed, tuple(task.train.index.tolist())) for seed, _, task in seen}) == 3, "one draw a seed"
+    assert len({tuple(task.train.index.tolist()) for _, _, task in seen}) == 3, "another draw for another seed"
+    for part in ("test", "val"):
+        assert all(torch.equal(getattr(task, part).pixels, getattr(small_task(), part).pixels) for _, _, task in seen)
 
 
-def test_a_comparison_is_a_study_of_what_fits_one_by_one_give(compared):
+def test_a_comparison_is_a_study_of_what_fits_one_by_one_give_and_says_what_was_measured(compared):
     for recipe in (PROBE, BAD_PROBE):
-        alone = fit(recipe, small_task().draw(3), 3)
-        part = compared.select(recipe=recipe.name)
+        alone, part = fit(recipe, small_task().draw(3), 3), compared.select(recipe=recipe.name)
         assert torch.equal(part.correct[1], alone.correct)
         row = part.runs.iloc[1]
         assert (row.seed, row.accuracy, row.trained) == (3, alone.accuracy, alone.trained) and row.seconds > 0
     assert torch.equal(compared.correct[0], fitted(PROBE).correct)
-
-
-def test_a_comparison_says_what_was_measured_where_and_when(compared):
     assert compared.question == "goldfinches, 3 training images a class, 32 px" and compared.conditions == ["recipe"]
     assert {"python", "torch", "torchvision", "lightning", "hardware", "date", "seeds"} <= compared.about.keys()
     assert "lr=1e-06" in compared.about[f"recipe {BAD_PROBE.name}"]
     assert isinstance(compared.plot(), Figure)
 
 
-def test_a_study_leaves_one_line_behind(capsys):
-    compare([short(BAD_PROBE, steps=2)], small_task(), seeds=2)
+def test_a_study_leaves_one_line_behind_and_prints_as_one(study, capsys):
+    compare([short(BAD_PROBE, steps=2)], small_task(), seeds=1)
     out = capsys.readouterr().out
-    assert out.count("\n") == 1 and out.startswith("goldfinches, 3 training images a class, 32 px: 2 runs")
+    assert out.count("\n") == 1 and out.startswith("goldfinches, 3 training images a class, 32 px (1 run, 1 seed, ")
+    assert repr(study) == "does the rate matter? (8 runs, 2 seeds; conditions: per_class, rate)"
 
 
-@pytest.mark.parametrize("recipes", [[], [SCRATCH, SCRATCH], [SCRATCH, replace(FINE_TUNE_ALL, name="scratch")]])
-def test_recipes_need_different_names(recipes):
-    with pytest.raises(ValueError, match="recipes with different names"):
-        compare(recipes, small_task())
-
-
-@pytest.mark.parametrize("recipes", [SCRATCH, ["scratch"], {"scratch": SCRATCH}, None])
-def test_something_else_than_a_list_of_recipes_is_an_error(recipes):
-    with pytest.raises(TypeError, match="compare takes a list of recipes"):
+@pytest.mark.parametrize(
+    "recipes, error, message",
+    [
+        ([], ValueError, "recipes with different names"),
+        ([SCRATCH, replace(FINE_TUNE_ALL, name="scratch")], ValueError, "recipes with different names"),
+        (SCRATCH, TypeError, "a list of recipes"),
+        (["scratch"], TypeError, "a list of recipes"),
+    ],
+)
+def test_a_comparison_takes_recipes_with_different_names(recipes, error, message):
+    with pytest.raises(error, match=message):
         compare(recipes, small_task())
 
 
@@ -133,18 +122,12 @@ def test_a_design_that_makes_no_sense_is_refused(cases, seeds, message):
 # --- tables ---
 
 
-def test_the_table_has_the_mean_and_the_interval_of_the_answers(study):
-    row = study.table().loc[(2, "fast")]
+def test_the_table_has_the_mean_and_the_interval_of_the_answers_and_other_columns_if_asked(study):
+    row = study.table(also=["trained", "seconds"]).loc[(2, "fast")]
     part = study.select(per_class=2, rate="fast")
     expected = [100 * value for value in interval(torch.stack(part.correct))]
     assert row[["accuracy %", "low", "high"]].tolist() == pytest.approx(expected, abs=0.051)
-    assert row["seeds"] == 2 and row["n"] == len(part.correct[0])
-
-
-def test_the_table_shows_other_columns_if_asked(compared):
-    table = compared.table(also=["trained", "seconds"])
-    assert list(table.columns) == ["accuracy %", "low", "high", "seeds", "n", "trained", "seconds"]
-    assert table.trained.tolist() == [256 * 4 + 4] * 2 and (table.seconds > 0).all()
+    assert row["seeds"] == 2 and row["n"] == 20 and row["trained"] == 256 * 4 + 4 and row["seconds"] > 0
 
 
 def test_values_of_another_column_have_students_interval(study):
@@ -157,13 +140,14 @@ def test_values_of_another_column_have_students_interval(study):
 # --- paired differences ---
 
 
-def test_differences_are_paired_by_seed_and_image():
+def test_differences_are_paired_by_seed_and_image_and_any_value_can_be_the_baseline():
     generator = torch.Generator().manual_seed(0)
     one, two = (torch.rand(5, 40, generator=generator) < p for p in (0.6, 0.8))
-    row = invented(one=one, two=two).paired().loc["two"]
-    mean, low, high = interval(two.double() - one.double())
-    assert mean == pytest.approx(two.double().mean() - one.double().mean())
-    assert [row["points"], row["low"], row["high"]] == pytest.approx([100 * mean, 100 * low, 100 * high], abs=0.051)
+    both = invented(one=one, two=two)
+    row, turned = both.paired().loc["two"], both.paired("recipe", "two").loc["one"]
+    expected = [100 * value for value in interval(two.double() - one.double())]
+    assert [row["points"], row["low"], row["high"]] == pytest.approx(expected, abs=0.051)
+    assert [-turned["points"], -turned["high"], -turned["low"]] == [row["points"], row["low"], row["high"]]
 
 
 def test_differences_are_taken_over_the_seeds_that_both_have():
@@ -188,22 +172,9 @@ def test_a_difference_is_supported_only_if_its_interval_leaves_out_zero():
     recipes = {f"level {level}": torch.rand(5, 50, generator=generator) < level for level in (0.5, 0.6, 0.8, 0.2, 1.0, 0.0)}
     paired = invented(base=base, **recipes, same=base).paired("recipe", "base")
     assert set(paired.supported) == {"yes", "no"} and paired.loc["same", "supported"] == "no"
-    for name, rows in recipes.items():
-        _, low, high = interval(rows.double() - base.double())
-        assert (paired.loc[name, "supported"] == "yes") == (low > 0 or high < 0)
-
-
-def test_one_image_or_one_run_supports_no_difference():
-    base, better = torch.zeros(5, 50, dtype=torch.bool), torch.zeros(5, 50, dtype=torch.bool)
-    better[:, 0] = True
-    assert invented(base=base, better=better).paired().loc["better", "supported"] == "no"
-    alone = invented(base=base[:1], better=~base[:1]).paired().loc["better"]
-    assert (alone["points"], alone["supported"]) == (100, "no")
-
-
-def test_any_value_can_be_the_baseline_and_the_sign_turns_with_it():
-    both = invented(a=[[1, 0, 1, 1], [1, 1, 0, 1]], b=[[0, 0, 1, 0], [0, 1, 0, 0]])
-    assert both.paired().loc["b", "points"] == -both.paired("recipe", "b").loc["a", "points"] == -50
+    assert ((paired.low > 0) | (paired.high < 0)).tolist() == (paired.supported == "yes").tolist()
+    alone = invented(base=base[:1], better=torch.ones(1, 50)).paired().loc["better"]
+    assert alone["points"] > 0 and alone["supported"] == "no", "another seed might have given another difference"
 
 
 def test_differences_of_another_column_are_paired_by_seed():
@@ -225,6 +196,7 @@ def test_differences_of_another_column_are_paired_by_seed():
         (lambda study: study.paired("rate", "slow", column="speed"), "no column 'speed'"),
         (lambda study: study.values("speed"), "no column 'speed'"),
         (lambda study: learning_curves(study, ["depth"]), "no condition 'depth'"),
+        (lambda study: learning_curves(invented(a=[[1, 0]]), ["recipe"]), "keep_history=True"),
     ],
 )
 def test_a_question_that_the_study_cannot_answer_is_refused(study, ask, message):
@@ -261,24 +233,16 @@ def test_overfitting_is_a_validation_loss_that_has_risen_for_sure():
     assert table.loc[(5, "all"), "lowest at"] == 20 and table.loc[(5, "all"), "rises by"] == pytest.approx(0.4)
     assert table.loc[(5, "all"), "starts to overfit"] == "yes" and table.loc[(5, "head"), "starts to overfit"] == "no"
     assert table.loc[(5, "all"), "gap"] == pytest.approx(20)
-
-
-def test_a_rise_that_seeds_disagree_on_is_not_called_overfitting():
     noisy = curved()
     noisy.runs.at[3, "history"] = history([1.0, 0.5, 0.1])
     table = overfitting(noisy, ["per_class", "depth"])
-    assert table.loc[(5, "all"), "rises by"] > 0 and table.loc[(5, "all"), "starts to overfit"] == "no"
+    assert table.loc[(5, "all"), "rises by"] > 0 and table.loc[(5, "all"), "starts to overfit"] == "no", "the seeds disagree"
 
 
 def test_curves_are_drawn_a_panel_a_number_of_labels():
     figure = plot_curves(curved(), line="depth", panel="per_class", live=curved({"all": UP}))
     assert [axis.get_title() for axis in figure.axes] == ["per class: 5", ""]
     assert sum(line.get_marker() == "o" and line.get_label() == "_live" for line in figure.axes[0].lines) == 1
-
-
-def test_curves_need_a_history():
-    with pytest.raises(ValueError, match="keep_history=True"):
-        learning_curves(invented(a=[[1, 0]]), ["recipe"])
 
 
 # --- files ---
@@ -303,30 +267,32 @@ def test_two_studies_can_be_joined_but_no_run_twice(study):
         join_studies(study, replace(more, question="another"))
 
 
+def changed(change):
+    def damage(path):
+        data = json.loads(path.read_text())
+        change(data)
+        path.write_text(json.dumps(data))
+
+    return damage
+
+
 DAMAGE = {
-    "a key is missing": lambda data: data.pop("conditions"),
-    "an accuracy disagrees with the answers": lambda data: data["runs"][0].update(accuracy=0.99),
-    "answers are missing": lambda data: data["runs"][0].pop("correct"),
-    "answers are of other images": lambda data: data["runs"][0].update(correct="AAAAAAAA"),
-    "a run lacks its seed": lambda data: [row.pop("seed") for row in data["runs"]],
-    "a run is there twice": lambda data: data["runs"].append(data["runs"][0]),
+    "a key is missing": changed(lambda data: data.pop("conditions")),
+    "an accuracy disagrees with the answers": changed(lambda data: data["runs"][0].update(accuracy=0.99)),
+    "answers are missing": changed(lambda data: data["runs"][0].pop("correct")),
+    "answers are of other images": changed(lambda data: data["runs"][0].update(correct="AAAAAAAA")),
+    "a run lacks its seed": changed(lambda data: [row.pop("seed") for row in data["runs"]]),
+    "a run is there twice": changed(lambda data: data["runs"].append(data["runs"][0])),
+    "it is cut": lambda path: path.write_text(path.read_text()[:-20]),
+    "it is a list": lambda path: path.write_text("[1, 2]"),
+    "it is no text": lambda path: path.write_bytes(b"\xff\xfe\x00"),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_file_is_refused(damage, tmp_path):
     path = invented(a=[[1, 0, 1], [1, 1, 1]], b=[[0, 0, 1], [0, 1, 1]]).save(tmp_path / "study.json")
-    data = json.loads(path.read_text())
-    DAMAGE[damage](data)
-    path.write_text(json.dumps(data))
-    with pytest.raises(ValueError, match="study.json is not a saved study"):
-        load_study(path)
-
-
-@pytest.mark.parametrize("content", [b"", b'{"question": ', b"[1, 2]", b"3", b"\xff\xfe\x00", b"\x89PNG"])
-def test_a_file_with_something_else_is_refused(content, tmp_path):
-    path = tmp_path / "study.json"
-    path.write_bytes(content)
+    DAMAGE[damage](path)
     with pytest.raises(ValueError, match="study.json is not a saved study"):
         load_study(path)
 

@@ -103,6 +103,12 @@ def shapes_only():
         yield
 
 
+def same(model: nn.Module, other: nn.Module | dict[str, torch.Tensor]) -> bool:
+    """Whether two models, or a model and a state_dict, hold the same tensors bitwise."""
+    one, other = model.state_dict(), other if isinstance(other, dict) else other.state_dict()
+    return one.keys() == other.keys() and all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
 def batch(size: int, meta: bool = False, n: int = 4, classes: int = 7) -> tuple[torch.Tensor, torch.Tensor]:
     """Images (n, 3, size, size) and labels (n,)."""
     generator = torch.Generator().manual_seed(size)

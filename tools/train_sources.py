@@ -136,7 +136,7 @@ def train_source(images, labels, *, epochs: int, seed: int = 0, after_epoch=lamb
             optimizer.step()
             schedule.step()
             progress.step(text=f"loss {loss.item():.2f}")
-        with torch.random.fork_rng(devices=[]):  # reporting does not change the training
+        with torch.random.fork_rng():  # reporting does not change the training
             after_epoch(epoch, net)
     progress.done(f"trained {steps:,} steps of {BATCH} images in {time.monotonic() - progress.started:.0f} s")
     return net.cpu().eval()

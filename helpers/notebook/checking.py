@@ -112,9 +112,9 @@ class Check:
                 time_limit(self.seconds),
                 warnings.catch_warnings(action="ignore"),
                 torch.enable_grad(),
-                torch.random.fork_rng(devices=[]),
+                torch.random.fork_rng(),
             ):
-                torch.default_generator.manual_seed(0)  # that of the CPU alone: the GPU's is not restored
+                torch.manual_seed(0)
                 return self.function(*answer, **settings)
         except Finding:
             raise

@@ -5,6 +5,7 @@ import textwrap
 import pandas
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from helpers.notebook.figures import COLOURS, SMALL, new_axes, styled
@@ -17,7 +18,7 @@ _WORDS = {"per_class": "training images per class"}
 @styled
 def plot_lines(study, x: str, line: str, panel: str | None = None, live=None,
                column: str = "accuracy", label: str = "", height: float = 3.9) -> Figure:  # fmt: skip
-    """Means with 95 % intervals over the condition `x`, a line for each value of `line`, a panel for each of `panel`.
+    """Means with 95% intervals over the condition `x`, a line for each value of `line`, a panel for each of `panel`.
 
     live    another study of the same conditions, drawn over it as large open markers with dotted intervals
     column  "accuracy" (test images, in %) or another column of the runs, which `label` then says in words
@@ -53,7 +54,7 @@ def plot_lines(study, x: str, line: str, panel: str | None = None, live=None,
 
 @styled
 def plot_map(study, x: str, y: str, panel: str | None = None, differences_to=None) -> Figure:
-    """A map: test accuracy in % by colour and number, with its 95 % interval below it, over two conditions.
+    """A map: test accuracy in % by colour and number, with its 95% interval below it, over two conditions.
 
     The best of each column has a frame. Values of `y` are listed from top to bottom.
     differences_to: show points above this value of `y` instead (paired), where the interval leaves out zero in bold.
@@ -84,7 +85,8 @@ def plot_map(study, x: str, y: str, panel: str | None = None, differences_to=Non
                 axis.text(j, i + 0.27, f"{round(cell['low'])} to {round(cell['high'])}", ha="center", va="center", fontsize=11,
                           color="k")  # fmt: skip
                 if differences_to is None and bold:
-                    axis.add_patch(_frame(j, i))
+                    frame = Rectangle((j - 0.46, i - 0.45), 0.92, 0.9, fill=False, edgecolor=COLOURS[1], linewidth=2.5)
+                    axis.add_patch(frame)
         axis.grid(False)
         axis.set(xlabel=_words(x), title=textwrap.fill(str(value), 30) if panel else "")
         axis.set_xticks(range(len(columns)), columns)
@@ -118,7 +120,7 @@ def plot_differences(paired: pandas.DataFrame, title: str = "", label: str = "di
 
 @styled
 def plot_comparisons(studies) -> Figure:
-    """One panel a study whose condition is "recipe": each run a small dot, each recipe's mean with its 95 % interval.
+    """One panel a study whose condition is "recipe": each run a small dot, each recipe's mean with its 95% interval.
 
     Raises ValueError if there are none, or they are not of the same recipes.
     """
@@ -173,8 +175,6 @@ def _line(axis, table, places: dict, i: int, count: int, name, live: bool) -> No
 def _places(study, x: str) -> dict:
     """Where each value of a condition goes on the axis: numbers at their value, words one after the other."""
     values = list(study.runs[x].unique())
-    if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
-        return {value: value for value in sorted(values)}
     try:
         return {value: float(value) for value in sorted(values)}
     except (TypeError, ValueError):
@@ -192,9 +192,3 @@ def _scale(axis, places: dict) -> None:
         axis.xaxis.set_minor_locator(NullLocator())
         axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xticks(list(places.values()), [f"{key:g}" if not isinstance(key, str) else key for key in places])
-
-
-def _frame(column: int, row: int):
-    from matplotlib.patches import Rectangle
-
-    return Rectangle((column - 0.46, row - 0.45), 0.92, 0.9, fill=False, edgecolor=COLOURS[1], linewidth=2.5)

@@ -21,6 +21,7 @@ from helpers.stages import Stage, part, split, stages
 from helpers.training.devices import device, seeded
 from helpers.training.features import extract
 from helpers.training.recipes import Recipe
+from helpers.training.steps import take_steps
 
 
 @dataclass(frozen=True)
@@ -32,19 +33,13 @@ class Summary:
 
     def cells(self) -> list[list[str]]:
         """The table as text: a line of titles, one line a stage, the totals."""
+        lines = [["stage", "parameters", "trainable", "mode", "MFLOPs", "cache MB"]]
         sums = {key: sum(row[key] for row in self.rows) for key in ("parameters", "trainable", "flops")}
-        lines = [
-            [
-                row["stage"],
-                f"{row['parameters']:,}",
-                f"{row['trainable']:,}",
-                row["mode"],
-                f"{row['flops'] / 1e6:,.1f}",
-                f"{row['cache_mb']:.4f}" if row["cache_mb"] else "",
-            ]
-            for row in [*self.rows, {"stage": "total", "mode": "", "cache_mb": None, **sums}]
-        ]
-        return [["stage", "parameters", "trainable", "mode", "MFLOPs", "cache MB"], *lines]
+        for row in [*self.rows, {"stage": "total", "mode": "", "cache_mb": None, **sums}]:
+            numbers = f"{row['parameters']:,}", f"{row['trainable']:,}"
+            cache = f"{row['cache_mb']:.4f}" if row["cache_mb"] else ""
+            lines.append([row["stage"], *numbers, row["mode"], f"{row['flops'] / 1e6:,.1f}", cache])
+        return lines
 
     def __str__(self) -> str:
         cells = self.cells()
@@ -186,7 +181,15 @@ def step_costs(recipes: list[Recipe], task: Task, batch_size: int = 32, rounds: 
     with seeded(0):
         for recipe in recipes:
             for name, trains, model, images in _prepared(recipe, task, batch_size):
-                rows[name] = _counts(trains, model, images)
+                trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+                forward, backward = count_flops(trains, images)
+                rows[name] = {
+                    "trained": trained,
+                    "forward MFLOPs": forward / 1e6,
+                    "backward MFLOPs": backward / 1e6,
+                    "activations MB": kept_for_backward(trains, images) / 1e6,
+                    "gradients + AdamW MB": 12 * trained / 1e6,
+                }
                 steps[name] = _stepper(recipe, trains, model, images, task.train.labels[:batch_size].to(images.device))
         times = _side_by_side(steps, rounds)
     slowest = max(times, key=lambda name: statistics.median(times[name]))
@@ -242,25 +245,9 @@ def _prepared(recipe: Recipe, task: Task, batch_size: int):
         yield f"{recipe.name}, cached", suffix, model, extract(prefix, pixels, backbone)
 
 
-def _counts(trains: nn.Module, model: nn.Module, images: torch.Tensor) -> dict:
-    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    forward, backward = count_flops(trains, images)
-    return {
-        "trained": trained, "forward MFLOPs": forward / 1e6, "backward MFLOPs": backward / 1e6,
-        "activations MB": kept_for_backward(trains, images) / 1e6, "gradients + AdamW MB": 12 * trained / 1e6,
-    }  # fmt: skip
-
-
 def _stepper(recipe: Recipe, trains: nn.Module, model: nn.Module, images: torch.Tensor, labels: torch.Tensor):
     optimizer = torch.optim.AdamW(parameter_groups(model, recipe.lr, recipe.decay, recipe.weight_decay))
-
-    def step():
-        loss = F.cross_entropy(trains(images), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    return step
+    return lambda: take_steps([images], lambda batch: F.cross_entropy(trains(batch), labels), optimizer)
 
 
 def _side_by_side(steps: dict, rounds: int) -> dict[str, list[float]]:

@@ -10,6 +10,7 @@ from helpers.heads import find_head, mode
 from helpers.images.augmentation import augment
 from helpers.images.tasks import Split
 from helpers.sources.backbones import Backbone
+from helpers.training.devices import seeded
 
 TINY = 1e-8  # a channel whose variance is below this share of the average counts as constant
 LARGEST_CACHE = 2_000_000_000  # bytes; beyond it features are computed anew in each step
@@ -21,8 +22,7 @@ def fixed_views(split: Split, views: int, seed: int) -> tuple[torch.Tensor, torc
     The same for the same seed; torch's own random numbers are left as they were.
     """
     pixels = split.pixels
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # the CPU's alone: augment draws from no other
+    with seeded(seed):
         images = pixels.new_empty(views, *pixels.shape)  # not a list of views: at 224 pixels they are gigabytes
         for view in images:
             view.copy_(augment(pixels))

@@ -14,16 +14,14 @@ from helpers.images.tasks import Task
 from helpers.notebook.progress import Progress
 from helpers.sources.backbones import Backbone, load_backbone
 from helpers.stages import cut, split
-from helpers.training.batchnorm import release_batchnorm, set_batchnorm
 from helpers.training.classifier import Classifier
 from helpers.training.devices import device, seeded
 from helpers.training.features import extract, fixed_views, worth_caching
 from helpers.training.intervals import wilson
 from helpers.training.loop import CHECKS, Run, quiet
 from helpers.training.recipes import Recipe
-from helpers.training.subsets import merge_adapters, train_only
+from helpers.training.surgery import merge_adapters, release_batchnorm, set_batchnorm, train_only, transplant
 from helpers.training.thawing import Thaw
-from helpers.training.transplanting import transplant
 
 
 @dataclass(eq=False)
@@ -82,7 +80,7 @@ class Fit:
     def __repr__(self) -> str:
         low, high = self.interval
         return (
-            f"{self.recipe.name}: {self.accuracy:.1%} of {self.n} test images (95 % interval {low:.1%} to {high:.1%}), "
+            f"{self.recipe.name}: {self.accuracy:.1%} accuracy on {self.n} test images (95% interval {low:.1%} to {high:.1%}), "
             f"seed {self.seed}, {self.trained:,} parameters trained, {self.seconds:.1f} s"
         )
 

@@ -10,10 +10,10 @@ DASHES = ("-", (0, (6, 2)), (0, (2, 1.5)), "-.", (0, (1, 2)))
 
 
 def learning_curves(study: Study, by: list[str]) -> pandas.DataFrame:
-    """The mean over the seeds of what the runs' histories hold, a row for each value of `by` and each step.
+    """The runs' histories, averaged over the seeds: a row for each value of `by` and each validation step.
 
-    Raises ValueError for a study without histories, a condition that it does not have, and runs of a group that
-    looked at other steps.
+    Raises ValueError for a study without histories, a condition that it does not have, and runs of a group
+    with validation steps at other times.
     """
     if "history" not in study.runs:
         raise ValueError("these runs have no history: measure them with run_study(..., keep_history=True)")
@@ -21,19 +21,19 @@ def learning_curves(study: Study, by: list[str]) -> pandas.DataFrame:
         raise ValueError(f"no condition {unknown[0]!r} in this study; there are {', '.join(study.conditions)}")
     tables = []
     for key, group in study.runs.groupby(by, sort=False):
-        looks = pandas.concat([pandas.DataFrame(history) for history in group.history])
-        if looks.groupby("step").size().nunique() > 1:
-            raise ValueError(f"the runs of {dict(zip(by, key, strict=True))} looked at different steps")
-        tables.append(looks.groupby("step").mean().reset_index().assign(**dict(zip(by, key, strict=True))))
+        rows = pandas.concat([pandas.DataFrame(history) for history in group.history])
+        if rows.groupby("step").size().nunique() > 1:
+            raise ValueError(f"the runs of {dict(zip(by, key, strict=True))} were validated at different steps")
+        tables.append(rows.groupby("step").mean().reset_index().assign(**dict(zip(by, key, strict=True))))
     return pandas.concat(tables).set_index([*by, "step"])
 
 
 def overfitting(study: Study, by: list[str]) -> pandas.DataFrame:
     """Where the mean validation loss is lowest, and how far it has risen by the end: a row for each value of `by`.
 
-    "lowest at": the step. "rises by": the last loss less the lowest, with its 95 % interval over the seeds (paired,
-    Student's t). "starts to overfit": "yes" if that interval lies above zero, and the lowest is not the last look.
-    "gap": training accuracy of the last look less validation accuracy, in points.
+    "lowest at": the step. "rises by": the last loss less the lowest, with its 95% interval over the seeds (paired,
+    Student's t). "starts to overfit": "yes" if that interval lies above zero, and the lowest is not the last one.
+    "gap": training accuracy less validation accuracy at the end, in points.
     """
     curves, rows = learning_curves(study, by), {}
     for key, group in study.runs.groupby(by, sort=False):
@@ -58,14 +58,19 @@ def plot_curves(study: Study, line: str, panel: str, live: Study | None = None):
     """
     panels, lines = list(study.runs[panel].unique()), list(study.runs[line].unique())
     figure, axes = new_axes(2, len(panels), (1.8 + 3.5 * len(panels), 6.2), sharex=True, sharey="row")
-    for part, drawn in ((study, _draw_both), (live, _draw_live)):
-        if part is None:
-            continue
+    for part in (study, live) if live is not None else (study,):
         for (where, what), curve in learning_curves(part, [panel, line]).groupby(level=[0, 1], sort=False):
-            if where in panels and what in lines:
-                i = lines.index(what)
-                for row, (quantity, factor) in enumerate((("loss", 1), ("accuracy", 100))):
-                    drawn(axes[row][panels.index(where)], curve.droplevel([0, 1]), quantity, factor, i, what)
+            if where not in panels or what not in lines:
+                continue
+            i, curve = lines.index(what), curve.droplevel([0, 1])
+            style = {"color": COLOURS[i % len(COLOURS)], "linestyle": DASHES[i % len(DASHES)]}
+            for axis, quantity, factor in zip(axes[:, panels.index(where)], ("loss", "accuracy"), (1, 100), strict=True):
+                trained, validated = (factor * curve[f"{name}_{quantity}"] for name in ("train", "val"))
+                if part is live:
+                    axis.plot(curve.index, validated, "o", mfc="none", color=style["color"], label="_live")
+                else:
+                    axis.plot(curve.index, trained, linewidth=0.9, label="_training", **style)
+                    axis.plot(curve.index, validated, linewidth=2.6, label=str(what), **style)
     for column, value in enumerate(panels):
         axes[0][column].set(title=f"{panel.replace('_', ' ')}: {value}")
         axes[1][column].set(xlabel="step")
@@ -78,14 +83,3 @@ def plot_curves(study: Study, line: str, panel: str, live: Study | None = None):
         handles += axes[0][0].plot([], [], "o", mfc="none", color="0.3", label="validation, measured here")
     axes[0][-1].legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=10)
     return figure
-
-
-def _draw_both(axis, curve, quantity, factor, i, name):
-    style = {"color": COLOURS[i % len(COLOURS)], "linestyle": DASHES[i % len(DASHES)]}
-    axis.plot(curve.index, factor * curve[f"train_{quantity}"], linewidth=0.9, label="_training", **style)
-    axis.plot(curve.index, factor * curve[f"val_{quantity}"], linewidth=2.6, label=str(name), **style)
-
-
-def _draw_live(axis, curve, quantity, factor, i, name):
-    axis.plot(curve.index, factor * curve[f"val_{quantity}"], "o", mfc="none", color=COLOURS[i % len(COLOURS)],
-              label="_live")  # fmt: skip

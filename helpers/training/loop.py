@@ -19,6 +19,7 @@ from helpers.freezing import parameter_groups
 from helpers.images.augmentation import augment
 from helpers.training.features import standardised
 from helpers.training.recipes import Recipe
+from helpers.training.steps import training_steps
 
 CHECKS = 10  # validation steps of a run
 LARGEST_GRADIENT = 1.0  # its norm is clipped to this
@@ -99,8 +100,8 @@ class Run(lightning.LightningModule):
         return self.history
 
     def steps(self) -> Iterator[int]:
-        """Train one optimizer step at a time, with the same numbers as `run()`: yields how many are done, after each of them
-        and after each batch of validation images. The history grows meanwhile; whoever stops iterating stops the training.
+        """Train one optimizer step at a time, with the same numbers as `run()`: yields how many are done, in each of them
+        and after each batch of validation images. The history grows meanwhile; if you stop iterating, the training stops.
 
         For recipes without patience and gradual thawing. Raises ValueError if the training diverges.
         """
@@ -110,13 +111,8 @@ class Run(lightning.LightningModule):
         with self._standardised(next(self.net.parameters()).device):
             for part in self.batches:
                 self.train()
-                for rows in part:
-                    loss = self.training_step(rows, 0)
-                    optimizer.zero_grad()
-                    loss.backward()
+                for _ in training_steps(part, lambda rows: self.training_step(rows, 0), optimizer, schedule):
                     nn.utils.clip_grad_norm_(trained, LARGEST_GRADIENT)
-                    optimizer.step()
-                    schedule.step()
                     yield self.done
                 self.eval()
                 for rows in self._validation_rows():  # a DataLoader would draw from torch's random numbers

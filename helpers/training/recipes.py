@@ -3,8 +3,7 @@
 import math
 from dataclasses import asdict, dataclass, fields
 
-from helpers.training.batchnorm import BATCHNORM
-from helpers.training.subsets import SUBSETS
+from helpers.training.surgery import BATCHNORM, SUBSETS
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ class Study:
         return _frame(rows, [*by, of], 1 if column == "accuracy" else 2)
 
     def plot(self):
-        """A figure of a comparison of recipes: each run as a point, each mean with its interval. Returns matplotlib's Figure."""
+        """A figure of a comparison of recipes, see `plot_comparisons`."""
         from helpers.training.charts import plot_comparisons
 
         return plot_comparisons([self])
@@ -148,8 +148,8 @@ class Study:
         return Path(path)
 
     def __repr__(self) -> str:
-        seeds = self.runs.seed.nunique()
-        return f"{self.question}: {len(self.runs)} runs, {seeds} seeds, conditions {', '.join(self.conditions)}"
+        extent = _extent(len(self.runs), self.runs.seed.nunique())
+        return f"{self.question} ({extent}; conditions: {', '.join(self.conditions)})"
 
     def _by(self, by) -> list[str]:
         if by is None:
@@ -178,12 +178,13 @@ def _need(what: str, wanted, known) -> None:
 
 
 def _frame(rows: dict, names: list[str], digits: int) -> pandas.DataFrame:
-    frame, keys = pandas.DataFrame(list(rows.values())).round(digits), list(rows)
-    if len(names) > 1:
-        frame.index = pandas.MultiIndex.from_tuples(keys, names=names)
-    else:
-        frame.index = pandas.Index([key[0] if isinstance(key, tuple) else key for key in keys], name=names[0])
-    return frame
+    keys = list(rows)
+    index = pandas.MultiIndex.from_tuples(keys, names=names) if len(names) > 1 else pandas.Index(keys, name=names[0])
+    return pandas.DataFrame(list(rows.values()), index=index).round(digits)
+
+
+def _extent(runs: int, seeds: int) -> str:
+    return f"{runs} {'run' if runs == 1 else 'runs'}, {seeds} {'seed' if seeds == 1 else 'seeds'}"
 
 
 def _plain(value):
@@ -233,9 +234,9 @@ def run_study(question: str, cases: list[Case], seeds: int | list[int] = 3, *,
                 row["history"] = result.history.round(4).to_dict("records")
             rows.append(row)
             correct.append(result.correct)
-    progress.done(f"{question}: {len(rows)} runs, {len(seeds)} seeds, {sum(row['seconds'] for row in rows):.0f} s of training")
-    about = {"seeds": ", ".join(map(str, seeds))} | provenance()
-    return Study(question, names, pandas.DataFrame(rows), correct, about)
+    seconds = sum(row["seconds"] for row in rows)
+    progress.done(f"{question} ({_extent(len(rows), len(seeds))}, {seconds:.0f} s of training)")
+    return Study(question, names, pandas.DataFrame(rows), correct, {"seeds": ", ".join(map(str, seeds))} | provenance())
 
 
 def compare(recipes: list[Recipe], task: Task, seeds: int | list[int] = 5) -> Study:

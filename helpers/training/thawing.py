@@ -20,14 +20,14 @@ class Thaw(Callback):
 
     `attribute`: where the LightningModule keeps the model; "" if it is the model itself.
 
-    Raises ValueError for a schedule that is none, and when training starts: for a stage that does not
+    Raises ValueError for an invalid schedule and, when training starts, for a stage that does not
     exist, an optimizer that lacks parameters of the schedule, and more than one device (distributed
     training agrees at its start on what trains).
     """
 
     def __init__(self, schedule: dict[int, str | float], attribute: str = "model"):
         if 0 not in schedule or not all(type(epoch) is int and epoch >= 0 for epoch in schedule):
-            raise ValueError(f"a schedule needs epochs as keys, and 0 among them, unlike {schedule}")
+            raise ValueError(f"a schedule needs epochs as keys, and 0 among them, got {schedule}")
         self.schedule = dict(sorted(schedule.items()))
         self.attribute = attribute
 

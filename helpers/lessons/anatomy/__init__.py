@@ -4,8 +4,8 @@ from helpers.lessons.anatomy.drift import batchnorm_drift, explained
 from helpers.lessons.anatomy.stage_table import plot_parameters, take_apart
 from helpers.lessons.anatomy.studies import extractor_cases
 from helpers.lessons.studies import study_of
-from helpers.training.batchnorm import reestimate
 from helpers.training.steps import fit_head
+from helpers.training.surgery import reestimate
 
 __all__ = [
     "batchnorm_drift",

@@ -15,10 +15,8 @@ from helpers.lessons.fine_tuning.studies import (
     warmup_cases,
 )
 from helpers.lessons.variants.studies import depth_cases
-from helpers.training.batchnorm import set_batchnorm
 from helpers.training.learning_curves import overfitting, plot_curves
-from helpers.training.subsets import added_by, merge_adapters, train_only
-from helpers.training.transplanting import transplant
+from helpers.training.surgery import added_by, merge_adapters, set_batchnorm, train_only, transplant
 
 __all__ = [
     "AT_ONCE",

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from helpers.images.tasks import open_task
-from helpers.training.batchnorm import BATCHNORM
 from helpers.training.recipes import FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, SCRATCH
 from helpers.training.study import Case
+from helpers.training.surgery import BATCHNORM
 
 STEPS, HEAD_STEPS = 150, 50  # everything from the start for 150 steps, or after 50 of the head alone for 100
 AT_ONCE = replace(FINE_TUNE_ALL, name="all at once", steps=STEPS)

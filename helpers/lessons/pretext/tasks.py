@@ -16,7 +16,7 @@ from helpers.images.augmentation import augment
 from helpers.notebook.progress import Progress
 from helpers.sources.gardennet import GardenNet
 from helpers.sources.shipping import MEAN, STD
-from helpers.training.devices import device, has_bfloat16
+from helpers.training.devices import device, has_bfloat16, seeded
 from helpers.training.steps import training_steps
 
 PEAK_LR, WEIGHT_DECAY, TEMPERATURE = 3e-3, 0.05, 0.1
@@ -145,8 +145,7 @@ def _train(Pretext, images, epochs, seed, after_epoch) -> GardenNet:
     where, per_epoch = device(), len(images) // batch
     steps = epochs * per_epoch
     progress = Progress(steps, f"training by {Pretext.__name__}: step")
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         pretext = Pretext().to(where, memory_format=torch.channels_last)
         optimizer = torch.optim.AdamW(parameter_groups(pretext.net, PEAK_LR, weight_decay=WEIGHT_DECAY))
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_LR, total_steps=steps + 1, pct_start=0.15)
@@ -159,7 +158,7 @@ def _train(Pretext, images, epochs, seed, after_epoch) -> GardenNet:
                     raise ValueError(f"training diverged in epoch {epoch}: lower PEAK_LR ({PEAK_LR})")
                 progress.step(text=f"loss {losses[-1]:.2f}")
             pretext.loss = sum(losses) / len(losses)
-            with torch.random.fork_rng(devices=[]):  # so that after_epoch cannot change the training
+            with torch.random.fork_rng():  # so that after_epoch cannot change the training
                 after_epoch(epoch, pretext)
         net = pretext.trained()
     seconds = time.monotonic() - progress.started

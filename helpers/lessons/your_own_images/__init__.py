@@ -2,10 +2,10 @@
 
 from helpers.images.decoding import image_extensions
 from helpers.images.published import image_folder
+from helpers.lessons.your_own_images.exporting import OnnxClassifier, compare_logits, export_onnx, missing_for_onnx
 from helpers.lessons.your_own_images.leakage import leak_gaps, leak_study
 from helpers.lessons.your_own_images.snapshots import fresh_hot_dogs, write_hot_dogs
 from helpers.lessons.your_own_images.uploading import show_uploader
-from helpers.training.exporting import OnnxClassifier, compare_logits, export_onnx, missing_for_onnx
 
 __all__ = [
     "OnnxClassifier",

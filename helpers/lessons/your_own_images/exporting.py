@@ -101,7 +101,7 @@ class OnnxClassifier:
             about = self.session.get_modelmeta().custom_metadata_map
             self.classes, self.size = json.loads(about["classes"]), int(about["size"])
         except Exception as error:  # onnxruntime raises types of its own
-            raise ValueError(f"{path} is no ONNX file of a classifier of this course: {error}") from error
+            raise ValueError(f"{path} is not an ONNX file that export_onnx wrote: {error}") from error
         self.about = about
 
     def logits(self, images: torch.Tensor, batch_size: int = 100) -> torch.Tensor:
@@ -132,7 +132,7 @@ class Agreement:
 
 
 def compare_logits(one: torch.Tensor, other: torch.Tensor, tolerance: float = 1e-4) -> Agreement:
-    """Hold the logits (N, classes) of two programs against each other. Raises ValueError for shapes that differ."""
+    """Compare the logits (N, classes) that two programs give for the same images. Raises ValueError for shapes that differ."""
     if one.shape != other.shape or one.ndim != 2 or not len(one):
         raise ValueError(f"cannot compare logits {tuple(one.shape)} with {tuple(other.shape)}: both must be (N, classes)")
     same = int((one.argmax(1) == other.argmax(1)).sum())
@@ -141,7 +141,7 @@ def compare_logits(one: torch.Tensor, other: torch.Tensor, tolerance: float = 1e
 
 @contextlib.contextmanager
 def _quiet():
-    """The exporter talks of its progress, and warns of what it sees to itself."""
+    """Hide what the exporter prints of its progress, and warnings meant for its own developers."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "torch.export")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
