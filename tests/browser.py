@@ -185,7 +185,10 @@ class Lab:
 
     def until(self, condition, seconds=30):
         """Wait until condition() holds; AssertionError after `seconds`."""
-        until(condition, seconds, lambda: self.page.wait_for_timeout(100))
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"still not, after {seconds} s"
+            self.page.wait_for_timeout(100)
 
     def close(self):
         """Close the notebook in front, if there is one, and shut its kernel down."""
@@ -207,14 +210,6 @@ class Lab:
             self.page.evaluate(f"document.querySelector('{pages}').scrollTop = {piece * PIECE}")
             self.picture(f"{name}-{piece + 1:02}")
         self.page.set_viewport_size(usual)
-
-
-
-def until(condition, seconds, pause):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"still not, after {seconds} s"
-        pause()
 
 
 @contextlib.contextmanager

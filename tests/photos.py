@@ -1,12 +1,13 @@
 """Folders of small pictures for the tests of tasks."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import inspect_images
+from helpers import inspect_images, render
 from helpers.images.decoding import MAX_PIXELS
 from helpers.images.tasks import Files, open_task
 
@@ -24,6 +25,21 @@ def photos(root, seed=0, **counts):
     for name, count in counts.items():
         write_pictures(root / name, rng, count)
     return root
+
+
+def pictures_of_kinds(kinds: int, each: int) -> dict[str, list[Image.Image]]:
+    """Small pictures of a few kinds: photographs if COURSE_PHOTOS names a folder of some, else drawn goldfinches."""
+    if named := os.environ.get("COURSE_PHOTOS"):
+        folders = sorted(entry for entry in Path(named).iterdir() if entry.is_dir())[:kinds]
+        return {folder.name: [thumbnail(file) for file in sorted(folder.iterdir())[:each]] for folder in folders}
+    drawn = {f"kind {label}": render("goldfinches", [label] * each, range(each), size=80)[0] for label in range(kinds)}
+    return {name: [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in images] for name, images in drawn.items()}
+
+
+def thumbnail(file) -> Image.Image:
+    with Image.open(file) as picture:
+        picture.thumbnail((160, 160))
+        return picture.convert("RGB")
 
 
 def open_small(folder, per_class=None, seed=0, size=8, max_pixels=MAX_PIXELS, **settings):

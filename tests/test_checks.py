@@ -10,6 +10,7 @@ import re
 import signal
 import time
 import tomllib
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from answers import arguments
 from project import ROOT
 from torch import nn
 
-from helpers import check
-from helpers.lessons.probes import head_trains, logits_of, stays_frozen
+from helpers import check, freeze
+from helpers.lessons.probes import changes, logits_of, network, only_the_head_trains
 from helpers.notebook.checking import CHECKS, Check, Checks, checked
 from helpers.notebook.findings import Finding, answer_of, hints, number, tensor
 from helpers.notebook.timelimit import TimeIsUp, time_limit
@@ -29,36 +30,36 @@ LABS = sorted(path.stem for path in (ROOT / "solutions").glob("lab*.ipynb"))
 ANSWERS = {lab: import_module(f"answers.{lab}") for lab in LABS}
 dir(check)  # loads the checks
 ALL = {name: one for name, one in CHECKS.items() if one.lab in LABS}
+RIGHT = {name: {"the solution": []} | ANSWERS[one.lab].RIGHT.get(name, {}) for name, one in ALL.items()}
+WRONG = {name: ANSWERS[one.lab].WRONG[name] for name, one in ALL.items()}  # KeyError: a check without typical wrong answers
 
 
-def judged(name: str, *answers, seconds: float | None = None):
-    """The verdicts of a check that has not been tried yet on these answers, one after the other."""
-    one = Check(ALL[name].lab, ALL[name].function, seconds or ALL[name].seconds)
-    verdicts = [one.judge(*args, **settings) for args, settings in map(arguments, answers)]
-    return verdicts if len(verdicts) > 1 else verdicts[0]
+def judged(name: str, answer, times: int = 1):
+    """The verdicts of a check that has not been tried yet on an answer that is given several times."""
+    args, settings = arguments(name, answer)
+    one = Check(ALL[name].lab, ALL[name].function, ALL[name].seconds)
+    return [one.judge(*args, **settings) for _ in range(times)]
 
 
-def cases(kind: str):
-    answers = {name: getattr(ANSWERS[one.lab], kind).get(name, {}) for name, one in ALL.items()}
+def cases(answers: dict):
     return [pytest.param(name, case, one, id=f"{name}: {case}") for name, own in answers.items() for case, one in own.items()]
 
 
-@pytest.mark.parametrize("lab", LABS)
-def test_every_check_says_what_it_asks_and_has_answers_to_be_tested_with(lab):
-    mine = {name: one for name, one in ALL.items() if one.lab == lab}
-    assert all(inspect.getdoc(one.function) for one in mine.values()), "the first line of the docstring is shown"
-    assert mine.keys() == ANSWERS[lab].RIGHT.keys() == ANSWERS[lab].WRONG.keys()
-    assert all(len(wrong) >= 3 for wrong in ANSWERS[lab].WRONG.values()), "three typical wrong answers to each check"
+def test_every_check_tells_what_it_asks_and_has_three_typical_wrong_answers():
+    assert all(inspect.getdoc(one.function) for one in ALL.values()), "the first line of the docstring is shown"
+    assert all(len(wrong) >= 3 for wrong in WRONG.values())
+    assert not [name for answers in ANSWERS.values() for name in {*answers.RIGHT, *answers.WRONG} - {*ALL}]
 
 
-@pytest.mark.parametrize("name, case, answer", cases("RIGHT"))
+@pytest.mark.parametrize("name, case, answer", cases(RIGHT))
 def test_right_answers_pass(name, case, answer):
-    assert judged(name, answer).passed, judged(name, answer)
+    (verdict,) = judged(name, answer)
+    assert verdict.passed, verdict
 
 
-@pytest.mark.parametrize("name, finding, answer", cases("WRONG"))
+@pytest.mark.parametrize("name, finding, answer", cases(WRONG))
 def test_a_typical_wrong_answer_gets_its_own_hint_and_the_next_time_another(name, finding, answer):
-    first, second = judged(name, answer, answer)
+    first, second = judged(name, answer, times=2)
     assert (first.passed, first.finding, second.finding) == (False, finding, finding), first
     assert first.seen and first.expected and first.hint[1] != second.hint[1]
 
@@ -103,7 +104,7 @@ def test_different_mistakes_get_different_hints(name):
     texts = {}
     for file in files:  # those of the lab last: its words come before the common ones
         texts |= tomllib.loads(file.read_text(encoding="utf-8"))
-    first = [texts[finding]["hints"][0] for finding in ANSWERS[ALL[name].lab].WRONG[name]]
+    first = [texts[finding]["hints"][0] for finding in WRONG[name]]
     assert len(set(first)) == len(first), first
 
 
@@ -127,14 +128,13 @@ def blank(*_, **__):
     raise NotImplementedError("This part is yours: replace these two lines by your code.")
 
 
-SPOILT_FUNCTIONS = {"raises": raising, "loops for ever": endless, "returns None": nothing, "is blank": blank}
-SPOILT_VALUES = {"is None": None, "is a text": "a network"}
+SPOILT = {"raises": raising, "loops for ever": endless, "returns None": nothing, "is blank": blank, "is a text": "a network"}
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_whatever_goes_wrong_in_an_answer_gives_a_hint_and_no_traceback(name):
-    args, settings = arguments(next(iter(ANSWERS[ALL[name].lab].RIGHT[name].values())))
-    for why, bad in (SPOILT_FUNCTIONS | SPOILT_VALUES).items():
+    args, settings = arguments(name, RIGHT[name]["the solution"])
+    for why, bad in SPOILT.items():
         verdict = Check("", ALL[name].function, 0.7).judge(bad, *args[1:], **settings)
         assert not verdict.passed, f"an answer that {why} passes"
         assert verdict.seen and verdict.expected and verdict.hint[1], why
@@ -199,15 +199,10 @@ def test_the_stop_button_still_stops_a_check(one):
         one.judge(interrupted)
 
 
-def test_a_time_limit_that_is_not_reached_leaves_no_trace():
+def test_a_time_limit_that_is_not_reached_leaves_no_trace_and_one_works_where_interrupts_are_ignored():
     with time_limit(0.2):
         pass
     time.sleep(0.3)
-    with pytest.raises(TimeIsUp), time_limit(0.05):
-        endless()
-
-
-def test_a_time_limit_works_where_interrupts_are_ignored_and_leaves_them_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with pytest.raises(TimeIsUp), time_limit(0.05):
@@ -263,49 +258,43 @@ def test_the_tally_counts_what_passed_and_names_what_is_open(capsys):
         check.tally("lab99")
 
 
+LOGITS = partial(tensor, what="the logits", shape=(None, 3), dtype=torch.float32, device="cpu")
+SHARE = partial(number, what="the accuracy", low=0, high=1)
+
+
 @pytest.mark.parametrize(
-    "value, finding",
+    "ask, value, finding",
     [
-        ([1.0], "not a tensor"),
-        (torch.zeros(3), "wrong shape"),
-        (torch.zeros(2, 3, dtype=torch.int64), "wrong dtype"),
-        (torch.tensor([[0.0, float("nan"), 1.0]] * 2), "not finite"),
-        (torch.zeros(2, 3, device="meta"), "wrong device"),
+        (LOGITS, [1.0], "not a tensor"),
+        (LOGITS, torch.zeros(3), "wrong shape"),
+        (LOGITS, torch.zeros(2, 3, dtype=torch.int64), "wrong dtype"),
+        (LOGITS, torch.tensor([[0.0, float("nan"), 1.0]] * 2), "not finite"),
+        (LOGITS, torch.zeros(2, 3, device="meta"), "wrong device"),
+        (SHARE, "1", "not one number"),
+        (SHARE, True, "not one number"),
+        (SHARE, float("nan"), "not finite"),
+        (SHARE, 2, "out of range"),
     ],
 )
-def test_tensors_are_asked_for_type_shape_dtype_device_and_finite_values(value, finding):
+def test_tensors_and_numbers_are_asked_for_all_that_can_be_wrong_with_them(ask, value, finding):
     with pytest.raises(Finding) as raised:
-        tensor(value, "the logits", shape=(None, 3), dtype=torch.float32, device="cpu")
-    assert raised.value.name == finding and "the logits" in raised.value.seen
+        ask(value)
+    assert raised.value.name == finding and ask.keywords["what"] in raised.value.seen
 
 
-@pytest.mark.parametrize(
-    "value, finding", [("1", "not one number"), (True, "not one number"), (float("nan"), "not finite"), (2, "out of range")]
-)
-def test_numbers_are_asked_for_type_and_range(value, finding):
-    with pytest.raises(Finding) as raised:
-        number(value, "the accuracy", 0, 1)
-    assert raised.value.name == finding
-    assert number(torch.tensor(0.5), "the accuracy", 0, 1) == 0.5
+def test_a_number_may_be_a_tensor_of_one_value():
+    assert SHARE(torch.tensor(0.5)) == 0.5
 
 
 # The probes: what a network does in a real training step.
 
 
-def network(classes=4):
-    torch.manual_seed(0)
-    body = [nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-    return nn.Sequential(*body, nn.Linear(4, classes))
-
-
-def frozen(mode_held: bool):
-    from helpers import freeze
-
-    model = network()
-    if mode_held:
-        return freeze(model, -1) or model
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad = name.startswith("5.")
+def frozen(by_helper: bool):
+    """A network whose head alone has requires_grad; its BatchNorm is held in evaluation mode only by the helper."""
+    model = network(4)
+    if by_helper:
+        return freeze(model, -1)
+    model.requires_grad_(False).fc.requires_grad_(True)
     return model
 
 
@@ -313,9 +302,9 @@ def frozen(mode_held: bool):
     "probe, model, finding",
     [
         (lambda model: logits_of(model, 4), network(10), "wrong number of outputs"),
-        (stays_frozen, network(), "parameters move"),
-        (stays_frozen, frozen(mode_held=False), "buffers move"),
-        (head_trains, network().requires_grad_(False), "head frozen"),
+        (only_the_head_trains, network(4), "parameters move"),
+        (only_the_head_trains, frozen(by_helper=False), "buffers move"),
+        (only_the_head_trains, network(4).requires_grad_(False), "head frozen"),
     ],
 )
 def test_probes_find_what_is_wrong_and_leave_the_network_as_it_was(probe, model, finding):
@@ -323,14 +312,12 @@ def test_probes_find_what_is_wrong_and_leave_the_network_as_it_was(probe, model,
     with pytest.raises(Finding) as raised:
         probe(model)
     assert raised.value.name == finding
-    after = model.state_dict()
-    assert all(torch.equal(after[name], value) for name, value in before.state_dict().items())
+    assert not changes(model, before.state_dict())
     assert [module.training for module in model.modules()] == [module.training for module in before.modules()]
     assert [p.requires_grad for p in model.parameters()] == [p.requires_grad for p in before.parameters()]
 
 
 def test_probes_are_content_with_a_frozen_network_whose_head_trains():
-    model = frozen(mode_held=True)
+    model = frozen(by_helper=True)
     logits_of(model, 4)
-    stays_frozen(model)
-    head_trains(model)
+    only_the_head_trains(model)

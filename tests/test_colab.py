@@ -75,5 +75,5 @@ def test_environment_like_colabs_has_exact_versions_and_runs_the_tests_of_helper
     assert {"torch", "torchvision", "numpy", "pandas", "matplotlib", "ipywidgets", "ipython", "ipykernel"} <= named
     assert not named & set(TOOL.ADDED), "what the setup cell adds is not there before"
     chosen = {path.name for path in (ROOT / "tests").glob("test_*.py") if TOOL.of_helpers(path)}
-    assert {"test_freezing.py", "test_training.py", "test_quiz_shown.py", "test_widgets7.py", "test_checks.py"} <= chosen
+    assert {"test_freezing.py", "test_training.py", "test_quiz.py", "test_widgets7.py", "test_checks.py"} <= chosen
     assert not {"test_browser.py", "test_setup.py", "test_commands.py", "test_slides.py", "test_book.py"} & chosen

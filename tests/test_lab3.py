@@ -3,7 +3,6 @@
 import importlib.util
 import io
 import json
-import os
 import re
 import shutil
 import zipfile
@@ -13,26 +12,27 @@ import ipywidgets
 import nbformat
 import pytest
 import torch
+from answers import cells
+from photos import pictures_of_kinds
 from PIL import Image
 from project import ROOT
-from standins import fill_cache
 from test_widgets7 import KNOWN, made  # noqa: F401
 
 import helpers as h
-from helpers.images.drawn.hotdogs import draw_food
 from helpers.lessons.your_own_images import exporting, uploading
 from helpers.lessons.your_own_images.exporting import OnnxClassifier, compare_logits, export_onnx, missing_for_onnx
 from helpers.training.classifier import Classifier
 
 LAB = ROOT / "solutions/lab3_your_own_images.ipynb"
+with_onnx = pytest.mark.skipif(missing_for_onnx() != "", reason=missing_for_onnx() or "ONNX is there")
 
 
 # Uploads
 
 
-def picture_file(kind="PNG"):
+def picture_file(kind="PNG", picture=None) -> bytes:
     out = io.BytesIO()
-    Image.new("RGB", (30, 20), "red").save(out, kind)
+    (picture or Image.new("RGB", (30, 20), "red")).save(out, kind)
     return out.getvalue()
 
 
@@ -74,11 +74,10 @@ def test_widget_answers_a_file_and_announces_it(made):  # noqa: F811
 # Elsewhere
 
 
+@with_onnx
 def test_onnx_gives_the_same_answers_with_its_preprocessing_inside(tmp_path):
     """With attention and class token; the convolutional network is exported in the lab, which is run below."""
     source = "garden-vit"
-    if missing := missing_for_onnx():
-        pytest.skip(missing)
     backbone = h.load_backbone(source)
     h.swap_head(backbone.model, 3)
     classifier = Classifier(backbone, ["wren", "robin", "dunnock"], 64, source)
@@ -91,18 +90,16 @@ def test_onnx_gives_the_same_answers_with_its_preprocessing_inside(tmp_path):
     assert classifier.model.training, "exporting leaves the network as it was"
 
 
-def test_what_is_missing_for_onnx_is_said_with_the_remedy(monkeypatch, tmp_path):
+def test_what_is_missing_for_onnx_is_named_with_the_remedy(monkeypatch, tmp_path):
     monkeypatch.setattr(exporting, "find_spec", lambda name: None if name == "onnxruntime" else importlib.util.find_spec(name))
     assert missing_for_onnx() == "ONNX needs the packages onnxruntime: pip install onnxruntime"
-    with pytest.raises(ImportError, match="pip install onnxruntime"):
-        export_onnx(None, tmp_path / "x.onnx")
-    with pytest.raises(ImportError, match="pip install onnxruntime"):
-        OnnxClassifier(tmp_path / "x.onnx")
+    for needs_it in (lambda: export_onnx(None, tmp_path / "x.onnx"), lambda: OnnxClassifier(tmp_path / "x.onnx")):
+        with pytest.raises(ImportError, match="pip install onnxruntime"):
+            needs_it()
 
 
+@with_onnx
 def test_a_file_of_another_kind_is_no_onnx_classifier(tmp_path):
-    if missing := missing_for_onnx():
-        pytest.skip(missing)
     (tmp_path / "x.onnx").write_bytes(b"hello")
     with pytest.raises(ValueError, match=r"x\.onnx is not an ONNX file that export_onnx wrote"):
         OnnxClassifier(tmp_path / "x.onnx")
@@ -134,50 +131,21 @@ def test_a_vision_transformer_of_the_course_is_known_by_its_file_too(tmp_path):
 
 
 def zipped_pictures(path) -> Path:
-    """Two classes of photographs if COURSE_PHOTOS names some, else of drawn pictures, as a phone sends them: a zip with a
-    folder around them, folders by date, HEIC where it can be written, movies and notes of edits beside the pictures."""
-    photographs = os.environ.get("COURSE_PHOTOS")
+    """Two classes of pictures as a phone sends them: a zip with a folder around them, folders by date, HEIC where it can be
+    written, movies and notes of edits beside the pictures."""
+    if heic := importlib.util.find_spec("pillow_heif"):
+        importlib.import_module("pillow_heif").register_heif_opener()
     with zipfile.ZipFile(path, "w") as zipped:
-        if photographs:
-            for place in sorted(entry for entry in Path(photographs).iterdir() if entry.is_dir())[:2]:
-                pictures = [(Image.open(file), file.read_bytes()) for file in sorted(place.iterdir())[:40]]
-                put(zipped, place.name, pictures)
-        else:
-            for kind in ("banana", "carrot"):
-                drawn = [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in draw_food(kind, range(40), size=80)]
-                put(zipped, kind, [(picture, content_of(picture, "JPEG")) for picture in drawn])
+        for name, pictures in pictures_of_kinds(2, 40).items():
+            zipped.writestr(f"mine/{name}/.DS_Store", b"Bud1")
+            for number, picture in enumerate(pictures):
+                place = f"mine/{name}/2024/{1 + number % 12:02}/IMG_{number:04}"
+                if number % 10 == 0:
+                    zipped.writestr(f"{place}.MOV", b"\0\0\0\x14ftypqt  ")
+                    zipped.writestr(f"{place}.AAE", b"<?xml")
+                as_heic = heic and number % 10 == 0
+                zipped.writestr(f"{place}.{'HEIC' if as_heic else 'JPG'}", picture_file("HEIF" if as_heic else "JPEG", picture))
     return path
-
-
-def content_of(picture, kind) -> bytes:
-    out = io.BytesIO()
-    picture.save(out, kind)
-    return out.getvalue()
-
-
-def put(zipped, name, pictures) -> None:
-    """The pictures of one class, each tenth as HEIC and with what an iPhone puts beside it."""
-    for number, (picture, content) in enumerate(pictures):
-        place = f"mine/{name}/2024/{1 + number % 12:02}/IMG_{number:04}"
-        if number % 10 == 0 and importlib.util.find_spec("pillow_heif"):
-            import pillow_heif
-
-            pillow_heif.register_heif_opener()
-            picture.thumbnail((160, 160))  # a large HEIC takes long to write
-            zipped.writestr(f"{place}.HEIC", content_of(picture.convert("RGB"), "HEIF"))
-        else:
-            zipped.writestr(f"{place}.JPG", content)
-        if number % 10 == 0:
-            zipped.writestr(f"{place}.MOV", b"\0\0\0\x14ftypqt  ")
-            zipped.writestr(f"{place}.AAE", b"<?xml")
-    zipped.writestr(f"mine/{name}/.DS_Store", b"Bud1")
-
-
-def code_of_lab(upto=None) -> list[tuple[str, str]]:
-    """(id, code) of the lab's cells, without checks and quizzes, up to the cell of that id."""
-    cells = [cell for cell in nbformat.read(LAB, as_version=4).cells if cell.cell_type == "code"]
-    last = [cell.id for cell in cells].index(upto) + 1 if upto else None
-    return [(cell.id, cell.source) for cell in cells[:last] if not cell.source.startswith(("check.", "h.quiz"))]
 
 
 def test_lab3_runs_on_a_zip_of_ones_own_by_one_line_at_its_top(tmp_path, monkeypatch, capsys):
@@ -186,8 +154,9 @@ def test_lab3_runs_on_a_zip_of_ones_own_by_one_line_at_its_top(tmp_path, monkeyp
     monkeypatch.setenv("COURSE_BUDGET", "0.05")
     monkeypatch.setenv("COURSE_RUN", "quick")
     names = {}
-    for name, code in code_of_lab():
-        exec(compile(code, name, "exec"), names)
+    for code in cells("lab3_your_own_images"):
+        if not code.startswith(("check.", "h.quiz")):
+            exec(code, names)
     said = capsys.readouterr().out
     assert "the same bits: True" in said and "the same answers: True" in said
     assert "0 of " in said and "test pictures have a twin in training" in said
@@ -195,18 +164,6 @@ def test_lab3_runs_on_a_zip_of_ones_own_by_one_line_at_its_top(tmp_path, monkeyp
     assert names["task"].name == "mine" and not (tmp_path / "hot_dogs").exists()
     assert list(names["counts"].values()) == [40, 40] and (names["report"].files.problem == "").all()
     assert ".MOV" in " ".join(names["report"].findings), "what a phone puts beside the pictures is left out with a note"
-
-
-def test_lab3_names_the_real_hot_dogs_by_one_line_and_needs_no_network_once_they_are_here(tmp_path, monkeypatch, capsys):
-    fill_cache(tmp_path / "cache", "hotdog")
-    monkeypatch.chdir(tmp_path)
-    for name, value in {"OWN_IMAGES": "hotdog", "CACHE": str(tmp_path / "cache"), "OFFLINE": "1", "RUN": "quick"}.items():
-        monkeypatch.setenv(f"COURSE_{name}", value)
-    names = {}
-    for name, code in code_of_lab("task-twins"):
-        exec(compile(code, name, "exec"), names)
-    assert names["counts"] == {"hotdog": 16, "not-hotdog": 16} and len(names["report"].files) == 32
-    assert "test pictures have a twin in training" in capsys.readouterr().out
 
 
 def test_ten_minute_version_at_the_end_of_the_lab_works_as_printed(tmp_path, monkeypatch, capsys):

@@ -3,44 +3,38 @@
 import ast
 import copy
 import warnings
-from dataclasses import replace
+from functools import cache
 from importlib import import_module
+from itertools import chain
 
-import nbformat
 import pytest
 import torch
-from answers import arguments
-from answers import lab1_flowers as lab1
-from answers import lab3_your_own_images as lab3
-from answers import lab4_bug_museum as lab4
+from answers import arguments, cells, imports
+from answers.lab4_bug_museum import BATCH_MEANS, BUILT_FIRST, LIVE
 from project import ROOT
-from torch import nn
 from torch.nn import functional as F
 
 import helpers as h
 from helpers import check
-from helpers.lessons import museum
 from helpers.lessons.museum import batches, bill, bills, features_at, points_lost, predict, what_changed
 from helpers.notebook.checking import CHECKS, Check
 
 dir(check)  # loads the checklists
-NOTEBOOK = nbformat.read(ROOT / "solutions/lab4_bug_museum.ipynb", as_version=4)
-CODE = [cell.source for cell in NOTEBOOK.cells if cell.cell_type == "code"]
+LAB = "lab4_bug_museum"
 
 
-def verdict(name, *answer, **settings):
-    one = CHECKS[name]
-    return Check(one.lab, one.function, one.seconds).judge(*answer, **settings)
+def verdict(name, answer):
+    one, (args, settings) = CHECKS[name], arguments(name, answer)
+    return Check(one.lab, one.function, one.seconds).judge(*args, **settings)
 
 
+@cache
 def functions():
     """Every function that the solution defines, by its name."""
-    found = {"torch": torch, "nn": nn, "F": F, "h": h, "copy": copy, "museum": museum}
-    for source in CODE:
-        for node in ast.parse(source).body:
-            if isinstance(node, ast.FunctionDef):
-                exec(compile(ast.Module([node], []), node.name, "exec"), found)
-    return found
+    nodes = [node for source in cells(LAB) for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    names = dict(imports(LAB))
+    exec(compile(ast.Module(nodes, []), LAB, "exec"), names)
+    return {node.name: names[node.name] for node in nodes}
 
 
 # The exhibits
@@ -75,8 +69,8 @@ def test_last_exhibit_runs_without_a_warning_and_holds_three_bugs_no_more():
     with warnings.catch_warnings(action="error"):
         _, reported = functions()["exhibit_9"](model, (pictures, labels), (pictures, labels), 3, steps=2)
     assert 0 <= reported <= 1
-    order = [dict(build_first=True, live=True, batch_means=True), dict(live=True, batch_means=True), dict(batch_means=True), {}]
-    found = [verdict("three_bugs_fixed", lab4.adapting(**bugs)).finding for bugs in order]
+    order = [BUILT_FIRST + LIVE + BATCH_MEANS, LIVE + BATCH_MEANS, BATCH_MEANS, []]
+    found = [verdict("three_bugs_fixed", bugs).finding for bugs in order]
     assert found == ["head never trained", "frozen part lives", "mean of batch accuracies", ""]
 
 
@@ -156,69 +150,68 @@ def test_the_bills_say_of_rooms_3_and_8_what_the_lab_says_of_them():
         assert low <= 0.05 and points < 2
 
 
-# No check of any lab passes an answer with a bug of the museum. For each check that judges a network, its training or its
-# evaluation: the bugs that an answer to it can have, and such an answer: that of a finding in tests/answers, or one made here.
+# No check of any lab passes an answer with a bug of the museum. For each bug, the checks whose answers can have it: judged
+# there is the answer of a finding in tests/answers, or the solution with this text replaced.
 
-
-def recipes(**other):
-    """The pair that lab 1 asks for, of which one differs in more than it should."""
-    transfer = replace(h.FEATURE_EXTRACTION, source="garden")
-    return lambda source: (replace(transfer, name="random features", copied=0, **other), transfer)
-
-
-def relabelled_by_helpers(classes):
-    model = lab1.with_helpers(swap=False)(classes)
-    model.fc.out_features = classes
-    return model
-
-
-def frozen_after(model, classes, lr):
-    model, optimizer = lab4.swap_then_build(model, classes, lr)
-    model.fc.requires_grad_(False)
-    return model, optimizer
-
-
-def in_training_mode(self, images):
-    return self.network.train()((images.float() / 255 - self.mean) / self.std)
-
-
-LIVE, TRAIN, LABEL, FROZEN = "live BatchNorm", "judged in training mode", "label changed", "head frozen"
-MEANS, PIXELS, STALE, RATE = "mean of batches", "other preprocessing", "stale optimizer", "one rate for all"
-TABLE = {
-    # lab 1
-    "head_renewed": {LABEL: "old width"},
-    "body_frozen": {LIVE: "buffers move", FROZEN: "head frozen"},
-    "optimizer_made": {STALE: "another network's"},
-    "step_trains": {LIVE: "mode changed"},
-    "accuracy_counted": {TRAIN: "judged in training mode", MEANS: "mean of batches", PIXELS: "pixels not prepared"},
-    "helpers_used": {LIVE: "buffers move", LABEL: relabelled_by_helpers, FROZEN: "head frozen"},
-    "pair_is_fair": {
-        LIVE: recipes(batchnorm="live"), PIXELS: recipes(preprocessing="none"), RATE: recipes(decay=0.5),
+BUGS = {
+    "live BatchNorm": {
+        "body_frozen": "buffers move",
+        "step_trains": "mode changed",
+        "helpers_used": "buffers move",
+        "pair_is_fair": ("copied=0", 'copied=0, batchnorm="live"'),
+        "advice_taken": "live BatchNorm",
+        "all_saved": "buffers missing",
+        "lamp_shows_all": "buffers missed",
+        "backbone_at_rest": "buffers move",
+        "three_bugs_fixed": "frozen part lives",
     },
-    "contest": {TRAIN: "depends on its neighbours", LABEL: "wrong classes"},
-    # lab 2
-    "compared_over_seeds": {PIXELS: "recipes see other images"},
-    "evidence_mapped": {TRAIN: "training mode"},
-    # lab 3
-    "advice_taken": {LIVE: "live BatchNorm", PIXELS: "recipe without preprocessing"},
-    "all_saved": {LIVE: "buffers missing", PIXELS: "preprocessing lost"},
-    "upload_answered": {PIXELS: "another preprocessing"},
-    "pixels_go_in": {TRAIN: lab3.front(in_training_mode), PIXELS: "not normalised"},
-    # lab 4
-    "lamp_shows_all": {LIVE: "buffers missed"},
-    "backbone_at_rest": {LIVE: "buffers move", FROZEN: "head frozen"},
-    "judged_at_rest": {TRAIN: "train mode"},
-    "layer_replaced": {LABEL: "wrong number of outputs"},
-    "head_let_go": {FROZEN: "head frozen", LABEL: "wrong number of outputs"},
-    "every_image_counts": {MEANS: "mean of batch accuracies"},
-    "inputs_comparable": {PIXELS: "raw pixels"},
-    "optimizer_knows_head": {STALE: "head not in the optimizer", LABEL: "wrong number of outputs", FROZEN: frozen_after},
-    "rates_kept": {RATE: "rates overwritten"},
-    "three_bugs_fixed": {
-        LIVE: "frozen part lives", TRAIN: "another accuracy", LABEL: "wrong number of outputs",
-        FROZEN: lab4.adapting(head_frozen=True), MEANS: "mean of batch accuracies", STALE: lab4.adapting(build_first=True),
+    "judged in training mode": {
+        "accuracy_counted": "judged in training mode",
+        "contest": "depends on its neighbours",
+        "evidence_mapped": "training mode",
+        "pixels_go_in": ("self.network(", "self.network.train()("),
+        "judged_at_rest": "train mode",
+        "three_bugs_fixed": "another accuracy",
     },
-}  # fmt: skip
+    "label changed": {
+        "head_renewed": "old width",
+        "helpers_used": ("h.swap_head(model, num_classes)", "model.fc.out_features = num_classes"),
+        "contest": "wrong classes",
+        "layer_replaced": "wrong number of outputs",
+        "head_let_go": "wrong number of outputs",
+        "optimizer_knows_head": "wrong number of outputs",
+        "three_bugs_fixed": "wrong number of outputs",
+    },
+    "head frozen": {
+        "body_frozen": "head frozen",
+        "helpers_used": "head frozen",
+        "backbone_at_rest": "head frozen",
+        "head_let_go": "head frozen",
+        "optimizer_knows_head": ("lr=lr)", "lr=lr)\nmodel.fc.requires_grad_(False)"),
+        "three_bugs_fixed": ("images, labels = train", "model.fc.requires_grad_(False)\nimages, labels = train"),
+    },
+    "mean of batches": {
+        "accuracy_counted": "mean of batches",
+        "every_image_counts": "mean of batch accuracies",
+        "three_bugs_fixed": "mean of batch accuracies",
+    },
+    "other preprocessing": {
+        "accuracy_counted": "pixels not prepared",
+        "pair_is_fair": ("copied=0", 'copied=0, preprocessing="none"'),
+        "compared_over_seeds": "recipes see other images",
+        "advice_taken": "recipe without preprocessing",
+        "all_saved": "preprocessing lost",
+        "upload_answered": "another preprocessing",
+        "pixels_go_in": "not normalised",
+        "inputs_comparable": "raw pixels",
+    },
+    "stale optimizer": {
+        "optimizer_made": "another network's",
+        "optimizer_knows_head": "head not in the optimizer",
+        "three_bugs_fixed": BUILT_FIRST,
+    },
+    "one rate for all": {"pair_is_fair": ("copied=0", "copied=0, decay=0.5"), "rates_kept": "rates overwritten"},
+}
 ELSEWHERE = {  # formulas for given numbers, choices from a table, files and folders: no network, training or evaluation
     "difference_paired", "confusion_found", "chosen_by_validation", "confusion_named", "sureness_measured", "threshold_chosen",
     "strangers_told_apart", "temperature_fitted", "calibration_measured", "images_counted", "baseline_known", "odd_files_found",
@@ -227,18 +220,16 @@ ELSEWHERE = {  # formulas for given numbers, choices from a table, files and fol
 
 
 def test_every_check_of_every_lab_is_compared_with_the_museum_and_every_bug_is_tried_on_two_at_least():
-    mine = {name for name, one in CHECKS.items() if one.lab.startswith("lab")}
-    assert mine == TABLE.keys() | ELSEWHERE and not TABLE.keys() & ELSEWHERE
-    tried = [bug for cases in TABLE.values() for bug in cases]
-    assert all(tried.count(bug) >= 2 for bug in (LIVE, TRAIN, LABEL, FROZEN, MEANS, PIXELS, STALE, RATE))
+    mine, tried = {name for name, one in CHECKS.items() if one.lab.startswith("lab")}, {*chain(*BUGS.values())}
+    assert mine == tried | ELSEWHERE and not tried & ELSEWHERE
+    assert all(len(checks) >= 2 for checks in BUGS.values())
 
 
-@pytest.mark.parametrize("name, bug", [pytest.param(name, bug, id=f"{name}: {bug}") for name in TABLE for bug in TABLE[name]])
-def test_no_check_passes_an_answer_with_a_bug_of_the_museum(name, bug):
-    answer = TABLE[name][bug]
+@pytest.mark.parametrize("bug, name", [pytest.param(bug, name, id=f"{name}: {bug}") for bug in BUGS for name in BUGS[bug]])
+def test_no_check_passes_an_answer_with_a_bug_of_the_museum(bug, name):
+    answer = BUGS[bug][name]
     if isinstance(answer, str):
         answer = import_module(f"answers.{CHECKS[name].lab}").WRONG[name][answer]
-    args, settings = arguments(answer)
-    said = verdict(name, *args, **settings)
-    assert not said.passed
-    assert said.finding not in ("raises an exception", "still blank", "takes too long"), said
+    found = verdict(name, answer)
+    assert not found.passed
+    assert found.finding not in ("raises an exception", "still blank", "takes too long"), found

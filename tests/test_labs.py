@@ -47,14 +47,6 @@ def test_labs_are_what_their_solutions_make():
     assert not stale, f"{', '.join(stale)}: run `make labs`"
 
 
-def test_making_a_lab_twice_gives_the_same_bytes():
-    path = SOLUTIONS[0]
-    solution = read(path)
-    labs.stamp(solution)
-    texts = {labs.text_of(labs.lab_of(solution, ROOT / "labs" / path.name)) for _ in range(2)}
-    assert len(texts) == 1
-
-
 @each(SOLUTIONS)
 def test_a_lab_holds_no_line_of_the_answers(path):
     solution, lab = read(path), (ROOT / "labs" / path.name).read_text(encoding="utf-8")
@@ -83,15 +75,6 @@ def test_a_solution_passes_every_check_of_its_lab_and_says_so_in_its_last_cell(p
     assert "nbval-check-output" in tally.metadata.tags, "so that nbval holds it"
 
 
-@each(SOLUTIONS)
-def test_each_blank_is_followed_by_its_check(path):
-    solution = read(path)
-    labs.stamp(solution)  # raises where not
-    blanks = sum(len(labs.ANSWER.findall(cell.source)) for cell in solution.cells)
-    checks = sum(bool(labs.check_of(cell)) for cell in solution.cells)
-    assert checks >= blanks >= 5
-
-
 @each(LABS)
 def test_a_blank_lab_runs_fails_every_check_and_says_what_is_to_be_done(path, monkeypatch):
     path_of_kernel = os.pathsep.join([os.environ["PYTHONPATH"], SHORT])  # what is trained there for show may be short
@@ -102,15 +85,10 @@ def test_a_blank_lab_runs_fails_every_check_and_says_what_is_to_be_done(path, mo
     )
     client.execute()
     stub = "This part is yours: replace these two lines by your code."
-    first = None
-    for cell in lab.cells:
-        for output in cell.get("outputs", []):
-            if output.output_type == "error":
-                first = first or (output.ename, output.evalue, cell.id)
-                usual = output.ename in ("NotImplementedError", "NameError") or "run the check" in output.evalue
-                assert usual, (cell.id, output.ename, output.evalue)
-    if first:
-        assert first[:2] == ("NotImplementedError", stub), f"before the first blank: {first}"
+    errors = [output for cell in lab.cells for output in cell.get("outputs", []) if output.output_type == "error"]
+    assert not errors or (errors[0].ename, errors[0].evalue) == ("NotImplementedError", stub), "an error before the first blank"
+    for error in errors:
+        assert error.ename in ("NotImplementedError", "NameError") or "run the check" in error.evalue, error
     for cell in lab.cells:
         if labs.check_of(cell):
             assert "✘ not yet" in output_of(cell), f"{labs.check_of(cell)} in a blank lab: {output_of(cell)!r}"
@@ -123,7 +101,6 @@ def test_a_blank_lab_runs_fails_every_check_and_says_what_is_to_be_done(path, mo
     "source",
     [
         "### BEGIN SOLUTION\nx = 1",
-        "x = 1\n### END SOLUTION",
         "### BEGIN SOLUTION\n### END SOLUTION",
         "x = 1  ### BEGIN SOLUTION\ny = 2\n### END SOLUTION",
     ],

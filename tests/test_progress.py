@@ -54,12 +54,8 @@ def test_in_a_terminal_the_line_moves_in_place_and_the_last_one_stays(output):
         assert on_screen(stream.getvalue()) == [f"training {shown}"]
     line.done("trained")
     assert on_screen(stream.getvalue()) == ["trained"] and stream.getvalue().endswith("\n")
-
-
-def test_what_takes_long_is_named_in_minutes(output):
-    stream = output(terminal=True)
     Progress(500).step()
-    assert on_screen(stream.getvalue()) == [" 1/500, 8 min left"]
+    assert on_screen(stream.getvalue())[-1] == " 1/500, 8 min left"
 
 
 def test_the_line_is_redrawn_at_most_five_times_a_second(output, monkeypatch):
@@ -80,15 +76,8 @@ def test_bytes_are_shown_as_megabytes_and_what_was_there_before_does_not_make_it
     assert on_screen(stream.getvalue()) == ["photographs: 25.0/40.0 MB, 3 s left"]
     line.step(0, "waiting")
     assert on_screen(stream.getvalue())[0].endswith(", waiting")
-
-
-def test_where_nobody_knows_the_total_only_what_is_done_is_shown(output):
-    stream = output(terminal=True)
-    line = Progress(0, "photographs:", megabytes=True)
-    line.step(0, "waiting")
-    line.step(1_500_000)
-    shown = stream.getvalue().split("\r\x1b[K")
-    assert shown[1:] == ["photographs: 0.0 MB, waiting", "photographs: 1.5 MB"]
+    Progress(0, "total not known:", megabytes=True).step(1_500_000)
+    assert on_screen(stream.getvalue()) == ["total not known: 1.5 MB"]
 
 
 def test_in_a_notebook_the_display_is_updated_in_place_and_keeps_the_last_text_alone():

@@ -2,7 +2,7 @@
 
 There unknown arguments are silently dropped, so that a mistake would show nowhere. The table was printed by
 ipywidgets 7.7.1 itself (class_trait_names). To try the widgets with it: `pip install ipywidgets==7.7.1`, in an
-environment of its own, and run this file and test_quiz_shown.py there.
+environment of its own, and run this file and test_quiz.py there.
 """
 
 

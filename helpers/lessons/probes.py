@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from helpers.heads import find_head
-from helpers.notebook.findings import a_model, hints, tensor
+from helpers.notebook.findings import Finding, a_model, answer_of, explain, hints, tensor
 from helpers.sources.gardennet import GardenNet
 
 found = hints(Path(__file__).with_name("hints.toml"))
@@ -58,6 +58,19 @@ def some(names) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
+def tried(found, words: dict[str, str], function, *args):
+    """What a student's function returns; an exception whose message has one of the words is the finding of that name."""
+    try:
+        return answer_of(function, *args)
+    except Finding:
+        raise
+    except Exception as error:
+        for part, name in words.items():
+            if part in f"{type(error).__name__}: {error}":
+                raise found(name, explain(error).seen) from None
+        raise
+
+
 def recognise(found, value, mistakes, seen: str, atol: float = 1e-4) -> None:
     """Raise the finding of the first mistake that leads to this value.
 
@@ -70,58 +83,42 @@ def recognise(found, value, mistakes, seen: str, atol: float = 1e-4) -> None:
             raise found(name, seen)
 
 
-def logits_of(model, num_classes: int, size: int = 32) -> torch.Tensor:
+def logits_of(model, num_classes: int) -> torch.Tensor:
     """The logits (2, num_classes) of two images in evaluation mode; raises Finding for another shape, NaN, no network."""
     model = copy.deepcopy(a_model(model)).eval()
     with torch.no_grad():
-        logits = tensor(model(images(2, size)), "the logits")
+        logits = tensor(model(images(2)), "the logits")
     if logits.shape != (2, num_classes):
         seen = f"two images give logits of shape {tuple(logits.shape)}"
         raise found("wrong number of outputs", seen, f"shape (2, {num_classes}): one row per image, one number per class")
     return logits
 
 
-def stays_frozen(model, head: str | None = None, size: int = 32, steps: int = 2) -> None:
-    """Nothing outside the head changes while a copy trains, called with train() as a loop does, with weight decay.
-
-    head: the path of the output layer; None finds it. Raises Finding "parameters move" or "buffers move".
-    """
-    model = copy.deepcopy(a_model(model))
-    prefix = (head or find_head(model)) + "."
-    before = kept(model)
-    train_a_little(model, size, steps)
-    moved = [name for name in changes(model, before) if not name.startswith(prefix)]
-    if parameters := [name for name in moved if name in dict(model.named_parameters())]:
-        raise found("parameters move", f"{steps} training steps changed {some(parameters)}")
-    if moved:
-        raise found("buffers move", f"{steps} training steps changed {some(moved)}: not parameters, but part of the network")
-
-
-def head_trains(model, head: str | None = None, size: int = 32) -> None:
-    """The head's weight changes while a copy trains; raises Finding "head frozen" if not."""
-    model = copy.deepcopy(a_model(model))
-    weight = model.get_submodule(head or find_head(model)).weight
-    before = weight.clone()
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise found("head frozen", "no parameter has requires_grad")
-    train_a_little(model, size, 1)
-    if torch.equal(weight, before):
-        raise found("head frozen", "a training step leaves the head's weight unchanged")
-
-
-def train_a_little(model: nn.Module, size: int, steps: int) -> None:
-    """Train in place: train(), then steps of cross-entropy on random images; AdamW over what has requires_grad."""
-    rng, pictures = torch.Generator().manual_seed(0), images(4, size)
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if not trainable:
-        return
-    optimizer = torch.optim.AdamW(trainable, lr=0.01, weight_decay=0.1)
-    model.train()
+def train(model: nn.Module, optimizer, pictures: torch.Tensor, steps: int = 2) -> None:
+    """Steps of cross-entropy in the mode that the model is in."""
     for _ in range(steps):
         logits = model(pictures)
-        loss = nn.functional.cross_entropy(logits, torch.randint(logits.shape[1], (4,), generator=rng))
         optimizer.zero_grad()
-        loss.backward()
+        nn.functional.cross_entropy(logits, torch.arange(len(pictures)) % logits.shape[1]).backward()
         optimizer.step()
 
 
+def only_the_head_trains(model) -> None:
+    """The head and nothing else changes while a copy trains, called with train() as a loop does, with weight decay.
+
+    Raises Finding "head frozen", "parameters move" or "buffers move".
+    """
+    model = copy.deepcopy(a_model(model)).train()
+    head, before = find_head(model), kept(model)
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not trainable:
+        raise found("head frozen", "no parameter has requires_grad")
+    train(model, torch.optim.AdamW(trainable, lr=0.01, weight_decay=0.1), images(4))
+    moved = changes(model, before)
+    if f"{head}.weight" not in moved:
+        raise found("head frozen", "two training steps leave the head's weight unchanged")
+    moved = [name for name in moved if not name.startswith(f"{head}.")]
+    if parameters := [name for name in moved if name in dict(model.named_parameters())]:
+        raise found("parameters move", f"two training steps changed {some(parameters)}")
+    if moved:
+        raise found("buffers move", f"two training steps changed {some(moved)}: not parameters, but part of the network")

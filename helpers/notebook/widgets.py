@@ -4,6 +4,7 @@ import base64
 import io
 import sys
 from collections.abc import Callable
+from functools import partial
 from html import escape
 
 from matplotlib.figure import Figure
@@ -39,19 +40,26 @@ def browse(draw: Callable, **choices) -> None:
     button; in a drop-down menu JupyterLab would take the arrow keys for itself). Where no kernel runs, the figure of the
     first values is shown instead. Raises ValueError for a choice without values.
     """
-    start = _first(choices)
+    browser = make_browser(draw, **choices)
+    start = {name: values[0] for name, values in choices.items()}
     figure, text = draw(**start)
     shown = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in start.items())
     html = picture_html(_png(figure), text, f"{text} (Run this cell to choose; shown is {shown}.)")
-    show_widget(make_browser(draw, **choices), {"text/html": html, "text/plain": f"[figure] {text}"})
+    show_widget(browser, {"text/html": html, "text/plain": f"[figure] {text}"})
 
 
 def make_browser(draw: Callable, **choices):
     """The widgets of `browse`, a VBox: the controls, the image, and the text below it. Within ipywidgets 7.7's API."""
     import ipywidgets as widgets
 
-    _first(choices)  # raises if there is nothing to choose
-    controls = {name: _control(widgets, name, values) for name, values in choices.items()}
+    controls = {}
+    for name, values in choices.items():
+        if len(values) == 0:
+            raise ValueError(f"there is nothing to choose for {name!r}: give a list of values")
+        numbers = all(isinstance(value, (int, float)) for value in values)
+        make = partial(widgets.SelectionSlider, continuous_update=False) if numbers else widgets.RadioButtons
+        words, style = name.replace("_", " "), {"description_width": "initial"}
+        controls[name] = make(options=list(values), value=values[0], description=words, style=style)
     image, words = widgets.HTML(), widgets.HTML()
 
     def follow(_=None):
@@ -86,20 +94,6 @@ def image_html(picture: bytes, alt: str, width: str = "auto", name: str = "cours
 
 def _address(picture: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(picture).decode()}"
-
-
-def _first(choices: dict) -> dict:
-    for name, values in choices.items():
-        if len(values) == 0:
-            raise ValueError(f"there is nothing to choose for {name!r}: give a list of values")
-    return {name: values[0] for name, values in choices.items()}
-
-
-def _control(widgets, name: str, values):
-    settings = {"description": name.replace("_", " "), "style": {"description_width": "initial"}}
-    if all(isinstance(value, (int, float)) for value in values):
-        return widgets.SelectionSlider(options=list(values), value=values[0], continuous_update=False, **settings)
-    return widgets.RadioButtons(options=list(values), value=values[0], **settings)
 
 
 def _png(figure: Figure) -> bytes:

@@ -1,444 +1,151 @@
-"""Answers to the checks of lab 4: right ones, the museum's exhibits, and typical wrong fixes."""
+"""Answers to the checks of lab 4; its exhibits, which are wrong answers, too, are in the notebook."""
 
-import copy
-
-import torch
 from torch import nn
-from torch.nn import functional as F
-from torch.nn.modules.batchnorm import _BatchNorm
 
-import helpers as h
-from helpers.lessons.museum.rooms import batches, predict, what_changed
-from helpers.sources.gardennet import GardenNet
+from helpers.lessons.museum import rooms
+
+NEW_HEAD = "model.fc = nn.Linear(model.fc.in_features, num_classes)"
+RELABELLED = "model.fc.out_features = num_classes"
+ANOTHER_NETWORK = "model = h.GardenNet(num_classes, width=model.conv1.out_channels)"
+LAST_STAGE = 'name.startswith("layer4.")'
+OPTIMIZER = "optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=lr)"
+OWN = "backbone.normalise(pixels)"
+CORRECT = "(logits.argmax(1) == labels).sum().item()"
+
+# The bugs of the last room.
+BUILT_FIRST = [(NEW_HEAD + "\n", ""), ("images, labels = train", NEW_HEAD + "\nimages, labels = train")]
+LIVE = [("    model.eval()\n    model.layer4.train()", "    model.train()")]
+BATCH_MEANS = [(".sum().item()", ".float().mean().item()"), ("len(test[1])", "len(test[1].split(64))")]
 
 
 def batchnorms(model):
-    return [module for module in model.modules() if isinstance(module, _BatchNorm)]
-
-
-# the lamp
-
-
-def changed(names=lambda model: model.state_dict(), copied=torch.clone, same=torch.equal):
-    def lamp(model, action):
-        before = {name: copied(value) for name, value in names(model).items()}
-        action()
-        return [name for name, value in names(model).items() if not same(value, before[name])]
-
-    return lamp
-
-
-def all_names(model, action):
-    action()
-    return list(model.state_dict())
-
-
-# room 1
-
-
-def mode(change):
-    def training_mode(model):
-        change(model)
-        return model
-
-    return training_mode
-
-
-def live(model):
-    model.train()
-
-
-def head_alone(model):
-    model.eval()
-    model.fc.train()
-
-
-def first_level(model):
-    model.train()
-    for module in model.children():
-        if isinstance(module, _BatchNorm):
-            module.eval()
-
-
-def no_momentum(model):
-    model.train()
-    for layer in batchnorms(model):
-        layer.momentum = 0.0
-
-
-def everything(model):
-    model.eval().requires_grad_(False)
-
-
-# room 2
-
-
-@torch.no_grad()
-def answers(model, images):
-    return torch.cat([model(batch).argmax(1) for batch in images.split(100)])
-
-
-def around(before=lambda model: model.eval(), after=lambda model, modes: None, ask=answers):
-    def predict(model, images):
-        modes = {module: module.training for module in model.modules()}
-        before(model)
-        labels = ask(model, images)
-        after(model, modes)
-        return labels
-
-    return predict
-
-
-def put_back(model, modes):
-    for module, training in modes.items():
-        module.training = training
-
-
-def only_batchnorm(model):
-    for layer in batchnorms(model):
-        layer.eval()
-
-
-def by_the_batch(model):
-    model.eval()
-    for layer in batchnorms(model):
-        layer.train()
-        layer.momentum = 0.0
-
-
-def twisted(model, images):
-    return answers(model, images.flip(0))
-
-
-# rooms 3 and 4
-
-
-def new_head(model, num_classes):
-    model.fc = nn.Linear(model.fc.in_features, num_classes)
-    return model
-
-
-def relabelled(model, num_classes):
-    model.fc.out_features = num_classes
-    return model
-
-
-def another_network(model, num_classes):
-    return GardenNet(num_classes, width=model.conv1.out_channels)
-
-
-def stacked(model, num_classes):
-    model.fc = nn.Sequential(model.fc, nn.Linear(model.fc.out_features, num_classes))
-    return model
-
-
-def in_a_row(model, num_classes):
-    body, width = list(model.children())[:-1], model.fc.in_features
-    return nn.Sequential(*body, nn.Flatten(), nn.Linear(width, num_classes))
-
-
-def cut_rows(model, num_classes):
-    old, model = model.fc, new_head(model, num_classes)
-    with torch.no_grad():
-        model.fc.weight.copy_(old.weight[:num_classes])
-        model.fc.bias.copy_(old.bias[:num_classes])
-    return model
-
-
-def only(*parts, swap=new_head):
-    def last_stage_trains(model, num_classes):
-        model = swap(model, num_classes)
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad = name.startswith(parts) if parts else False
-        return model
-
-    return last_stage_trains
-
-
-def froze_then_swapped(model, num_classes):
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad = name.startswith("layer4.")
-    return new_head(model, num_classes)
-
-
-# room 5
-
-
-def pooled(batches):
-    right = [logits.argmax(1) == labels for logits, labels in batches]
-    return torch.cat(right).double().mean().item()
-
-
-def mean_of_batches(batches):
-    shares = [(logits.argmax(1) == labels).float().mean() for logits, labels in batches]
-    return torch.stack(shares).mean().item()
-
-
-def only_full(batches):
-    return pooled([batch for batch in batches if len(batch[1]) == 32])
-
-
-def by_batch_size(batches):
-    batches = list(batches)
-    right = sum((logits.argmax(1) == labels).sum().item() for logits, labels in batches)
-    return right / (len(batches) * len(batches[0][1]))
-
-
-def counted(batches):
-    right = total = 0
-    for logits, labels in batches:
-        right += (logits.argmax(1) == labels).sum()
-        total += len(labels)
-    return right / total
-
-
-# room 6
-
-
-def own(backbones, pixels):
-    return {name: backbone.normalise(pixels) for name, backbone in backbones.items()}
-
-
-def by_transforms(backbones, pixels):
-    return {name: torch.stack([backbone.transforms(image) for image in pixels]) for name, backbone in backbones.items()}
-
-
-def one_raw(backbones, pixels):
-    return own(backbones, pixels) | {"garden-petals": pixels.float() / 255}
-
-
-def all_like_the_first(backbones, pixels):
-    return dict.fromkeys(backbones, next(iter(backbones.values())).normalise(pixels))
-
-
-def by_their_own(backbones, pixels):
-    x = pixels.float()
-    return dict.fromkeys(backbones, (x - x.mean((0, 2, 3), keepdim=True)) / x.std((0, 2, 3), keepdim=True))
-
-
-def one_cropped(backbones, pixels):
-    inputs = own(backbones, pixels)
-    return inputs | {"garden-petals": inputs["garden-petals"][:, :, 2:-2, 2:-2]}
-
-
-# room 7
-
-
-def trainable(model):
-    return [parameter for parameter in model.parameters() if parameter.requires_grad]
-
-
-def swap_then_build(model, num_classes, lr):
-    model = new_head(model, num_classes)
-    return model, torch.optim.AdamW(trainable(model), lr=lr)
-
-
-def by_helpers(model, num_classes, lr):
-    model = h.swap_head(model, num_classes)
-    return model, torch.optim.SGD(h.parameter_groups(model, lr))
-
-
-def build_then_swap(model, num_classes, lr):
-    optimizer = torch.optim.AdamW(trainable(model), lr=lr)
-    return new_head(model, num_classes), optimizer
-
-
-def added_later(model, num_classes, lr):
-    model, optimizer = build_then_swap(model, num_classes, lr)
-    optimizer.add_param_group({"params": model.fc.parameters()})
-    return model, optimizer
-
-
-def head_only(model, num_classes, lr):
-    model = new_head(model, num_classes)
-    return model, torch.optim.AdamW(model.fc.parameters(), lr=lr)
-
-
-def usual_rate(model, num_classes, lr):
-    model = new_head(model, num_classes)
-    return model, torch.optim.AdamW(trainable(model))
-
-
-def label_then_build(model, num_classes, lr):
-    model = relabelled(model, num_classes)
-    return model, torch.optim.AdamW(trainable(model), lr=lr)
-
-
-# room 8
-
-
-def cycle(peaks=lambda rates: rates, last=1):
-    def schedule_for(optimizer, steps):
-        rates = [group["lr"] for group in optimizer.param_groups]
-        return torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=peaks(rates), total_steps=int(last * steps))
-
-    return schedule_for
-
-
-def cosine(optimizer, steps):
-    rise = lambda step: min((step + 1) / 5, (steps - step) / (steps - 5))
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, rise)
-
-
-def constant(optimizer, steps):
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
-
-
-# the last room
-
-
-def adapting(*, build_first=False, live=False, batch_means=False, frozen=True, last_stage=True, tested_live=False, head=True,
-             head_frozen=False):  # fmt: skip
-    def adapt(model, train, test, num_classes, steps=40, lr=1e-3, seed=0):
-        torch.manual_seed(seed)
-        parts = ("layer4.", "fc.") if last_stage else "fc."
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad = name.startswith(parts) or not frozen
-        if not build_first:
-            model = new_head(model, num_classes) if head else relabelled(model, num_classes)
-        optimizer = torch.optim.AdamW(trainable(model), lr=lr)
-        if build_first:
-            model = new_head(model, num_classes)
-        for rows in batches(len(train[0]), 32, steps, seed):
-            if live:
-                model.train()
-            else:
-                h.freeze(model, "layer4" if last_stage else -1).train()
-                if not frozen:
-                    model.requires_grad_(True)
-                model.fc.requires_grad_(not head_frozen)
-            loss = F.cross_entropy(model(train[0][rows]), train[1][rows])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        model.train(tested_live)
-        with torch.no_grad():
-            right = [model(x).argmax(1) == y for x, y in zip(test[0].split(64), test[1].split(64), strict=True)]
-        if batch_means:
-            return model, sum(batch.float().mean().item() for batch in right) / len(right)
-        return model, torch.cat(right).float().mean().item()
-
-    return adapt
-
-
-def held_copy(*answer, **settings):
-    """The fixed script on a copy of the model, with the helpers."""
-    return adapting()(copy.deepcopy(answer[0]), *answer[1:], **settings)
+    return [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
 
 
 RIGHT = {
-    "lamp_shows_all": {"copies of all": changed(), "the helper": what_changed},
-    "backbone_at_rest": {
-        "rest, then wake the head": mode(head_alone),
-        "evaluation mode": mode(lambda model: model.eval()),
-        "the helper": mode(lambda model: h.freeze(model, -1).train()),
-    },
+    "lamp_shows_all": {"the helper": rooms.what_changed},
+    "backbone_at_rest": {"evaluation mode": "model.eval()", "the helper": "h.freeze(model, -1).train()"},
     "judged_at_rest": {
-        "modes put back": around(after=put_back),
-        "the helper": lambda *answer: predict(*answer),
-        "on a copy": lambda model, images: answers(copy.deepcopy(model).eval(), images),
+        "the helper": "return museum.predict(model, images)",
+        "on a copy": "return copy.deepcopy(model).eval()(images).argmax(1)",
     },
-    "layer_replaced": {"by hand": new_head, "the helper": h.swap_head},
+    "layer_replaced": {"the helper": "h.swap_head(model, num_classes)"},
     "head_let_go": {
-        "swap, then freeze by name": only("layer4.", "fc."),
-        "freeze, then swap": froze_then_swapped,
-        "the helpers": lambda model, classes: h.freeze(h.swap_head(model, classes), "layer4"),
+        "swap, then freeze by name": f"""
+{NEW_HEAD}
+for name, parameter in model.named_parameters():
+    parameter.requires_grad = name.startswith(("layer4.", "fc."))""",
+        "the helpers": 'h.freeze(h.swap_head(model, num_classes), "layer4")',
     },
-    "share_possible": {
-        "all shares": lambda share, n: any(round(k / n, 4) == share for k in range(n + 1)),
-        "the nearest": lambda share, n: abs(round(share * n) / n - share) <= 5e-5,
+    "share_possible": {"the nearest": "return abs(round(share * n) / n - share) <= 5e-5"},
+    "every_image_counts": {
+        "pooled": "return torch.cat([logits.argmax(1) == labels for logits, labels in batches]).double().mean().item()"
     },
-    "every_image_counts": {"counted": counted, "pooled": pooled},
-    "inputs_comparable": {"each its own": own, "by the transforms": by_transforms},
-    "optimizer_knows_head": {"swap, then build": swap_then_build, "by the helpers": by_helpers},
-    "rates_kept": {"a peak for each group": cycle(), "a factor for all": cosine},
-    "three_bugs_fixed": {"fixed": adapting(), "on a copy": held_copy},
+    "inputs_comparable": {"by the transforms": (OWN, "torch.stack([backbone.transforms(image) for image in pixels])")},
+    "optimizer_knows_head": {
+        "the helpers": "h.swap_head(model, num_classes)\noptimizer = torch.optim.SGD(h.parameter_groups(model, lr))"
+    },
+    "rates_kept": {
+        "a factor for all": """
+rise_and_fall = lambda step: min((step + 1) / 5, (steps - step) / (steps - 5))
+return torch.optim.lr_scheduler.LambdaLR(optimizer, rise_and_fall)"""
+    },
+    "three_bugs_fixed": {"on a copy": ("torch.manual_seed(seed)", "torch.manual_seed(seed)\nmodel = copy.deepcopy(model)")},
 }
 
 WRONG = {
     "lamp_shows_all": {
-        "sees nothing": changed(copied=lambda value: value),
-        "buffers missed": changed(names=lambda model: dict(model.named_parameters())),
-        "small changes missed": changed(same=lambda a, b: torch.allclose(a, b, rtol=1e-3)),
-        "false alarm": all_names,
-        "action not run once": lambda model, action: [],
-        "not a list of names": lambda model, action: [action(), model.fc.bias],
+        "sees nothing": ("value.clone()", "value"),
+        "buffers missed": ("name in after", "name, _ in model.named_parameters()"),
+        "small changes missed": ("not torch.equal(after[name], before[name])", "(after[name] - before[name]).abs().max() > 1e-3"),
+        "false alarm": (" if not torch.equal(after[name], before[name])", ""),
+        "action not run once": ("action()\n", ""),
+        "not a list of names": ("[name for", "[after[name] for"),
     },
     "backbone_at_rest": {
-        "buffers move": mode(live),
-        "some buffers move": mode(first_level),
-        "depends on the batch": mode(no_momentum),
-        "head frozen": mode(everything),
+        "buffers move": "model.train()",
+        "some buffers move": ("model.eval()", "model.train()\nmodel.bn1.eval()"),
+        "depends on the batch": "model.train()\nfor layer in batchnorms(model):\n    layer.momentum = 0.0",
+        "head frozen": ("model.eval()", "model.eval().requires_grad_(False)"),
     },
     "judged_at_rest": {
-        "train mode": answers,
-        "left at rest": around(),
-        "modes mixed up": around(after=lambda model, modes: model.train()),
-        "dropout on": around(only_batchnorm, put_back),
-        "depends on the batch": around(by_the_batch, put_back),
-        "wrong labels": around(after=put_back, ask=twisted),
-        "wrong shape": around(after=put_back, ask=torch.no_grad()(lambda model, images: model(images))),
+        "train mode": ("model.eval()\n", ""),
+        "left at rest": ("module.training = training", "pass"),
+        "modes mixed up": ("module.training = training", "module.train()"),
+        "dropout on": ("model.eval()", "for layer in batchnorms(model):\n    layer.eval()"),
+        "depends on the batch": (
+            "model.eval()", "model.eval()\nfor layer in batchnorms(model):\n    layer.train()\n    layer.momentum = 0.0"
+        ),
+        "wrong labels": ("images.split", "images.flip(0).split"),
+        "wrong shape": (".argmax(1)", ""),
     },
     "layer_replaced": {
-        "wrong number of outputs": relabelled,
-        "backbone lost": another_network,
-        "old head inside": stacked,
-        "old rows kept": cut_rows,
-        "no fc": in_a_row,
+        "wrong number of outputs": RELABELLED,
+        "backbone lost": ANOTHER_NETWORK,
+        "old head inside": "model.fc = nn.Sequential(model.fc, nn.Linear(model.fc.out_features, num_classes))",
+        "old rows kept": f"""
+old = model.fc.weight
+{NEW_HEAD}
+model.fc.weight = nn.Parameter(old[:num_classes].clone())""",
+        "no fc": """
+*body, head = model.children()
+model = nn.Sequential(*body, nn.Flatten(), nn.Linear(head.in_features, num_classes))""",
     },
     "head_let_go": {
-        "head frozen": only("layer4."),
-        "nothing trains": only(),
-        "parameters move": new_head,
-        "last stage frozen": only("fc."),
-        "wrong number of outputs": only("layer4.", "fc.", swap=relabelled),
-        "backbone lost": only("layer4.", "fc.", swap=another_network),
+        "head frozen": (NEW_HEAD, NEW_HEAD + ".requires_grad_(False)"),
+        "nothing trains": NEW_HEAD + "\nmodel.requires_grad_(False)",
+        "parameters move": (LAST_STAGE, "True"),
+        "last stage frozen": (LAST_STAGE, "False"),
+        "wrong number of outputs": (NEW_HEAD, RELABELLED + "\nmodel.fc.requires_grad_(True)"),
+        "backbone lost": ("for name", ANOTHER_NETWORK + "\nfor name"),
     },
     "share_possible": {
-        "rounding forgotten": lambda share, n: share * n == round(share * n),
-        "accepts too much": lambda share, n: abs(round(share * n) / n - share) < 0.01,
-        "ends left out": lambda share, n: any(round(k / n, 4) == share for k in range(1, n)),
-        "no verdict": lambda share, n: share * n,
+        "rounding forgotten": ("round(k / n, 4)", "k / n"),
+        "accepts too much": ("round(k / n, 4) == share", "abs(k / n - share) < 0.01"),
+        "ends left out": ("range(n + 1)", "range(1, n)"),
+        "no verdict": "return share * n",
     },
     "every_image_counts": {
-        "mean of batch accuracies": mean_of_batches,
-        "images left out": only_full,
-        "wrong divisor": by_batch_size,
-        "out of range": lambda batches: 100 * pooled(batches),
-        "another share": lambda batches: pooled(list(batches)[-1:]),
+        "mean of batch accuracies": [(".sum()", ".float().mean()"), ("len(labels)", "1")],
+        "images left out": ("    right +=", "    if len(labels) < 32:\n        continue\n    right +="),
+        "wrong divisor": ("len(labels)", "32"),
+        "out of range": ("return right", "return 100 * right"),
+        "another share": ("    right += ", "    right = total = 0\n    right += "),
     },
     "inputs_comparable": {
-        "raw pixels": one_raw,
-        "another's statistics": all_like_the_first,
-        "the batch's own statistics": by_their_own,
-        "other images": one_cropped,
-        "variants missing": lambda backbones, pixels: list(own(backbones, pixels).values()),
+        "raw pixels": (OWN, f'pixels.float() / 255 if name == "garden-petals" else {OWN}'),
+        "another's statistics": (OWN, 'backbones["garden-small"].normalise(pixels)'),
+        "the batch's own statistics": """
+x = pixels.float()
+return dict.fromkeys(backbones, (x - x.mean((0, 2, 3), keepdim=True)) / x.std((0, 2, 3), keepdim=True))""",
+        "other images": (OWN, OWN + "[:, :, 2:-2, 2:-2]"),
+        "variants missing": f"return [{OWN} for backbone in backbones.values()]",
     },
     "optimizer_knows_head": {
-        "head not in the optimizer": build_then_swap,
-        "backbone missing": head_only,
-        "stale parameters": added_later,
-        "another rate": usual_rate,
-        "wrong number of outputs": label_then_build,
-        "not a pair": lambda *answer: swap_then_build(*answer)[0],
+        "head not in the optimizer": f"{OPTIMIZER}\n{NEW_HEAD}",
+        "backbone missing": ("[p for p in model.parameters() if p.requires_grad]", "model.fc.parameters()"),
+        "stale parameters": f'{OPTIMIZER}\n{NEW_HEAD}\noptimizer.add_param_group({{"params": model.fc.parameters()}})',
+        "another rate": (", lr=lr", ""),
+        "wrong number of outputs": (NEW_HEAD, RELABELLED),
+        "not a pair": (OPTIMIZER, "return model"),
     },
     "rates_kept": {
-        "rates overwritten": cycle(max),
-        "rates swapped": cycle(lambda rates: sorted(rates, reverse=True)),
-        "another peak": cycle(lambda rates: [10 * rate for rate in rates]),
-        "no cycle": constant,
-        "does not come down": cycle(last=3),
-        "ends too early": cycle(last=0.5),
-        "rates written down": cycle(lambda rates: [1e-4, 1e-2]),
-        "not a schedule": lambda optimizer, steps: [1e-3] * steps,
+        "rates overwritten": ("max_lr=peaks", "max_lr=max(peaks)"),
+        "rates swapped": ("max_lr=peaks", "max_lr=sorted(peaks, reverse=True)"),
+        "another peak": ("[group", "[10 * group"),
+        "no cycle": "return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)",
+        "does not come down": ("total_steps=steps", "total_steps=3 * steps"),
+        "ends too early": ("total_steps=steps", "total_steps=steps // 2"),
+        "rates written down": ("max_lr=peaks", "max_lr=[1e-4, 1e-2]"),
+        "not a schedule": "return [1e-3] * steps",
     },
     "three_bugs_fixed": {
-        "head never trained": adapting(build_first=True, live=True, batch_means=True),
-        "frozen part lives": adapting(live=True),
-        "mean of batch accuracies": adapting(batch_means=True),
-        "another accuracy": adapting(tested_live=True),
-        "parameters move": adapting(frozen=False),
-        "last stage frozen": adapting(last_stage=False),
-        "wrong number of outputs": adapting(head=False),
+        "head never trained": BUILT_FIRST + LIVE + BATCH_MEANS,
+        "frozen part lives": LIVE,
+        "mean of batch accuracies": BATCH_MEANS,
+        "another accuracy": ("model.eval()\nright", "right"),
+        "parameters move": ('name.startswith(("layer4.", "fc."))', "True"),
+        "last stage frozen": ('("layer4.", "fc.")', '"fc."'),
+        "wrong number of outputs": (NEW_HEAD, RELABELLED),
     },
 }

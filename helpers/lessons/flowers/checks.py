@@ -10,7 +10,19 @@ from helpers.heads import find_head
 from helpers.images.closing import MorePictures, given_pictures_only
 from helpers.lessons.flowers import contest as arena
 from helpers.lessons.flowers.probes import Calls, Witness, as_logits, found, source_model, with_frozen_body
-from helpers.lessons.probes import changes, head_trains, images, kept, logits_of, lost, network, recognise, some, stays_frozen
+from helpers.lessons.probes import (
+    changes,
+    images,
+    kept,
+    logits_of,
+    lost,
+    network,
+    only_the_head_trains,
+    recognise,
+    some,
+    train,
+    tried,
+)
 from helpers.notebook.checking import checked
 from helpers.notebook.findings import a_model, answer_of, kind_of, number, tensor
 from helpers.training.intervals import wilson
@@ -51,12 +63,8 @@ def body_frozen(freeze_body):
     model = a_model(answer_of(freeze_body, network(4)))
     before = kept(model)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if trained:
-        optimizer = torch.optim.SGD(trained, lr=0.1)
-        for _ in range(2):  # in the mode in which the answer leaves the network
-            optimizer.zero_grad()
-            cross_entropy(model(images(4)), torch.arange(4)).backward()
-            optimizer.step()
+    if trained:  # in the mode in which the answer leaves the network
+        train(model, torch.optim.SGD(trained, lr=0.1), images(4))
     moved = changes(model, before)
     body = [name for name in moved if not name.startswith("fc.")]
     parameters = [name for name in body if name in dict(model.named_parameters())]
@@ -156,19 +164,13 @@ def helpers_used(with_helpers):
     logits_of(model, 4)
     if differing := lost(model, source_model().model.state_dict()):
         raise found("nothing transferred", f"{len(differing)} tensors differ from the source's: {some(differing)}")
-    head_trains(model)
-    stays_frozen(model)
+    only_the_head_trains(model)
 
 
 @checked(LAB)
 def pair_is_fair(fair_pair):
     """Two recipes that differ in one thing: whether anything was learned beforehand."""
-    try:
-        pair = answer_of(fair_pair, "garden")
-    except ValueError as error:
-        if "random weights" not in str(error):
-            raise
-        raise found("random weights frozen", str(error)) from None
+    pair = tried(found, {"random weights": "random weights frozen"}, fair_pair, "garden")
     if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(isinstance(one, Recipe) for one in pair):
         raise found("not two recipes", f"your function returned {kind_of(pair)}")
     control, transfer = pair

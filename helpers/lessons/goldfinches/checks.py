@@ -10,16 +10,8 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 from helpers.freezing import freeze
 from helpers.lessons.goldfinches.calibration import calibration_error as course_error
 from helpers.lessons.goldfinches.calibration import confidence, fit_temperature, known_from_unknown
-from helpers.lessons.goldfinches.examples import (
-    PretendFit,
-    PretendTask,
-    feature_maps,
-    found,
-    overconfident,
-    small_network,
-    tried,
-)
-from helpers.lessons.probes import changes, images, kept, recognise
+from helpers.lessons.goldfinches.examples import PretendFit, PretendTask, feature_maps, found, overconfident, small_network
+from helpers.lessons.probes import changes, images, kept, recognise, tried
 from helpers.notebook.checking import checked
 from helpers.notebook.findings import answer_of, kind_of, number, tensor
 from helpers.training.intervals import wilson
@@ -35,7 +27,7 @@ def compared_over_seeds(runs_of):
     recipes, fit = [SimpleNamespace(name=name) for name in "abc"], PretendFit()
     words = {"takes a Recipe": "another fit", "KeyError: -1": "no row of that name",
              "'int' object is not iterable": "seeds are a number"}  # fmt: skip
-    table = tried(words, runs_of, recipes, PretendTask(), 2, fit)
+    table = tried(found, words, runs_of, recipes, PretendTask(), 2, fit)
     if not fit.calls:
         raise found("another fit", "the function that was passed in was never called")
     if not isinstance(table, pandas.DataFrame) or not {"recipe", "seed", "val", "test"} <= set(table.columns):
@@ -90,7 +82,7 @@ def evidence_mapped(class_map):
         features, weight = feature_maps(model, pictures, train=False), model.fc.weight.detach()
         wanted = torch.einsum("k,nkhw->nhw", weight[label], features)
         words = {"grad": "needs gradients", "NoneType": "needs gradients", "channels, but got": "layers left out"}
-        maps = tried(words, class_map, model, pictures, label)
+        maps = tried(found, words, class_map, model, pictures, label)
         if isinstance(maps, torch.Tensor) and tuple(maps.shape) in ((3,), (3, 1, 1)):
             raise found("averaged away", f"maps of shape {tuple(maps.shape)}; the last feature maps have 2 x 2 locations")
         maps = tensor(maps, "the maps", tuple(wanted.shape)).detach()
@@ -191,7 +183,7 @@ def strangers_told_apart(auroc):
     examples = ((torch.rand(40, generator=rng) ** 0.4, torch.rand(25, generator=rng)), (same, same[:4]))
     for known, unknown in examples:
         words = {"same shape": "two vectors of one length", "int or long": "labels are whole numbers"}
-        area = number(tried(words, auroc, known, unknown), "the area", 0, 1)
+        area = number(tried(found, words, auroc, known, unknown), "the area", 0, 1)
         wanted = known_from_unknown(known, unknown)
         seen = f"{area:.3f} where it is {wanted:.3f}"
         if abs(area - wanted) < 1e-4:
@@ -213,7 +205,7 @@ def calibration_measured(calibration_error):
     for sharpness in (3.0, 0.4):
         logits, labels = overconfident(300, sharpness, seed=1)
         words = {"floating tensor": "answers, not probabilities"}
-        value = number(tried(words, calibration_error, logits, labels), "the error", 0, 1)
+        value = number(tried(found, words, calibration_error, logits, labels), "the error", 0, 1)
         wanted = course_error(logits, labels)
         if abs(value - wanted) < 1e-4:
             continue

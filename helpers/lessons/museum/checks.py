@@ -8,9 +8,9 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from helpers.lessons.museum import probes
-from helpers.lessons.museum.probes import TRAINED, found, network, new_layer, pictures, train
+from helpers.lessons.museum.probes import TRAINED, found, network, new_layer, pictures
 from helpers.lessons.museum.rooms import predict, what_changed
-from helpers.lessons.probes import images, logits_of, lost, some
+from helpers.lessons.probes import images, logits_of, lost, some, train, tried
 from helpers.notebook.checking import checked
 from helpers.notebook.findings import a_model, answer_of, kind_of, number, tensor
 
@@ -60,7 +60,7 @@ def backbone_at_rest(training_mode):
             a_model(answer_of(training_mode, model))
             if not model.fc.weight.requires_grad:
                 raise found("head frozen", "the head's weight no longer has requires_grad")
-            train(model, optimizer, 2)
+            train(model, optimizer, pictures(8))
             with torch.no_grad():
                 alone, among = model(pictures(8)[:2]), model(pictures(8))[:2]
             unlike.append((alone - among).abs().max() / among.abs().max())
@@ -124,7 +124,7 @@ def head_let_go(last_stage_trains):
         raise found("nothing trains", "no parameter has requires_grad")
     model.eval()  # this is about parameters; room 1 was about modes
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.01, weight_decay=0.1)
-    moved = what_changed(model, lambda: train(model, optimizer, 2))
+    moved = what_changed(model, lambda: train(model, optimizer, pictures(8)))
     if others := [name for name in moved if not name.startswith(TRAINED)]:
         raise found("parameters move", f"two steps changed {some(others)}")
     heads = [name for name in model.state_dict() if name.startswith("fc.")]
@@ -185,7 +185,7 @@ def optimizer_knows_head(start):
         model, optimizer = new_layer(pair[0], old, 5), pair[1]
         held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
         mine = {id(parameter): name for name, parameter in model.named_parameters()}
-        moved = what_changed(model.eval(), lambda: train(model, optimizer, 2))  # noqa: B023
+        moved = what_changed(model.eval(), lambda: train(model, optimizer, pictures(8)))  # noqa: B023
         if not any(name.startswith("fc.") for name in moved):
             raise found("head not in the optimizer", f"two steps changed {some(moved) or 'nothing'}, but not the head")
         due = {id(parameter): name for name, parameter in model.named_parameters() if parameter.requires_grad}
@@ -203,12 +203,7 @@ def rates_kept(schedule_for):
     own, steps = [1e-4, 1e-5, 1e-2], 20
     groups = [{"params": [nn.Parameter(torch.ones(2))], "lr": rate} for rate in own]
     optimizer = torch.optim.AdamW(groups)
-    try:
-        schedule = answer_of(schedule_for, optimizer, steps)
-    except ValueError as error:
-        if "same length" not in str(error):
-            raise
-        raise found("rates written down", str(error)) from None
+    schedule = tried(found, {"same length": "rates written down"}, schedule_for, optimizer, steps)
     if not hasattr(schedule, "step"):
         raise found("not a schedule", f"your function returned {kind_of(schedule)}")
     rates = []

@@ -32,15 +32,6 @@ def pictures(count: int) -> torch.Tensor:
     return images(count) * torch.linspace(0.3, 3, count).view(-1, 1, 1, 1) + torch.linspace(-2, 2, count).view(-1, 1, 1, 1)
 
 
-def train(model: nn.Module, optimizer, steps: int = 1) -> None:
-    """Steps of cross-entropy in the mode that the model is in."""
-    for _ in range(steps):
-        logits = model(pictures(8))
-        optimizer.zero_grad()
-        nn.functional.cross_entropy(logits, torch.arange(8) % logits.shape[1]).backward()
-        optimizer.step()
-
-
 def new_layer(result, old: nn.Module, classes: int) -> nn.Module:
     """The network that an answer returned, if it has a new head on the old backbone."""
     model = a_model(result)

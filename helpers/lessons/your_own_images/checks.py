@@ -1,8 +1,8 @@
 """What lab 3 asks for: a folder inspected and split, a recipe, a file, an answer to an upload, and a graph."""
 
+import copy
 import tempfile
 from collections.abc import Mapping
-from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import imagehash
@@ -10,7 +10,7 @@ import torch
 
 from helpers.images.twins import NEAR, SIDE
 from helpers.lessons.choosing.deciding import first_try
-from helpers.lessons.probes import recognise
+from helpers.lessons.probes import network, recognise, tried
 from helpers.lessons.your_own_images import examples
 from helpers.lessons.your_own_images.examples import found
 from helpers.notebook.checking import checked
@@ -36,10 +36,7 @@ def images_counted(count_images):
         ("folder in a folder", {"dog__from Ana__7.jpg": jpg, "dog__from Ana__8.jpg": jpg}, (3, 3)),
     ):
         with examples.folder(**plain, **more) as place:
-            try:
-                counts = answer_of(count_images, place)
-            except NotADirectoryError:
-                raise found("not a class", "your function went into readme.jpg, which is a file") from None
+            counts = tried(found, {"NotADirectoryError": "not a class"}, count_images, place)
         if not isinstance(counts, Mapping):
             raise found("no dictionary", f"your function returned {str(counts)[:60]!r}")
         got = {str(name): int(number(counts[name], f"the count of {name}")) for name in sorted(counts, key=str)}
@@ -145,10 +142,8 @@ def twins_on_one_side(split_groups):
 def advice_taken(recipe_for):
     """The recipe that the guide recommends, starting from the given source."""
     for per_class, distance, gpu in examples.SITUATIONS:
-        try:
-            recipe = answer_of(recipe_for, per_class, distance, gpu, "garden-small")
-        except FrozenInstanceError as error:
-            raise found("recipe changed", str(error)) from None
+        words = {"FrozenInstanceError": "recipe changed"}
+        recipe = tried(found, words, recipe_for, per_class, distance, gpu, "garden-small")
         if not isinstance(recipe, Recipe):
             raise found("no recipe", f"{kind_of(recipe)}: {str(recipe)[:60]}")
         if recipe.weights is None:
@@ -170,7 +165,7 @@ def advice_taken(recipe_for):
 @checked(LAB)
 def all_saved(save_all):
     """One safetensors file with every tensor, the classes in order and the preprocessing."""
-    model, classes = examples.network(), ["wren", "robin", "dunnock"]
+    model, classes = network(3), ["wren", "robin", "dunnock"]
     mean, std, size = (0.4, 0.5, 0.6), (0.2, 0.3, 0.25), 48
     with tempfile.TemporaryDirectory() as place:
         path = Path(place, "mine.safetensors")
@@ -203,10 +198,7 @@ def upload_answered(answer):
     """The most likely class of a picture in words; for anything else, a message that explains what is wrong."""
     picture, stub = examples.sky_above_ground(), examples.Stub()
     for data in (examples.content(picture, "PNG"), examples.lying(picture)):
-        try:
-            said = answer_of(answer, stub, data)
-        except TypeError as error:
-            raise found("bytes, not a file", str(error)) if "not bytes" in str(error) else error from None
+        said = tried(found, {"not bytes": "bytes, not a file"}, answer, stub, data)
         if not isinstance(said, str):
             raise found("no text", f"{kind_of(said)}: {str(said)[:60]}")
         if "sky" not in said or "ground" in said.split("sky")[0]:
@@ -232,20 +224,20 @@ def upload_answered(answer):
 @checked(LAB)
 def pixels_go_in(FromPixels):  # noqa: N803
     """uint8 pixels in, the network's logits out: the preprocessing is part of the module."""
-    network, mean, std = examples.network(), (0.3, 0.5, 0.6), (0.2, 0.3, 0.25)
-    module = a_model(answer_of(FromPixels, network, mean, std)).eval()
-    images = torch.randint(0, 256, (4, 3, 8, 8), generator=torch.Generator().manual_seed(6), dtype=torch.uint8)
+    model, mean, std = network(3).eval(), (0.3, 0.5, 0.6), (0.2, 0.3, 0.25)
+    module = a_model(answer_of(FromPixels, copy.deepcopy(model), mean, std)).eval()
+    images = torch.randint(0, 256, (4, 3, 32, 32), generator=torch.Generator().manual_seed(6), dtype=torch.uint8)
     middle, spread = (torch.tensor(values).view(3, 1, 1) for values in (mean, std))
     with torch.no_grad():
         logits = tensor(answer_of(module, images.clone()), "the logits", (4, 3), torch.float32)
         unit = images.float() / 255
-        wanted = network((unit - middle) / spread)
+        wanted = model((unit - middle) / spread)
         mistakes = [
-            ("not scaled", network((images.float() - middle) / spread)),
-            ("not normalised", network(unit)),
-            ("not normalised", network(images.float())),
-            ("other order", network(unit - middle / spread)),
-            ("other order", network(unit / spread - middle)),
+            ("not scaled", model((images.float() - middle) / spread)),
+            ("not normalised", model(unit)),
+            ("not normalised", model(images.float())),
+            ("other order", model(unit - middle / spread)),
+            ("other order", model(unit / spread - middle)),
             ("probabilities", wanted.softmax(1)),
         ]
     recognise(found, logits, mistakes, f"for the first image your module gives {[round(x, 2) for x in logits[0].tolist()]}")

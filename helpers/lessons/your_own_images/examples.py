@@ -79,18 +79,6 @@ class Stub:
         return dict(sorted(answer.items(), key=lambda item: -item[1]))
 
 
-def network() -> nn.Module:
-    """A small network whose BatchNorm has seen a few batches: its running averages are its own."""
-    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
-    rng = torch.Generator().manual_seed(5)
-    for parameter in model.parameters():
-        nn.init.normal_(parameter, generator=rng)
-    with torch.no_grad():
-        for _ in range(3):
-            model(torch.randn(8, 3, 8, 8, generator=rng) * 2 + 1)
-    return model.eval()
-
-
 def groups() -> list[list[str]]:
     """Names of 60 files in 48 groups of near-duplicates, most of a single file."""
     sizes = [5, 1, 3, 1, 1, 4, 1, 2, 1, 1, 3, 1] + [1] * 36
