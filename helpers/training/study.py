@@ -234,8 +234,7 @@ def run_study(question: str, cases: list[Case], seeds: int | list[int] = 3, *,
                 row["history"] = result.history.round(4).to_dict("records")
             rows.append(row)
             correct.append(result.correct)
-    seconds = sum(row["seconds"] for row in rows)
-    progress.done(f"{question} ({_extent(len(rows), len(seeds))}, {seconds:.0f} s of training)")
+    progress.done(f"{question} ({_extent(len(rows), len(seeds))}, {sum(row['seconds'] for row in rows):.0f} s of training)")
     return Study(question, names, pandas.DataFrame(rows), correct, {"seeds": ", ".join(map(str, seeds))} | provenance())
 
 
