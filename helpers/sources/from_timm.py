@@ -11,9 +11,9 @@ import warnings
 from typing import Any
 
 import torch
-from PIL import Image
 from safetensors import SafetensorError
 from torch import Tensor, nn
+from torchvision.transforms import v2
 
 from helpers.data.downloads import Offline
 from helpers.data.downloads import offline as is_offline
@@ -50,9 +50,9 @@ def load_timm(name: str, weights: str | None = "DEFAULT", offline: bool | None =
     outputs = _checked(model, size, label)
     classes = _classes(timm, about) if weights else []
     origin = f"{about.architecture}.{about.tag}" if about.tag else name
-    return Backbone(label, model.train(), classes if len(classes) == outputs else [],
-                    TimmTransforms(timm.data.create_transform(**config)), tuple(config["mean"]), tuple(config["std"]), size,
-                    origin if weights else None, label)  # fmt: skip
+    transforms = v2.Compose([v2.ToPILImage(), v2.RGB(), timm.data.create_transform(**config)])
+    return Backbone(label, model.train(), classes if len(classes) == outputs else [], transforms, tuple(config["mean"]),
+                    tuple(config["std"]), size, origin if weights else None, label)  # fmt: skip
 
 
 def _description(timm: Any, name: str) -> Any:
@@ -132,18 +132,3 @@ def _checked(model: nn.Module, size: int, label: str) -> int:
     if not isinstance(expected, Tensor) or not torch.equal(logits, expected) or logits.ndim != 2:
         raise ValueError(f"{label} cannot be used here: cut into stages, it does not give the same logits as before")
     return logits.shape[1]
-
-
-class TimmTransforms:
-    """timm's preprocessing at evaluation: a PIL image or uint8 (3, H, W) -> float32 (3, S, S)."""
-
-    def __init__(self, transform):
-        self.transform = transform
-
-    def __call__(self, image) -> Tensor:
-        if isinstance(image, Tensor):
-            image = Image.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy())
-        return self.transform(image.convert("RGB"))
-
-    def __repr__(self):
-        return f"TimmTransforms({self.transform})"

@@ -9,11 +9,11 @@ import time
 from dataclasses import replace
 from types import SimpleNamespace
 
-import pandas
 import torch
 
 from helpers.images.drawn.garden import render_split
 from helpers.images.tasks import Split, Task, open_task
+from helpers.lessons.studies import study_of
 from helpers.sources.backbones import load_backbone
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL
 from helpers.training.study import Case, Study, join_studies, run_study
@@ -56,11 +56,12 @@ def tuned(folder: str, seeds, source: str = SOURCE) -> Study:
 
 def untouched(folder: str, source: str = SOURCE) -> Study:
     """The source's own head on the photographs and on drawn goldfinches; one run, as nothing is random."""
-    rows = [
-        Case({"images": images, "source": source, "how": UNTOUCHED, "per_class": 0}, probe(source), task)
-        for images, task in (("photographs", open_task(folder, 1, size=224)), ("drawings", drawings()))
-    ]
-    return run_study(QUESTION, rows, [0], also=recalls, run=ask_untouched_head)
+    rows = []
+    for images, task in (("photographs", open_task(folder, 1, size=224)), ("drawings", drawings())):
+        asked = ask_untouched_head(source, task)
+        rows.append({"images": images, "source": source, "how": UNTOUCHED, "per_class": 0, "seed": 0, "correct": asked.correct,
+                     "seconds": asked.seconds, "also": {"train_accuracy": 0.0, "trained": 0, **recalls(asked)}})  # fmt: skip
+    return study_of(QUESTION, rows)
 
 
 def drawings() -> Task:
@@ -89,21 +90,16 @@ def shared(classes: list[str]) -> int:
 
 
 @torch.no_grad()
-def ask_untouched_head(recipe, task: Task, seed=0, *, progress=None):
+def ask_untouched_head(source: str, task: Task) -> SimpleNamespace:
     """The source's own head on the test images; a prediction is correct if its class name is the task's.
 
     Images of kinds that the source has no class for always count as wrong.
     """
     started = time.perf_counter()
-    backbone = load_backbone(recipe.source)
+    backbone = load_backbone(source)
     model = backbone.model.eval()
     answers = torch.cat([model(backbone.normalise(x)).argmax(1) for x in task.test.pixels.split(20)])
     wanted = [backbone.classes.index(name) if name in backbone.classes else -1 for name in task.classes]
     correct = answers == torch.tensor(wanted)[task.test.labels]
-    for _ in range(recipe.steps if progress else 0):
-        progress.step()
-    return SimpleNamespace(
-        task=task, labels=task.test.labels, correct=correct, n=len(correct), accuracy=correct.double().mean().item(),
-        history=pandas.DataFrame({"train_accuracy": [0.0]}), trained=0, seconds=time.perf_counter() - started,
-        answers=[backbone.classes[i] for i in answers.tolist()],
-    )  # fmt: skip
+    seconds = round(time.perf_counter() - started, 3)
+    return SimpleNamespace(task=task, labels=task.test.labels, correct=correct, seconds=seconds)
