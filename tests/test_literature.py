@@ -10,7 +10,7 @@ from project import ROOT, cells
 from studies import flowers102 as measured
 
 from helpers.lessons.fine_tuning import flowers102
-from helpers.lessons.fine_tuning.literature import reported
+from helpers.lessons.fine_tuning.flowers102 import reported
 from helpers.training.study import Study
 
 

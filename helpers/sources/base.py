@@ -7,6 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from helpers.data.downloads import Offline
+
+FORBIDDEN = "must not be fetched: offline=True or COURSE_OFFLINE forbids it"
+
 
 @dataclass
 class Backbone:
@@ -40,6 +44,14 @@ class Backbone:
             raise ValueError(f"expected uint8 images (N, 3, H, W), got {images.dtype} {tuple(images.shape)}")
         mean, std = (torch.tensor(x, device=images.device).view(3, 1, 1) for x in (self.mean, self.std))
         return (images.float() / 255 - mean) / std
+
+
+def not_here(what: str, why: str, by_hand: str) -> Offline:
+    """The error for weights that are not on this machine: why they are not fetched, and how to get them by hand."""
+    return Offline(
+        f"{what} are not on this machine, and {why}. By hand: {by_hand}. Or without a network: load_backbone('garden'), the "
+        "source model that comes with the course"
+    )
 
 
 def check_known(name: str | None, known: Collection[str | None], what: str) -> None:

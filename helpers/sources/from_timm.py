@@ -15,10 +15,9 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
-from helpers.data.downloads import Offline
 from helpers.data.downloads import offline as is_offline
 from helpers.heads import find_head, mode
-from helpers.sources.base import Backbone
+from helpers.sources.base import FORBIDDEN, Backbone, not_here
 from helpers.stages import split
 
 
@@ -71,13 +70,13 @@ def _weights(repo: str, offline: bool | None) -> str:
     from huggingface_hub import constants, errors, hf_hub_download
 
     constants.HF_HUB_DISABLE_TELEMETRY = True  # the client would tell which libraries it runs with
-    file = "model.safetensors"
+    file, what, cache = "model.safetensors", f"the weights of {repo}", constants.HF_HUB_CACHE
+    by_hand = f"run `hf download {repo} {file}` where there is a network, and copy that folder to {cache}"
     try:
         return hf_hub_download(repo, file, local_files_only=True)
     except errors.LocalEntryNotFoundError:
         if is_offline(offline):
-            why = "must not be fetched: offline=True or COURSE_OFFLINE forbids it"
-            raise Offline(_advice(repo, why, constants.HF_HUB_CACHE)) from None
+            raise not_here(what, FORBIDDEN, by_hand) from None
     try:
         return hf_hub_download(repo, file)
     except errors.GatedRepoError as error:
@@ -88,15 +87,7 @@ def _weights(repo: str, offline: bool | None) -> str:
         raise ValueError(message) from error
     except Exception as error:  # the client passes on whatever its HTTP library raises
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise Offline(_advice(repo, f"cannot be fetched now ({reason})", constants.HF_HUB_CACHE)) from error
-
-
-def _advice(repo: str, why: str, cache: str) -> str:
-    return (
-        f"the weights of {repo} are not on this machine, and {why}. By hand: run `hf download {repo} model.safetensors` where "
-        f"there is a network, and copy that folder to {cache}. Or without a network: load_backbone('garden'), the source "
-        "model that comes with the course"
-    )
+        raise not_here(what, f"cannot be fetched now ({reason})", by_hand) from error
 
 
 def _classes(timm: Any, about: Any) -> list[str]:

@@ -4,9 +4,7 @@ import tomllib
 
 import torch
 
-from helpers.lessons.fine_tuning.flowers102 import FILE, TASK, measure, networks
-from helpers.lessons.fine_tuning.literature import FILE as LITERATURE
-from helpers.lessons.fine_tuning.literature import reported
+from helpers.lessons.fine_tuning.flowers102 import FILE, LITERATURE, TASK, measure, networks, reported
 
 COMMAND = "python tools/measure.py flowers102"
 

@@ -15,7 +15,7 @@ from helpers.images.drawn.garden import render_split
 from helpers.images.tasks import Split, Task, open_task
 from helpers.lessons.studies import study_of
 from helpers.sources.backbones import load_backbone
-from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL
+from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, Recipe
 from helpers.training.study import Case, Study, join_studies, run_study
 
 QUESTION = "Is the target already in the source?"
@@ -26,32 +26,25 @@ SHORT = 30  # steps of fine-tuning: 128 px photographs are slow on a CPU
 
 
 def measure(folder: str, seeds, source: str = SOURCE) -> Study:
-    """All of it from one folder of photographs."""
-    return join_studies(probes(folder, seeds, source), tuned(folder, seeds, source), untouched(folder, source))
-
-
-def probes(folder: str, seeds, source: str = SOURCE) -> Study:
-    """A new head on the source that knows daisies, and on one that has never seen a photograph."""
+    """All of it from one folder of photographs; `source` knows daisies, "garden" has never seen a photograph."""
+    short = {"steps": SHORT, "head_steps": SHORT, "head_lr": 1e-3, "lr": 1e-4}
+    tuned = replace(FINE_TUNE_ALL, name="probe, then fine-tune", source=source, **short)
     rows = [
-        Case({"images": "photographs", "source": name, "how": "probe", "per_class": number}, recipe, task)
-        for name, recipe, size in ((source, probe(source), 128), ("garden", FEATURE_EXTRACTION, 64))
-        for number in NUMBERS
-        for task in [open_task(folder, number, size=size)]
+        *((source, "probe", number, probe(source), 128) for number in NUMBERS),
+        *(("garden", "probe", number, FEATURE_EXTRACTION, 64) for number in NUMBERS),
+        (source, "fine-tuned", 5, tuned, 128),
     ]
-    return run_study(QUESTION, rows, seeds, also=recalls)
+    cases = [
+        Case({"images": "photographs", "source": name, "how": how, "per_class": number}, recipe,
+             open_task(folder, number, size=size))
+        for name, how, number, recipe, size in rows
+    ]  # fmt: skip
+    return join_studies(run_study(QUESTION, cases, seeds, also=recalls), untouched(folder, source))
 
 
-def probe(source: str):
+def probe(source: str) -> Recipe:
     """The recipe of a new head: two views of each image, for 128 px are slow on a CPU; a rate for its large features."""
     return replace(FEATURE_EXTRACTION, source=source, views=2, lr=1e-3)
-
-
-def tuned(folder: str, seeds, source: str = SOURCE) -> Study:
-    """Everything fine-tuned with five labels a class, for few steps."""
-    rates = {"head_lr": 1e-3, "lr": 1e-4}
-    recipe = replace(FINE_TUNE_ALL, source=source, steps=SHORT, head_steps=SHORT, name="probe, then fine-tune", **rates)
-    row = {"images": "photographs", "source": source, "how": "fine-tuned", "per_class": 5}
-    return run_study(QUESTION, [Case(row, recipe, open_task(folder, 5, size=128))], seeds, also=recalls)
 
 
 def untouched(folder: str, source: str = SOURCE) -> Study:

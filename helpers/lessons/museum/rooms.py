@@ -57,13 +57,14 @@ def probed(source: Backbone, task: Task, seed: int = 0) -> nn.Module:
     return model
 
 
+@torch.no_grad()
 def features_at(model: nn.Module, images: torch.Tensor, at: str | float = -1) -> torch.Tensor:
     """The input of a stage of a network (-1: of the head) for normalised images (N, 3, S, S): float32 (N, ...).
 
     Computed in evaluation mode, a hundred images at a time, without gradients; the model's modes stay as they were.
     """
-    prefix = split(copy.deepcopy(model).eval(), at)[0]
-    with torch.no_grad():
+    prefix = split(model, at)[0]
+    with mode(model, training=False):
         return torch.cat([prefix(batch) for batch in images.split(100)])
 
 
