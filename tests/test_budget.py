@@ -41,27 +41,22 @@ def test_a_quick_budget_prints_one_line_and_looks_for_nothing(monkeypatch, capsy
 
 
 @pytest.mark.parametrize(
-    "kind, run, asked, name, why",
+    "kind, settings, asked, name, why",
     [
-        (None, None, None, "quick", 'no GPU; h.choose_budget("full") runs more'),
-        ("cuda", None, None, "full", 'a GPU (cuda); h.choose_budget("quick") runs less'),
-        ("mps", None, None, "quick", 'an Apple GPU (mps); h.choose_budget("full") runs more'),
-        ("cuda", "quick", None, "quick", "COURSE_RUN"),
-        ("cuda", "quick", "full", "full", "you asked"),
+        (None, {}, None, "quick", 'no GPU; h.choose_budget("full") runs more'),
+        ("cuda", {}, None, "full", 'a GPU (cuda); h.choose_budget("quick") runs less'),
+        ("cuda", {"COURSE_DEVICE": "cpu"}, None, "quick", "no GPU"),
+        ("mps", {}, None, "quick", 'an Apple GPU (mps); h.choose_budget("full") runs more'),
+        ("cuda", {"COURSE_RUN": "quick"}, None, "quick", "COURSE_RUN"),
+        ("cuda", {"COURSE_RUN": "quick"}, "full", "full", "you asked"),
     ],
 )
-def test_an_argument_comes_before_the_environment_and_that_before_the_hardware(monkeypatch, kind, run, asked, name, why):
+def test_an_argument_comes_before_the_environment_and_that_before_the_hardware(monkeypatch, kind, settings, asked, name, why):
     gpu(monkeypatch, SimpleNamespace(type=kind) if kind else None)
-    if run:
-        monkeypatch.setenv("COURSE_RUN", run)
+    for variable, value in settings.items():
+        monkeypatch.setenv(variable, value)
     budget = choose_budget(asked)
     assert (budget.name, budget.seeds) == (name, {"quick": 3, "full": 5}[name]) and why in budget.why
-
-
-def test_a_gpu_that_course_device_forbids_counts_for_nothing(monkeypatch):
-    gpu(monkeypatch, SimpleNamespace(type="cuda"))
-    monkeypatch.setenv("COURSE_DEVICE", "cpu")
-    assert choose_budget().name == "quick"
 
 
 def test_unknown_budget_is_refused_with_the_name_of_what_said_so(monkeypatch):
