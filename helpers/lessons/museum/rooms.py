@@ -10,6 +10,7 @@ from torch import nn
 
 from helpers.heads import mode
 from helpers.images.tasks import Task
+from helpers.lessons.probes import changes, kept
 from helpers.lessons.studies import study_of
 from helpers.sources.backbones import Backbone
 from helpers.stages import split
@@ -41,10 +42,9 @@ def predict(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
 
 def what_changed(model: nn.Module, action: Callable[[], object]) -> list[str]:
     """Run action() once; the names of all parameters and buffers of the model that have changed."""
-    before = {name: value.clone() for name, value in model.state_dict().items()}
+    before = kept(model)
     action()
-    after = model.state_dict()
-    return [name for name, value in after.items() if name not in before or not torch.equal(value, before[name])]
+    return changes(model, before)
 
 
 def probed(source: Backbone, task: Task, seed: int = 0) -> nn.Module:
