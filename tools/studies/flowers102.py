@@ -25,5 +25,5 @@ def stamps() -> dict[str, str]:
     """The numbers of the literature for the texts, as literature; ours join them when they have been measured."""
     texts = {"flowers102.literature": "\n\n" + as_markdown(TASK) + "\n\n", "flowers102.unknown": "; ".join(not_found(TASK))}
     for row in reported(TASK).itertuples():
-        texts.setdefault(f"flowers102.{row.network}-{row.recipe.replace(' ', '-')}", f"{row.percent:g} %")
+        texts.setdefault(f"flowers102.{row.network}-{row.recipe.replace(' ', '-')}", f"{row.percent:g}%")
     return texts

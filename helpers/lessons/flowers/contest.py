@@ -64,7 +64,7 @@ class Score:
 
     @property
     def table(self) -> pandas.DataFrame:
-        """Accuracy in % with its 95 % interval: one row for the classifier, one for each baseline."""
+        """Accuracy in % with its 95% interval: one row for the classifier, one for each baseline."""
         share, n = self.correct.float().mean().item(), len(self.correct)
         rows = {"yours": (share, *wilson(share, n), 1)}
         rows |= {name: (*interval(correct), len(correct)) for name, correct in self.baselines.items()}
@@ -74,7 +74,7 @@ class Score:
 
     @property
     def paired(self) -> pandas.DataFrame:
-        """Points by which the classifier is ahead of the average network of each baseline, with their 95 % interval.
+        """Points by which the classifier is ahead of the average network of each baseline, with their 95% interval.
 
         Both the pictures and the baseline's seeds are samples: their variances add up (Welch's interval). It holds for
         this one network, from these training images.
