@@ -38,7 +38,7 @@ def as_markdown(task: str = "flowers102") -> str:
     for row in reported(task).itertuples():
         what = "" if row.metric == "all images alike" else f", {row.metric}"
         lines.append(
-            f"| {row.network} | {row.recipe} | {row.percent:g} %{what} | {row.trained_on:,}, {row.tested_on:,} images "
+            f"| {row.network} | {row.recipe} | {row.percent:g}%{what} | {row.trained_on:,}, {row.tested_on:,} images "
             f"| [{row.source}]({row.address}) | {row.setting} |"
         )
     return "\n".join(lines)
