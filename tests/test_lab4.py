@@ -119,7 +119,7 @@ def test_a_bill_compares_on_the_same_images_and_loses_what_the_exhibit_lacks():
 
         return run
 
-    study = bill(task, 3, mended=version(0), exhibit=version(8))
+    study = bill(task, 3, fixed=version(0), exhibit=version(8))
     points, low, high = points_lost(study)
     assert points == pytest.approx(20) and low <= points <= high
     assert seen[0] == seen[1] and seen[2] == seen[3] and seen[0][1] != seen[2][1]

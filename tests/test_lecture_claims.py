@@ -17,7 +17,7 @@ from helpers.training.study import load_study
 
 load = cache(load_study)
 PETALS, VIEWS, TEXTURES, SMALL = "garden-petals", "garden-simclr-small", "garden-textures", "garden-small"
-AS_FOUND, REPAIRED = "head, as found", "head, all mended"
+AS_FOUND, REPAIRED = "head, as found", "head, all fixed"
 SUPERVISED, SELF_SUPERVISED, RANDOM = "supervised, head", "self-supervised, head", "random, head"
 SUPERVISED_TUNED, SELF_SUPERVISED_TUNED = "supervised, fine-tuned", "self-supervised, fine-tuned"
 
@@ -78,16 +78,16 @@ def against_scratch(target, source, expected, how="new head"):
     reversal(REPAIRED, AS_FOUND, "+"),
     reversal(REPAIRED, "scratch", "-"),
     # of the faults only BatchNorm shows by itself
-    reversal("head, BatchNorm mended", AS_FOUND, "+"),
-    reversal("head, lr mended", AS_FOUND, "0"),
-    reversal("head, schedule mended", AS_FOUND, "0"),
+    reversal("head, BatchNorm fixed", AS_FOUND, "+"),
+    reversal("head, lr fixed", AS_FOUND, "0"),
+    reversal("head, schedule fixed", AS_FOUND, "0"),
     # training more of the network helps; on flowers the same faults do no harm; normalising the pixels makes no difference
     reversal("from layer4", REPAIRED, "+"),
     reversal("from layer4", "scratch", "-"),
     reversal("fine-tune all", "scratch", "0+"),
     reversal(AS_FOUND, "scratch", "+", task="flowers"),
     reversal("scratch, not normalised", "scratch", "0"),
-    reversal("head, mended, not normalised", REPAIRED, "0"),
+    reversal("head, fixed, not normalised", REPAIRED, "0"),
     # how deep to fine-tune
     depth("flowers", 5, "head", "scratch", "+"),
     depth("tissue", 5, "head", "scratch", "+"),

@@ -140,7 +140,7 @@ class Question:
 
 
 def parse_number(given) -> float:
-    """A number from a number or from text such as "5,130", "2.5 %" or "1e-3". Raises ValueError for anything else."""
+    """A number from a number or from text such as "5,130", "2.5%" or "1e-3". Raises ValueError for anything else."""
     text = str(given).replace(" ", "").replace("\u2212", "-")
     text = re.sub(r"(?<=\d),(?=\d{3}(\D|$))", "", text).replace(",", ".")
     found = re.fullmatch(r"([-+]?\d*\.?\d+(?:[eE][-+]?\d+)?)\D*", text)

@@ -26,7 +26,7 @@ def stamps() -> dict[str, str]:
     """The numbers of the literature for the texts, as literature; ours join them when they have been measured."""
     texts = {"flowers102.literature": "\n\n" + as_markdown() + "\n\n", "flowers102.unknown": "; ".join(not_found())}
     for row in reported(TASK).itertuples():
-        texts.setdefault(f"flowers102.{row.network}-{row.recipe.replace(' ', '-')}", f"{row.percent:g} %")
+        texts.setdefault(f"flowers102.{row.network}-{row.recipe.replace(' ', '-')}", f"{row.percent:g}%")
     return texts
 
 
@@ -45,7 +45,7 @@ def as_markdown() -> str:
     for row in reported(TASK).itertuples():
         what = "" if row.metric == "all images alike" else f", {row.metric}"
         lines.append(
-            f"| {row.network} | {row.recipe} | {row.percent:g} %{what} | {row.trained_on:,}, {row.tested_on:,} images "
+            f"| {row.network} | {row.recipe} | {row.percent:g}%{what} | {row.trained_on:,}, {row.tested_on:,} images "
             f"| [{row.source}]({row.address}) | {row.setting} |"
         )
     return "\n".join(lines)

@@ -39,7 +39,7 @@ def heads(tasks: dict, seeds, sources=SOURCES) -> Study:
 def rank_correlation(study: Study, score: str, how: str) -> pandas.DataFrame:
     """How well a score, known before training, orders the sources: Spearman's rank correlation with test accuracy.
 
-    One a target and seed, over the sources; the mean over the seeds with its 95 % interval (Student's t). A row a target.
+    One a target and seed, over the sources; the mean over the seeds with its 95% interval (Student's t). A row a target.
     """
     rows, part = {}, study.select(how=how).runs
     for target, runs in part.groupby("target", sort=False):

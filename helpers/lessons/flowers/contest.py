@@ -64,7 +64,7 @@ class Score:
 
     @property
     def table(self) -> pandas.DataFrame:
-        """Accuracy in % with its 95 % interval: one row for the classifier, one for each baseline."""
+        """Accuracy in % with its 95% interval: one row for the classifier, one for each baseline."""
         rows = {}
         for name, correct in {"yours": self.correct[None], **self.baselines}.items():
             mean, low, high = (100 * value for value in interval(correct))
@@ -73,7 +73,7 @@ class Score:
 
     @property
     def paired(self) -> pandas.DataFrame:
-        """Points by which the classifier is ahead of the average network of each baseline, with their 95 % interval.
+        """Points by which the classifier is ahead of the average network of each baseline, with their 95% interval.
 
         Both the pictures and the baseline's seeds are samples: their variances add up (Welch's interval). It holds for
         this one network, from these training images.

@@ -85,9 +85,9 @@ def bill(task: Task, seeds: int, **versions: Callable[[Task, int], torch.Tensor]
     return study_of("what the bug costs", rows)
 
 
-def points_lost(study: Study, exhibit: str = "exhibit", mended: str = "mended") -> tuple[float, float, float]:
-    """How many points of accuracy one version loses against another, with the 95 % interval: (mean, low, high)."""
-    row = study.paired("version", mended).loc[exhibit]
+def points_lost(study: Study, exhibit: str = "exhibit", fixed: str = "fixed") -> tuple[float, float, float]:
+    """How many points of accuracy one version loses against another, with the 95% interval: (mean, low, high)."""
+    row = study.paired("version", fixed).loc[exhibit]
     return tuple(float(-row[name]) + 0.0 for name in ("points", "high", "low"))
 
 
@@ -109,6 +109,6 @@ def small_bills() -> pandas.DataFrame:
     """Exhibit minus fixed version for the rooms whose bug costs a few points only: a table for `plot_differences`."""
     study = load_study("museum")
     rooms = [room for room in study.runs.room.unique() if room[0] not in "27"]
-    paired = study.select(room=rooms).paired("version", "mended")
+    paired = study.select(room=rooms).paired("version", "fixed")
     paired.index = [f"{task}: {room}" for task, room, _ in paired.index]
     return paired
