@@ -32,7 +32,7 @@ def not_found(task: str = "flowers102") -> list[str]:
 def as_markdown(task: str = "flowers102") -> str:
     """A table of `reported(task)` for the texts."""
     lines = [
-        "| network | recipe | accuracy | trained on, judged by | source | how its setting differs |",
+        "| network | recipe | accuracy | trained on, tested on | source | how its setting differs |",
         "|---|---|---|---|---|---|",
     ]
     for row in reported(task).itertuples():
