@@ -68,7 +68,7 @@ def test_the_text_of_a_depth_names_the_best_what_is_level_with_it_and_how_far_sc
     assert "From scratch 30%" in text and "behind by 61 points" in text
     assert "ahead by 8 points" in describe_depth(study(scratch=0.99), "flowers", 5)
     level = describe_depth(study(scratch=0.905, layer4=0.5), "flowers", 5)
-    assert "from it, either" in level and "every other depth is behind it" in level
+    assert "from it, too" in level and "every other depth is behind it" in level
 
 
 def test_the_figure_of_a_depth_shows_every_depth_but_scratch_as_a_point_and_scratch_as_a_line():

@@ -39,7 +39,7 @@ def not_found() -> list[str]:
 def as_markdown() -> str:
     """A table of what the literature reports, for the texts."""
     lines = [
-        "| network | recipe | accuracy | trained on, judged by | source | how its setting differs |",
+        "| network | recipe | accuracy | trained on, tested on | source | how its setting differs |",
         "|---|---|---|---|---|---|",
     ]
     for row in reported(TASK).itertuples():
