@@ -5,8 +5,8 @@
         fetch(origin.url("/a.zip"), ...)
         assert [asked.headers.get("Range") for asked in origin.requests] == [None, "bytes=1000-", "bytes=1000-"]
 
-It answers GET and HEAD, sends Content-Length, ETag and Last-Modified, and understands Range and If-Range, as S3 and
-download.pytorch.org do. `origin.files` may be changed while it runs: another content gets another ETag.
+It answers GET and HEAD, sends Content-Length, ETag and Last-Modified, and understands Range, as S3 and download.pytorch.org
+do. `origin.files` may be changed while it runs: another content gets another ETag.
 """
 
 import hashlib
@@ -45,7 +45,6 @@ class Origin:
         "longer"          a Content-Length that is 100 bytes more than the file has
         "no length"       no Content-Length: it ends when the connection closes
         "chunked"         no Content-Length, sent in chunks
-        "cut, no validator"   half of it, with neither ETag nor Last-Modified
         a function        handler -> None, answers by itself, or (status, headers, body)
     """
 
@@ -160,11 +159,11 @@ class _Handler(BaseHTTPRequestHandler):
     def send_file(self, how, content):
         whole, status, start = len(content), 200, 0
         tag = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        headers = {"ETag": f'"{tag}"', "Last-Modified": formatdate(0, usegmt=True)} if how != "cut, no validator" else {}
+        headers = {"ETag": f'"{tag}"', "Last-Modified": formatdate(0, usegmt=True)}
         if how == "wrong":
             content = content.translate(WRONG)
-        wanted, condition = self.headers.get("Range"), self.headers.get("If-Range")
-        if wanted and condition in (None, *headers.values()) and how != "no ranges":
+        wanted = self.headers.get("Range")
+        if wanted and how != "no ranges":
             start, status = int(wanted.removeprefix("bytes=").partition("-")[0]), 206
             if start >= whole:
                 self.send(416, {"Content-Range": f"bytes */{whole}"})
@@ -182,7 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
             headers["Content-Length"] = str(len(body) + 100 * (how == "longer"))
         self.send_head(status, headers)
         if self.command == "GET":
-            stops = how in ("cut", "slow", "cut, no validator")
+            stops = how in ("cut", "slow")
             self.wfile.write(body[:half] if stops else body)
             self.wfile.flush()
             self.close_connection = stops or how in ("longer", "no length")

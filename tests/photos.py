@@ -5,11 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from helpers import inspect_images, render
 from helpers.images.decoding import MAX_PIXELS
 from helpers.images.tasks import Files, open_task
+
+needs_photographs = pytest.mark.skipif("COURSE_PHOTOS" not in os.environ, reason="COURSE_PHOTOS names no folder of photographs")
+needs_squeezenet = pytest.mark.skipif(
+    not any(Path(torch.hub.get_dir(), "checkpoints").glob("squeezenet1_0-*.pth")),
+    reason="the weights of squeezenet1_0 are not in the torch cache (TORCH_HOME)",
+)
 
 
 def write_pictures(folder, rng, count, prefix="", side=9):

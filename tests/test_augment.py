@@ -131,14 +131,10 @@ def test_sampling_that_keeps_within_the_pixels_is_that_with_a_repeated_border():
         (torch.zeros(2, 3, 8, 8), {"scale": (0.5, 1.5)}, "scale="),
         (torch.zeros(2, 3, 8, 8), {"flip": 2}, "flip=2"),
         (torch.zeros(2, 3, 8, 8), {"jitter": -0.1}, "jitter=-0.1"),
+        (torch.zeros(2, 3, 8, 8, dtype=torch.int64), {}, "images must be"),
+        ([[1]], {}, "images must be"),
     ],
 )
 def test_bad_input_is_refused(images, settings, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         augment(images, **settings)
-
-
-@pytest.mark.parametrize("images", [torch.zeros(2, 3, 8, 8, dtype=torch.int64), [[1]]])
-def test_other_types_are_refused(images):
-    with pytest.raises(TypeError, match="images must be"):
-        augment(images)

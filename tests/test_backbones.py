@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from photos import needs_photographs, needs_squeezenet
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torchvision.models import SqueezeNet1_0_Weights, get_model
@@ -16,12 +17,6 @@ from helpers.sources.checkpoints import read_safetensors
 from helpers.sources.gardennet import GardenNet
 from helpers.sources.shipping import save_source
 from helpers.stages import stage_names
-
-needs_squeezenet = pytest.mark.skipif(
-    not any(Path(torch.hub.get_dir(), "checkpoints").glob("squeezenet1_0-*.pth")),
-    reason="the weights of squeezenet1_0 are not in the torch cache (TORCH_HOME)",
-)
-
 
 # --- by name ---
 
@@ -78,7 +73,7 @@ def test_real_weights_give_the_logits_that_torchvision_gives():
 
 
 @pytest.mark.parametrize("name, least", [pytest.param("squeezenet1_0", 0.5, marks=needs_squeezenet), ("efficientnet_lite0", 0.8)])
-@pytest.mark.skipif("COURSE_PHOTOS" not in os.environ, reason="COURSE_PHOTOS names no folder of photographs")
+@needs_photographs
 def test_real_weights_see_daisies_on_photographs_of_daisies(name, least):
     files = sorted(Path(os.environ["COURSE_PHOTOS"], "daisy").glob("*"))[:32]
     if len(files) < 32:
@@ -108,21 +103,15 @@ def test_every_file_that_comes_with_the_course_is_a_source_by_its_name(garden):
     save_source(other, path.with_name("garden-other.safetensors"), [])
     assert shipping.shipped_sources() == ["garden", "garden-other"]
     for name, expected, classes in (("garden", model, ["a", "b", "c"]), ("garden-other", other, [])):
-        backbone = load_backbone(name)
+        backbone, random = load_backbone(name), load_backbone(name, weights=None)
         assert same(backbone.model, expected) and backbone.model.training
         assert (backbone.name, backbone.weights, backbone.classes) == (name, name, classes)
+        assert (random.name, random.weights, random.classes, random.mean) == (name, None, [], shipping.MEAN)
+        assert random.model.fc.weight.shape == expected.fc.weight.shape and not same(random.model, expected)
+    assert load_backbone(path, weights=None).name == str(path)
     assert load_backbone().name == "garden"
     with pytest.raises(ValueError, match="unknown source model: 'garden-othr'. Did you mean 'garden-other'"):
         load_backbone("garden-othr")
-
-
-@pytest.mark.parametrize("as_path", [False, True])
-def test_a_random_one_has_the_same_shape_and_preprocessing(garden, as_path):
-    path, model = garden
-    backbone = load_backbone(path if as_path else "garden", weights=None)
-    assert (backbone.name, backbone.weights, backbone.classes) == (str(path) if as_path else "garden", None, [])
-    assert backbone.mean == shipping.MEAN and backbone.model.fc.weight.shape == model.fc.weight.shape
-    assert not same(backbone.model, model)
 
 
 def test_a_file_that_is_not_the_shipped_one_is_refused(garden):

@@ -29,7 +29,7 @@ import helpers  # noqa: E402
         ("[![open in the cloud](https://example.org/badge.svg)](https://example.org)", "[open in the cloud](https://example.org)"),
         ("[`notebooks/01_one.ipynb`](notebooks/01_one.ipynb)", "[](notebooks/01_one.ipynb)"),
         ("```\n[not a](link)\n```", "```\n[not a](link)\n```"),
-        ("<!-- 03.key -->88 %<!-- /03.key -->", "88 %"),
+        ("<!-- 03.key -->88%<!-- /03.key -->", "88%"),
     ],
 )
 def test_links_of_a_page_are_mapped_and_one_that_leads_nowhere_is_named(tmp_path, text, page):

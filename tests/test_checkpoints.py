@@ -171,13 +171,10 @@ def test_a_checkpoint_that_holds_code_is_refused_and_the_code_does_not_run(how, 
     assert caught.value.__suppress_context__  # torch's own message explains how to load it anyway
 
 
-def test_a_whole_pickled_model_is_refused_by_the_name_of_its_class(write):
+def test_a_whole_pickled_model_is_refused_by_the_name_of_its_class_and_so_is_what_is_no_state_dict(write):
     message = refusal(write(lambda state: get_model("squeezenet1_1", weights=None)))
     assert "would run code when loaded (torchvision.models.squeezenet.Fire" in message
     assert "as written by torch.save(model.state_dict(), path)" in message
-
-
-def test_a_file_without_a_state_dict_is_refused(write):
     for content in ({"epoch": 3, "state_dict": {}}, torch.ones(3)):
         assert "not the state_dict of a model" in refusal(write(lambda state, content=content: content))
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from answers import arguments
+from answers import arguments, judged
 from project import ROOT
 from torch import nn
 
-from helpers import check, freeze
+from helpers import freeze
 from helpers.lessons.probes import changes, logits_of, network, only_the_head_trains
 from helpers.notebook.checking import CHECKS, Check, Checks, checked
 from helpers.notebook.findings import Finding, answer_of, hints, number, tensor
@@ -28,17 +28,9 @@ from helpers.notebook.timelimit import TimeIsUp, time_limit
 
 LABS = sorted(path.stem for path in (ROOT / "solutions").glob("lab*.ipynb"))
 ANSWERS = {lab: import_module(f"answers.{lab}") for lab in LABS}
-dir(check)  # loads the checks
 ALL = {name: one for name, one in CHECKS.items() if one.lab in LABS}
 RIGHT = {name: {"the solution": []} | ANSWERS[one.lab].RIGHT.get(name, {}) for name, one in ALL.items()}
 WRONG = {name: ANSWERS[one.lab].WRONG[name] for name, one in ALL.items()}  # KeyError: a check without typical wrong answers
-
-
-def judged(name: str, answer, times: int = 1):
-    """The verdicts of a check that has not been tried yet on an answer that is given several times."""
-    args, settings = arguments(name, answer)
-    one = Check(ALL[name].lab, ALL[name].function, ALL[name].seconds)
-    return [one.judge(*args, **settings) for _ in range(times)]
 
 
 def cases(answers: dict):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from photos import inspect, open_small, parts, photos
+from photos import inspect, needs_photographs, open_small, parts, photos
 from PIL import Image
 
 import helpers as h
@@ -124,7 +124,7 @@ def test_uneven_classes_are_reported_with_the_number_to_beat_and_what_to_do(tmp_
     assert len(open_small(tmp_path / "p", 7).train) == 14, "the advice can be followed"
 
 
-@pytest.mark.skipif("COURSE_PHOTOS" not in os.environ, reason="COURSE_PHOTOS names no folder of photographs")
+@needs_photographs
 def test_real_photographs_of_different_things_are_not_taken_for_twins():
     found = h.inspect_images(os.environ["COURSE_PHOTOS"], 64)
     assert (found.files.problem == "").all()

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from answers import written
+from answers import Given, judged
 from answers.lab1_flowers import discriminant, flowers, mean_colour, small
 from photos import open_small, photos
 from scipy import stats
@@ -10,15 +10,12 @@ from scipy import stats
 from helpers import open_task, render
 from helpers.images.drawn import garden
 from helpers.lessons.flowers import contest
-from helpers.lessons.flowers.checks import accuracy_counted
-from helpers.lessons.flowers.checks import contest as check_contest
 from helpers.lessons.flowers.contest import for_practice, last_score
-from helpers.notebook.checking import Check
 from helpers.training.study import load_study
 
 
 def judge(answer, task=small):
-    return Check("lab1_flowers", check_contest.function, 20).judge(answer, task())
+    return judged("contest", Given(answer, task))[0]
 
 
 def test_what_a_contestant_gets_holds_no_test_image_and_no_further_training_image():
@@ -107,6 +104,5 @@ def test_an_average_over_seeds_that_differ_is_known_less_well_than_over_seeds_th
 
 
 def test_raw_pixels_into_the_network_are_reported_as_that_and_not_as_an_error_of_torch():
-    raw = written("accuracy_counted", ("source.normalise(images[rows])", "images[rows]"))
-    verdict = Check("lab1_flowers", accuracy_counted.function, 20).judge(raw)
+    (verdict,) = judged("accuracy_counted", ("source.normalise(images[rows])", "images[rows]"))
     assert verdict.finding == "pixels not prepared" and "255" in verdict.seen

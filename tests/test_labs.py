@@ -7,7 +7,7 @@ import sys
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from project import ROOT, name, notebooks
+from project import ROOT, cells, each, name, notebooks
 from short.short_course import SHORT
 
 sys.path.insert(0, str(ROOT / "tools"))
@@ -20,14 +20,6 @@ SOLUTIONS = [path for path in notebooks("solutions") if path.name.startswith("la
 LABS = notebooks("labs")
 
 
-def each(paths):
-    return pytest.mark.parametrize("path", [pytest.param(path, id=name(path)) for path in paths])
-
-
-def read(path):
-    return nbformat.read(path, as_version=4)
-
-
 def output_of(cell):
     """The text of a cell's outputs; of an error its name and message."""
     parts = []
@@ -37,25 +29,20 @@ def output_of(cell):
     return "\n".join(filter(None, parts))
 
 
-def test_there_are_four_labs_each_with_its_solution():
-    assert [path.name for path in LABS] == [path.name for path in SOLUTIONS]
-    assert len(LABS) == 4
-
-
 def test_labs_are_what_their_solutions_make():
+    assert [path.name for path in LABS] == [path.name for path in SOLUTIONS] and len(LABS) == 4
     stale = [name(path) for path, text in labs.wanted().items() if path.read_text(encoding="utf-8") != text]
     assert not stale, f"{', '.join(stale)}: run `make labs`"
 
 
 @each(SOLUTIONS)
 def test_a_lab_holds_no_line_of_the_answers(path):
-    solution, lab = read(path), (ROOT / "labs" / path.name).read_text(encoding="utf-8")
-    answers = [answer[0] for cell in solution.cells for answer in labs.ANSWER.finditer(cell.source)]
+    answers = [answer[0] for cell in cells(path) for answer in labs.ANSWER.finditer(cell.source)]
+    shown = cells(ROOT / "labs" / path.name, "code")
     assert answers, "a lab without a blank"
-    assert "BEGIN SOLUTION" not in lab
-    shown = [cell for cell in read(ROOT / "labs" / path.name).cells if cell.cell_type == "code"]
     # What is right in one room of the bug museum stands in the exhibits of others.
     student = "\n".join(cell.source for cell in shown if not cell.source.startswith("def exhibit_"))
+    assert "BEGIN SOLUTION" not in student
     for answer in answers:
         lines = [line.strip() for line in answer.split("\n")[1:-1]]
         told = [line for line in lines if len(line) > 25 and line in student]
@@ -64,12 +51,11 @@ def test_a_lab_holds_no_line_of_the_answers(path):
 
 @each(SOLUTIONS)
 def test_a_solution_passes_every_check_of_its_lab_and_says_so_in_its_last_cell(path):
-    cells = [cell for cell in read(path).cells if cell.cell_type == "code"]
-    outcomes = {labs.check_of(cell): output_of(cell) for cell in cells if labs.check_of(cell)}
+    outcomes = {labs.check_of(cell): output_of(cell) for cell in cells(path, "code") if labs.check_of(cell)}
     mine = [one.name for one in CHECKS.values() if one.lab == path.stem]
     assert list(outcomes) == mine, "the checks of the checklist, in the order in which the lab asks them"
     assert all(f"✔ passed: {one}" in outcome for one, outcome in outcomes.items()), outcomes
-    (tally,) = [cell for cell in cells if cell.source.startswith("check.tally(")]
+    (tally,) = [cell for cell in cells(path, "code") if cell.source.startswith("check.tally(")]
     assert tally.source == f'check.tally("{path.stem}")'
     assert output_of(tally) == f"{path.stem}: {len(mine)} of {len(mine)} checks passed\n"
     assert "nbval-check-output" in tally.metadata.tags, "so that nbval holds it"
@@ -79,7 +65,7 @@ def test_a_solution_passes_every_check_of_its_lab_and_says_so_in_its_last_cell(p
 def test_a_blank_lab_runs_fails_every_check_and_says_what_is_to_be_done(path, monkeypatch):
     path_of_kernel = os.pathsep.join([os.environ["PYTHONPATH"], SHORT])  # what is trained there for show may be short
     monkeypatch.setenv("PYTHONPATH", path_of_kernel)
-    lab = read(path)
+    lab = nbformat.read(path, as_version=4)
     client = NotebookClient(
         lab, timeout=300, allow_errors=True, store_widget_state=False, resources={"metadata": {"path": str(path.parent)}}
     )

@@ -33,12 +33,12 @@ def test_random_features_are_those_of_a_network_that_has_learnt_nothing():
 
 def test_each_repair_of_the_reversal_changes_one_setting_and_all_of_them_together_what_was_found():
     recipes = variants.reversal_recipes()
-    found, repaired = recipes["head, as found"], recipes["head, all mended"]
+    found, repaired = recipes["head, as found"], recipes["head, all fixed"]
     for name, setting in [("lr", "lr"), ("schedule", "schedule"), ("BatchNorm", "batchnorm")]:
-        assert diff(found, recipes[f"head, {name} mended"]).keys() == {"name", setting}
+        assert diff(found, recipes[f"head, {name} fixed"]).keys() == {"name", setting}
     assert diff(found, repaired).keys() == {"name", "lr", "schedule", "batchnorm"}
     assert diff(FEATURE_EXTRACTION, repaired).keys() == {"name"}
-    assert diff(repaired, recipes["head, mended, not normalised"]).keys() == {"name", "preprocessing"}
+    assert diff(repaired, recipes["head, fixed, not normalised"]).keys() == {"name", "preprocessing"}
     assert diff(recipes["scratch"], recipes["scratch, not normalised"]).keys() == {"name", "preprocessing"}
 
 

@@ -10,7 +10,7 @@ from project import ROOT, cells
 from studies import flowers102 as measured
 
 from helpers.lessons.fine_tuning import flowers102
-from helpers.lessons.fine_tuning.literature import as_markdown, not_found, reported
+from helpers.lessons.fine_tuning.flowers102 import reported
 from helpers.training.study import Study
 
 
@@ -23,7 +23,7 @@ def test_every_published_number_names_its_source_its_address_and_how_its_setting
 
 
 def test_what_was_not_found_has_no_number_and_a_task_without_a_source_is_refused():
-    assert not_found("flowers102") and not any(re.search(r"\d\s?%", what) for what in not_found("flowers102"))
+    assert measured.not_found() and not any(re.search(r"\d\s?%", what) for what in measured.not_found())
     with pytest.raises(ValueError, match="for the task 'hotdog'; there are some for flowers102"):
         reported("hotdog")
 
@@ -35,7 +35,7 @@ def test_the_lecture_shows_the_literatures_numbers_as_such_and_as_they_are_in_th
     assert {name: text for name, text in marks if texts.get(name) != text} == {}
     assert {"flowers102.literature", "flowers102.unknown"} <= {name for name, _ in marks}
     assert "from the literature, not measured by this course" in prose.replace("\n", " ").lower()
-    assert as_markdown("flowers102").count("](https://") == len(reported("flowers102"))
+    assert measured.as_markdown().count("](https://") == len(reported("flowers102"))
 
 
 def test_without_a_measurement_the_table_says_not_measured_and_shows_no_number_of_ours(monkeypatch, tmp_path):

@@ -73,9 +73,9 @@ def test_readme_says_the_minutes_that_the_lecture_says(path):
 
 
 def numbers_without_a_source(markdown):
-    """The "87 %" and "12 points" of a text that are neither between marks (<!-- 03.key -->...<!-- /03.key -->: those come
+    """The "87%" and "12 points" of a text that are neither between marks (<!-- 03.key -->...<!-- /03.key -->: those come
     from the results file), nor in code, nor in a paragraph, list item or table row with a web link, "et al." or a year.
-    Also "95 %" (intervals) and "chance is 25 %" may stand alone."""
+    Also "95%" (intervals) and "chance is 25%" may stand alone."""
     text = re.sub(r"<!-- (\S+) -->.*?<!-- /\1 -->", "", markdown, flags=re.DOTALL)
     text = re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL)
     found, announced = [], False  # announced: by a paragraph with a source that ends in a colon, as before a table
@@ -85,9 +85,9 @@ def numbers_without_a_source(markdown):
             announced = announced or block.rstrip().endswith(":")
             continue
         announced = False
-        block = re.sub(r"\bchance\b[^.]{0,25}?\d+ %", "", block, flags=re.IGNORECASE)
-        numbers = re.findall(r"\d[\d.,]*(?:\s|&nbsp;|\u00a0|\u202f)?(?:%|per cent\b|points?\b)", block)
-        found += [number for number in numbers if not re.fullmatch(r"95\s?(%|per cent)", number)]
+        block = re.sub(r"\bchance\b[^.]{0,25}?\d+ ?%", "", block, flags=re.IGNORECASE)
+        numbers = re.findall(r"\d[\d.,]*(?:\s|&nbsp;|\u00a0|\u202f)?(?:%|per ?cent\b|points?\b)", block)
+        found += [number for number in numbers if not re.fullmatch(r"95\s?(%|per ?cent)", number)]
     return found
 
 
@@ -101,11 +101,11 @@ def test_measured_numbers_in_the_prose_are_bound_to_a_results_file_or_cite_a_sou
     "text, found",
     [
         ("It gains 12 points, 3.5% more", ["12 points", "3.5%"]),
-        ("<!-- 03.best -->87 %<!-- /03.best --> with 95 % intervals, that is 5 points more", ["5 points"]),
-        ("Zhang et al. found 75 % there.\n\nWe found 80 %.", ["80 %"]),
-        ("[A course](https://example.org) reports:\n\n| A | B |\n|---|---|\n| 61 % | 62 % |\n\nWe: 63 %", ["63 %"]),
-        ("| A | 61 % |\n| B (2014) | 71 % |", ["61 %"]),
-        ("Chance is 25 %. Measured: 30 %.", ["30 %"]),
+        ("<!-- 03.best -->87%<!-- /03.best --> with 95% intervals, that is 5 points more", ["5 points"]),
+        ("Zhang et al. found 75% there.\n\nWe found 80%.", ["80%"]),
+        ("[A course](https://example.org) reports:\n\n| A | B |\n|---|---|\n| 61% | 62% |\n\nWe: 63%", ["63%"]),
+        ("| A | 61% |\n| B (2014) | 71% |", ["61%"]),
+        ("Chance is 25%. Measured: 30%.", ["30%"]),
     ],
 )
 def test_loose_numbers_are_found_and_bound_ones_are_not(text, found):

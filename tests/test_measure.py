@@ -43,7 +43,7 @@ def test_numbers_in_the_text_are_those_of_the_results(file, tmp_path):
 
 def test_a_sentence_that_disagrees_with_the_results_is_noticed(tmp_path):
     text = tmp_path / "page.md"
-    text.write_text("Look: <!-- headline -->100 % of all images<!-- /headline --> and so on")
+    text.write_text("Look: <!-- headline -->100% of all images<!-- /headline --> and so on")
     measure.stamp(text, {"headline": "half of them"})
     assert text.read_text() == "Look: <!-- headline -->half of them<!-- /headline --> and so on"
 

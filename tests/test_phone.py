@@ -53,19 +53,13 @@ def without_heif(monkeypatch):
 # HEIC
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_heic_is_turned_upright_exactly_once(tmp_path, orientation):
-    content = as_heic(stored(orientation), orientation)
-    assert (b"irot" in content or b"imir" in content) == (orientation > 1)
-    (tmp_path / "IMG_1.HEIC").write_bytes(content)
-    assert_quadrants(read_image(tmp_path / "IMG_1.HEIC", 64), within=14)
-    assert_quadrants(read_image(io.BytesIO(content), 64), within=14)
-
-
-def test_exif_orientation_of_a_heic_without_rotation_of_its_own_is_not_asked(heic):
-    tag = heic.index(b"\x01\x12\x00\x03\x00\x00\x00\x01\x00")
+def test_heic_is_turned_upright_exactly_once_by_its_own_rotation_and_not_by_that_of_exif(heic):
+    for orientation in range(1, 9):
+        content = as_heic(stored(orientation), orientation)
+        assert (b"irot" in content or b"imir" in content) == (orientation > 1)
+        assert_quadrants(read_image(io.BytesIO(content), 64), within=14)
     lying = bytearray(heic)
-    lying[tag + 9] = 6
+    lying[heic.index(b"\x01\x12\x00\x03\x00\x00\x00\x01\x00") + 9] = 6
     assert_quadrants(read_image(io.BytesIO(lying), 64), within=14)
 
 
@@ -87,12 +81,11 @@ def test_heic_may_have_10_bits_or_be_a_burst_or_transparent_or_called_jpg(tmp_pa
     assert read_image(tmp_path / "clear.heic", 8).min() > 250
 
 
-@pytest.mark.parametrize("kept", [0.02, 0.9])
-def test_a_cut_heic_is_refused_by_name_and_not_taken_for_one_that_needs_a_package(tmp_path, heic, kept):
-    (tmp_path / "a.heic").write_bytes(heic[: int(kept * len(heic))])
-    with pytest.raises(ValueError, match=r"a\.heic: cannot be decoded .* Replace it") as caught:
-        read_image(tmp_path / "a.heic", 16)
-    assert "pip install" not in str(caught.value)
+def test_a_cut_heic_is_refused_by_name_and_not_taken_for_one_that_needs_a_package(tmp_path, heic):
+    for kept in (0.02, 0.9):
+        (tmp_path / "a.heic").write_bytes(heic[: int(kept * len(heic))])
+        with pytest.raises(ValueError, match=r"a\.heic: cannot be decoded .* Replace it(?!.*pip install)"):
+            read_image(tmp_path / "a.heic", 16)
 
 
 def test_without_its_package_each_heic_is_named_with_the_command_that_helps_and_read_once_it_is_there(tmp_path, heic):

@@ -78,7 +78,7 @@ def test_hotdog_keeps_its_test_images_and_sets_validation_aside_from_training(ca
     assert all("/test/" in file for file in task.test.files) and len(task.test) == 2 * SIZES["hotdog"]["test"]
     rest = [*task.val.files, *task.pool.files]
     assert all("/train/" in file for file in rest) and len(set(rest)) == 2 * SIZES["hotdog"]["train"]
-    assert task.val.labels.bincount().tolist() == [2, 2]  # 12.5 % of 16
+    assert task.val.labels.bincount().tolist() == [2, 2]  # 12.5% of 16
 
 
 @pytest.mark.parametrize("name", SIZES)

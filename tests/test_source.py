@@ -99,22 +99,6 @@ def test_unknown_source_is_refused(capsys):
         assert message in capsys.readouterr().err
 
 
-def test_file_holds_classes_and_preprocessing_and_loads_as_a_backbone(small, tmp_path, capsys):
-    images, labels = source.render_source("train", 2)
-    net = source.train_source(images, labels, epochs=1)
-    path = tmp_path / "folder" / "small.safetensors"
-    digest = source.save_source(net, path, NAMES)
-    assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
-    loaded = load_backbone(path)
-    assert loaded.classes == NAMES and loaded.size == 64 == source.SIZE
-    assert loaded.mean == source.MEAN and loaded.std == source.STD
-    for name, tensor in net.state_dict().items():
-        assert torch.equal(loaded.model.state_dict()[name], tensor), name
-    with torch.no_grad():
-        logits = loaded.model.eval()(loaded.normalise(images))
-        assert torch.allclose(logits, net((images.float() / 255 - 0.42) / 0.27), atol=1e-4)
-
-
 def test_accuracy_counts_the_images_that_are_classified_correctly():
     class Brightest(torch.nn.Module):
         def forward(self, x):

@@ -95,7 +95,7 @@ def test_lab1_on_a_folder_of_ones_own_and_with_another_source(monkeypatch, tmp_p
     cells = lab1(monkeypatch, str(tmp_path), but="run-figure")
     assert "the same tensors: True" in cells.said["agree"]
     probed = cells["result"].table()["accuracy %"]["feature extraction"]
-    assert probed > 55, f"a probe classifies only {probed} % of three kinds correctly (chance: 33)"
+    assert probed > 55, f"a probe classifies only {probed}% of three kinds correctly (chance: 33)"
     assert "yours - feature extraction" in cells["score"].paired.index
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from photos import contents, open_small, parts, photos, refused, write_pictures
+from photos import contents, needs_photographs, open_small, parts, photos, refused, write_pictures
 
 from helpers.images import tasks as module
 from helpers.images.decoding import read_image
@@ -151,7 +151,7 @@ def test_embedded_tasks_have_no_shares():
     refused("flowers", "val=0.2", val=0.2)
 
 
-@pytest.mark.skipif("COURSE_PHOTOS" not in os.environ, reason="COURSE_PHOTOS names no folder of photographs")
+@needs_photographs
 def test_real_photographs_open_and_reopen(tmp_path):
     task, again = (open_task(os.environ["COURSE_PHOTOS"], files=Files(tmp_path)) for _ in range(2))
     assert len(task.train) == 20 * len(task.classes) and len(task.classes) >= 2

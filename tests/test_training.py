@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 from fits import RECIPES, fitted, short, small_task, write_source
+from photos import needs_photographs, needs_squeezenet
 from safetensors.torch import load_file, save_file
 from scipy import stats
-from torchvision.models import get_model_weights
 
 from helpers import load_classifier
 from helpers.images.tasks import open_task
@@ -146,14 +146,10 @@ def test_training_learns():
     assert run.history.train_loss.iloc[-1] < 0.5 * run.history.train_loss.iloc[0]
 
 
+@needs_photographs
+@needs_squeezenet
 def test_a_probe_of_imagenet_weights_tells_real_photographs_apart(tmp_path):
-    folder = os.environ.get("COURSE_PHOTOS")
-    if not folder:
-        pytest.skip("COURSE_PHOTOS names no folder of class folders with photographs")
-    weights = get_model_weights("squeezenet1_0")["DEFAULT"]
-    if not Path(torch.hub.get_dir(), "checkpoints", weights.url.rpartition("/")[2]).is_file():
-        pytest.skip("the ImageNet weights of squeezenet1_0 are not in torch's cache (TORCH_HOME)")
-    for kind in sorted(path for path in Path(folder).iterdir() if path.is_dir()):
+    for kind in sorted(path for path in Path(os.environ["COURSE_PHOTOS"]).iterdir() if path.is_dir()):
         (tmp_path / kind.name).mkdir()
         for photograph in sorted(kind.iterdir())[:16]:
             shutil.copy(photograph, tmp_path / kind.name)

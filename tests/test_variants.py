@@ -63,9 +63,9 @@ def study(**shares) -> Study:
 
 def test_the_text_of_a_depth_names_the_best_what_is_level_with_it_and_how_far_scratch_is_behind():
     text = describe_depth(study(), "flowers", 5)
-    assert text.startswith("flowers, 5 labels a class: best where training starts at all, 91 %")
+    assert text.startswith("flowers, 5 labels a class: best where training starts at all, 91%")
     assert "it: layer4." in text, "one point on 400 images is nothing to go by"
-    assert "From scratch 30 %" in text and "behind by 61 points" in text
+    assert "From scratch 30%" in text and "behind by 61 points" in text
     assert "ahead by 8 points" in describe_depth(study(scratch=0.99), "flowers", 5)
     level = describe_depth(study(scratch=0.905, layer4=0.5), "flowers", 5)
     assert "from it, either" in level and "every other depth is behind it" in level

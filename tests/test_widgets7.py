@@ -11,8 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from helpers.notebook import widgets
-from helpers.notebook.questions import FOLDER, load
-from helpers.notebook.quiz import make_widget
+from helpers.notebook.quiz import FOLDER, load, make_widget
 from helpers.notebook.widgets import browse, make_browser
 
 OF_ALL = {"layout"}

@@ -102,7 +102,7 @@ def sentence(result: Study, name: str = PROBE_THEN_FINE_TUNE.name, baseline: str
     seeds = gain["seeds"]
 
     def percent(row):
-        return f"{row['accuracy %']:.0f} % (95 % interval {row['low']:.0f} to {row['high']:.0f})"
+        return f"{row['accuracy %']:.0f}% (95% interval {row['low']:.0f} to {row['high']:.0f})"
 
     return (
         f'On {result.question}, the course\'s own source model with the recipe "{name}" names {percent(a)} of {n:,} '
@@ -114,7 +114,7 @@ def sentence(result: Study, name: str = PROBE_THEN_FINE_TUNE.name, baseline: str
 def results_table() -> str:
     """All shipped comparisons as one Markdown table."""
     lines = [
-        "| on | recipe | accuracy % (95 % interval) | gain over scratch, points | seeds, n |",
+        "| on | recipe | accuracy % (95% interval) | gain over scratch, points | seeds, n |",
         "|---|---|---|---|---|",
     ]
     for file in COMPARISONS:

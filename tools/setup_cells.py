@@ -20,8 +20,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-from helpers.notebook.questions import find  # noqa: E402
-from helpers.notebook.quiz import to_html, to_text  # noqa: E402
+from helpers.notebook.quiz import find, to_html, to_text  # noqa: E402
 
 QUIZ = re.compile(r"(?:import helpers as h\s+)?h\.quiz\(\"(.+)\"\)\s*")
 FOLDERS = ("notebooks", "solutions", "labs")

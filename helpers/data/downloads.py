@@ -12,7 +12,7 @@ from urllib.parse import urlparse
 
 from filelock import FileLock
 
-from helpers.data.files import disk_errors, is_page, need_room, write_whole
+from helpers.data.files import disk_errors, is_page, need_room
 from helpers.notebook.progress import Progress
 
 WAITS = (1, 2, 4, 8, 16)  # seconds before the second, third, ... try
@@ -60,22 +60,22 @@ def fetch(url: str, file: str | Path, *, what: str, size: int | None = None, dig
     "md5:HEX", None only if no hash is published. licence, instead: for the announcement and the message of Offline.
     forbid: True fetches nothing, as COURSE_OFFLINE does. quiet: print nothing (a caller announced many files together).
 
-    What comes, from where, how much and to which folder is announced before the first byte is kept. After a cut the
-    download resumes, in this call or, after an interrupt, in the next one (FILE.part holds what has arrived).
+    What comes, from where, how much and to which folder is announced before the first byte is kept. After a cut a download
+    with a digest resumes, in this call or, after an interrupt, in the next one (FILE.part holds what has arrived).
     Raises Offline without a network, or where it is forbidden; Refused (403, ...), Gone (404, 410), ValueError for wrong
     bytes, which are not kept, and OSError if the disk is full or read-only.
     """
-    download = _Download(url, Path(file).expanduser(), what, size, digest, licence, instead, quiet)
+    file = Path(file).expanduser()
+    download = _Download(url, file, what, size, digest, licence, instead, quiet)
     if fault := download.fault():
         if offline(forbid):
             raise download.offline(f"{fault}, and must not be fetched: offline=True or COURSE_OFFLINE forbids it")
-        folder = download.file.parent
-        with disk_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(folder / ".fetching.lock"):  # one process or thread a folder
+        with disk_errors(file.parent):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(file.parent / ".fetching.lock"):  # one process or thread a folder
                 if download.fault():
                     download.run()
-    return download.file
+    return file
 
 
 @dataclass
@@ -94,13 +94,12 @@ class _Download:
     answered: bool = False  # whether the server ever did
 
     def __post_init__(self):
-        self.host = urlparse(self.url).hostname
-        self.part, self.about = (self.file.with_name(f"{self.file.name}.{end}") for end in ("part", "part-of"))
+        self.host, self.part = urlparse(self.url).hostname, self.file.with_name(f"{self.file.name}.part")
 
     @property
     def arrived(self) -> int:
-        """How many bytes of the file have arrived so far."""
-        return self.part.stat().st_size if self.part.is_file() else 0
+        """How many bytes have arrived that it can resume from: 0 without a digest, which tells whether all belongs together."""
+        return self.part.stat().st_size if self.digest and self.part.is_file() else 0
 
     def fault(self) -> str:
         """Why the file has to be fetched; "" if it is there and whole."""
@@ -129,8 +128,6 @@ class _Download:
     def run(self) -> None:
         import pooch
 
-        if self.size is not None:
-            self.announce(self.size)
         pooch.get_logger().setLevel("WARNING")
         result = "stopped"
         try:
@@ -164,14 +161,11 @@ class _Download:
                 self.line.step(0, f"{reason}: tries again in {wait:.0f} s")
             time.sleep(wait)
         os.replace(self.part, output_file)
-        self.about.unlink(missing_ok=True)
 
     def receive(self) -> None:
         """One request; returns when the file has arrived to its end. Raises _Again, and what `fetch` raises."""
-        start, headers = self.arrived, HEADERS
-        url, _, validator = self.about.read_text(encoding="utf-8").partition("\n") if self.about.is_file() else ("", "", "")
-        if start and validator and url == self.url:
-            headers = HEADERS | {"Range": f"bytes={start}-", "If-Range": validator}  # the rest, if it is still the same file
+        start = self.arrived
+        headers = HEADERS | ({"Range": f"bytes={start}-"} if start else {})
         with self.ask(headers) as response:
             resumed = response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
             if response.status_code == 416 or (response.status_code == 206 and not resumed):
@@ -188,15 +182,10 @@ class _Download:
             self.check(response, total)
             self.announce(total)
             need_room(self.file.parent, (total or 0) - start)
-            if start == 0:
-                tag = response.headers.get("ETag", "")  # If-Range takes a strong one only
-                validator = tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
-                self.part.write_bytes(b"")  # before it is said to be a part of this file
-                write_whole(self.about, f"{self.url}\n{validator}")
             if self.line:
                 self.line.total = total or self.line.total
                 self.line.go_on_from(start)
-            with open(self.part, "ab") as out:
+            with open(self.part, "ab" if start else "wb") as out:
                 while piece and (self.size is None or start <= self.size):
                     start += out.write(piece)
                     if self.line:

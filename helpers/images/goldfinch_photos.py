@@ -4,20 +4,18 @@ A manifest holds no address and no path: both follow from a photograph's number,
 lead elsewhere. `inaturalist.py` collects a new set.
 """
 
-import csv
 import datetime
 import hashlib
-import io
 import json
 import re
 import shutil
 import time
 import unicodedata
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
+import pandas
 
 from helpers.data.downloads import Gone, Offline, Refused, fetch, megabytes
 from helpers.data.downloads import offline as is_offline
@@ -25,7 +23,7 @@ from helpers.data.files import write_whole
 from helpers.images.twins import groups_of
 from helpers.notebook.progress import Progress
 
-NAME, FORMAT, CREDITS = "goldfinch-photos", "goldfinch photographs 2", "CREDITS.csv"
+NAME, FORMAT = "goldfinch-photos", "goldfinch photographs 2"
 PHOTOS = "https://inaturalist-open-data.s3.amazonaws.com"  # where openly licensed photographs are, and no others
 LICENCES = {"cc0": "CC0 1.0", "cc-by": "CC BY 4.0"}  # iNaturalist's code, and what it stands for
 SPECIES = {  # scientific name -> class, called as in the embedded task; the rarest is collected first
@@ -40,19 +38,16 @@ PAUSE = 0.25  # seconds between two photographs
 # a network that lets nobody through does so too. If the first so many are all refused, it is the network.
 MOST_REFUSED = 10
 INSTEAD = 'open_task("goldfinches"), which the course draws itself'
-
-
-_HASH = re.compile("[0-9a-f]{64}").fullmatch
-_VALID = {  # field of a photograph -> its type, and what it may be
-    "species": (str, SPECIES.__contains__),
-    "photo": (int, range(1, 2**53).__contains__),
-    "login": (str, re.compile(r"[\w.@+-]{1,100}").fullmatch),
-    "author": (str, lambda value: value and value == plain(value)),
-    "licence": (str, LICENCES.__contains__),
-    "ending": (str, ("jpg", "jpeg", "png").__contains__),
-    "sha256": (str, _HASH),
-    "bytes": (int, range(1, MAX_BYTES + 1).__contains__),
-    "fingerprint": (str, _HASH),
+_VALID = {  # field of a photograph -> what it may be
+    "species": "|".join(SPECIES),
+    "photo": r"[1-9]\d{0,14}",
+    "login": r"[\w.@+-]{1,100}",
+    "author": ".{1,200}",
+    "licence": "|".join(LICENCES),
+    "ending": "jpe?g|png",
+    "sha256": "[0-9a-f]{64}",
+    "bytes": r"[1-9]\d{0,5}|1\d{6}",  # less than MAX_BYTES
+    "fingerprint": "[0-9a-f]{64}",
 }
 
 
@@ -72,14 +67,11 @@ class Photograph:
     fingerprint: str = "0" * 64
 
     def __post_init__(self):
-        for name, (kind, valid) in _VALID.items():
-            value = getattr(self, name)
-            if type(value) is not kind or not valid(value):
-                raise ValueError(f"has the {name} {str(value)[:60]!r}, which cannot be")
-
-    @property
-    def address(self) -> str:
-        return f"{PHOTOS}/photos/{self.photo}/medium.{self.ending}"  # at most 500 pixels a side
+        for field in fields(self):
+            value = getattr(self, field.name)
+            valid = type(value) is field.type and re.fullmatch(_VALID[field.name], str(value))
+            if not valid or (field.name == "author" and value != plain(value)):
+                raise ValueError(f"has the {field.name} {str(value)[:60]!r}, which cannot be")
 
     @property
     def file(self) -> str:
@@ -104,79 +96,50 @@ def open_set(manifest: Path, root: Path, offline: bool | None = None):
     photographs are gone; Offline.
     """
     wanted, notes = read_manifest(manifest), []
-    lost = restore(wanted, root, beside=manifest.parent, offline=offline)
-    for why, words in (("gone", "no longer on iNaturalist"), ("changed", "no longer the same there, and not used")):
-        if photos := [str(photo) for photo, reason in lost.items() if reason == why]:
-            listed = ", ".join(photos[:10]) + (", ..." if len(photos) > 10 else "")
-            again = f"To ask again, delete {root / '.lost.json'}."
-            notes.append(f"{len(photos)} of the {len(wanted)} photographs are {words}: {listed}. {again}")
+    if lost := restore(wanted, root, beside=manifest.parent, offline=offline):
+        listed = ", ".join(map(str, sorted(lost)[:10])) + (", ..." if len(lost) > 10 else "")
+        notes.append(
+            f"{len(lost)} of the {len(wanted)} photographs are no longer on iNaturalist as they were, and not used: {listed}. "
+            f"To ask again, delete {root / '.lost'}."
+        )
+        print(f"{NAME}: {notes[0]}", flush=True)
     parts = {part: {name: [] for name in sorted(SPECIES.values())} for part in ("pool", "val", "test")}
     sides, here = sides_of(wanted), [one for one in wanted if one.photo not in lost]
     for one in here:
         parts[sides[one.photo]][SPECIES[one.species]].append(one.file)
     if empty := [f"{part} of {name!r}" for part, classes in parts.items() for name, files in classes.items() if not files]:
         raise ValueError(f"{manifest} can no longer be opened: nothing is left for {', '.join(empty)}. {' '.join(notes)}")
-    for note in notes:
-        print(f"{NAME}: {note}", flush=True)
     return parts, {one.file: ", ".join(one.credit) for one in here}, notes
 
 
-def restore(photographs: list[Photograph], folder: Path, *, beside: Path | None = None, offline: bool | None = None) -> dict:
-    """Fetch what a folder lacks of a set, byte for byte; returns {photo: "gone" or "changed"} for what is not available.
+def restore(photographs: list[Photograph], folder: Path, *, beside: Path | None = None, offline: bool | None = None) -> set[int]:
+    """Fetch what a folder lacks of a set, byte for byte; returns the numbers of those that are not available.
 
     beside: a folder that may have them already. What is gone (its author took it back, say) or changed is noted in the
     folder, and not asked for again. Raises Offline, and Refused where not one is given; what arrived until then is kept.
     """
-    known, wanted, lost, news = {}, [], {}, []
-    with suppress(OSError, ValueError):
-        known = dict(json.loads((folder / ".lost.json").read_text(encoding="utf-8")))  # {sha256: "gone" or "changed"}
+    note, wanted, answers = folder / ".lost", [], []
+    known = set(note.read_text(encoding="utf-8").split() if note.is_file() else ())  # hashes
     for one in photographs:
-        if one.is_whole(folder / one.file):
-            continue
-        if beside and one.is_whole(beside / one.file):
+        if beside and not one.is_whole(folder / one.file) and one.is_whole(beside / one.file):
             (folder / one.file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(beside / one.file, folder / one.file)
-        elif one.sha256 in known:
-            lost[one.photo] = known[one.sha256]
-        else:
+        elif one.sha256 not in known and not one.is_whole(folder / one.file):
             wanted.append(one)
     if wanted:
         size = megabytes(sum(one.bytes for one in wanted))
         what = f"{len(wanted)} photographs ({size}) of the set, from {PHOTOS.split('/')[2]}"
         progress = announced(what, len(wanted), folder, offline)
-        try:
-            for one in wanted:
-                fetch_one(one, folder, news, size=one.bytes, digest=f"sha256:{one.sha256}")
-                progress.step()
-        finally:
-            for one, answer in zip(wanted, news, strict=False):
-                if answer:
-                    lost[one.photo] = answer.replace("refused", "gone")
-                    if answer != "refused" or "" in news:  # others were given, so it is not the network that refuses
-                        known[one.sha256] = lost[one.photo]
-            if known:
-                write_whole(folder / ".lost.json", json.dumps(known, indent=0))
-            progress.done(f"{NAME}: {news.count('')} of {len(wanted)} photographs fetched, every one as it was")
+        for one in wanted:
+            fetch_one(one, folder, answers, size=one.bytes, digest=f"sha256:{one.sha256}")
+            progress.step()
+        # Where others were given, it is not the network that refuses.
+        known |= {one.sha256 for one, answer in zip(wanted, answers, strict=True) if answer == "lost" or answer and "" in answers}
+        write_whole(note, "\n".join(sorted(known)))
+        progress.done(f"{NAME}: {answers.count('')} of {len(wanted)} photographs fetched, every one as it was")
+    lost = {one.photo for one in photographs if not one.is_whole(folder / one.file)}
     write_credits([one for one in photographs if one.photo not in lost], folder)
     return lost
-
-
-def fetch_one(one: Photograph, folder: Path, answers: list[str], **known) -> None:
-    """Fetch a photograph after a pause, and add to `answers` "", or why there is none: "gone", "changed" (other bytes than
-    known) or "refused". Raises Refused where all of the first photographs are refused."""
-    time.sleep(PAUSE)
-    answer = ""
-    try:
-        fetch(one.address, folder / one.file, what=f"{NAME}: photograph {one.photo}", instead=INSTEAD, quiet=True, **known)
-    except Gone:
-        answer = "gone"
-    except Refused:
-        answer = "refused"
-    except ValueError:
-        answer = "changed"
-    answers.append(answer)
-    if answers == ["refused"] * MOST_REFUSED:
-        raise Refused(f"{NAME}: {PHOTOS} refuses every photograph: does this network want you to log in first?")
 
 
 def sides_of(photographs: list[Photograph]) -> dict[int, str]:
@@ -239,18 +202,11 @@ def plain(text) -> str:
     return " ".join("".join(c if unicodedata.category(c)[0] not in "CZ" else " " for c in text).split())[:200].strip()
 
 
-def write_credits(photographs: list[Photograph], folder: Path) -> None:
-    out = io.StringIO()
-    rows = [["file", "author", "licence", "link"], *([one.file, *one.credit] for one in photographs)]
-    csv.writer(out, lineterminator="\n").writerows(rows)
-    write_whole(folder / CREDITS, out.getvalue())
-
-
 def announced(what: str, count: int, folder: Path, offline: bool | None) -> Progress:
     """Say what is about to be fetched, in one line, and return the line that will move. Raises Offline where it is forbidden."""
     if is_offline(offline):
         raise offline_error(what, "offline=True or COURSE_OFFLINE forbids it", folder)
-    print(f"Fetching {NAME}: {what} (CC0 or CC BY), to {folder.absolute()}", flush=True)
+    print(f"Fetching {NAME}: {what} (CC0 or CC BY), to {folder.absolute()}; if interrupted, it goes on next time", flush=True)
     return Progress(count, f"{NAME}, photographs:")
 
 
@@ -259,3 +215,22 @@ def offline_error(what: str, why: str, folder: Path) -> Offline:
         f"{NAME}: {what}, not on this machine, cannot be fetched: {why}. By hand: copy the folder {folder.absolute()} from a "
         f"machine that has it, or open the manifest of such a copy. Or without any photographs: {INSTEAD}."
     )
+
+
+def fetch_one(one: Photograph, folder: Path, answers: list[str], **known) -> None:
+    """Fetch a photograph, at most 500 pixels a side, after a pause; adds "" to `answers`, or "lost" (gone, or other bytes than
+    known) or "refused". Raises Refused where all of the first photographs are refused."""
+    time.sleep(PAUSE)
+    url, what = f"{PHOTOS}/photos/{one.photo}/medium.{one.ending}", f"{NAME}: photograph {one.photo}"
+    answers.append("")
+    try:
+        fetch(url, folder / one.file, what=what, instead=INSTEAD, quiet=True, **known)
+    except (Gone, Refused, ValueError) as error:
+        answers[-1] = "refused" if isinstance(error, Refused) else "lost"
+    if answers == ["refused"] * MOST_REFUSED:
+        raise Refused(f"{NAME}: {PHOTOS} refuses every photograph: does this network want you to log in first?")
+
+
+def write_credits(photographs: list[Photograph], folder: Path) -> None:
+    table = pandas.DataFrame([[one.file, *one.credit] for one in photographs], columns=["file", "author", "licence", "link"])
+    write_whole(folder / "CREDITS.csv", table.to_csv(index=False, lineterminator="\n"))

@@ -37,38 +37,30 @@ def collect(folder: str | Path, per_species: int = 100, *, offline: bool | None 
         raise ValueError(f"{folder} has a manifest already: open that, with files=Files(manifest=...), or take a new folder")
     what = f"up to {per_species} photographs a species, {megabytes(photos.MAX_BYTES)} each at most, from iNaturalist"
     progress = photos.announced(what, per_species * len(SPECIES), folder, offline)
-    chosen: dict[str, Photograph] = {}  # by observer
-    try:
-        with _client(folder) as client:
-            for species in SPECIES:
-                _choose(species, per_species, chosen, client, folder, progress)
-    except BaseException:
-        progress.done(f"{NAME}: stopped after {len(chosen)} photographs; they are kept, and are not fetched again")
-        raise
+    chosen, answers = {}, []  # {login: its photograph}
+    with _client(folder) as client:
+        for species in SPECIES:
+            before = len(chosen)
+            for one in _usable(species, client, folder):
+                if one.login.casefold() in chosen:
+                    continue
+                if not (folder / one.file).is_file():  # or an interrupted collection has fetched it
+                    photos.fetch_one(one, folder, answers)
+                with suppress(FileNotFoundError, ValueError):  # not there, too large or no picture
+                    data, bits = (folder / one.file).read_bytes(), fingerprint(open_image(folder / one.file))
+                    about = {"sha256": hashlib.sha256(data).hexdigest(), "fingerprint": np.packbits(bits).tobytes().hex()}
+                    if about["sha256"] not in {other.sha256 for other in chosen.values()}:
+                        chosen[one.login.casefold()] = replace(one, bytes=len(data), **about)
+                        progress.step(1, species)
+                if len(chosen) == before + per_species:
+                    break
+            if (found := len(chosen) - before) < FEWEST:
+                raise ValueError(f"iNaturalist gave too few photographs: {found} of {SPECIES[species]}, and {FEWEST} are needed")
     photographs = list(chosen.values())
     photos.write_credits(photographs, folder)
     photos.write_manifest(photographs, folder / "manifest.json")
     progress.done(f"{NAME}: {len(photographs)} photographs, {megabytes(sum(one.bytes for one in photographs))}, are in {folder}")
     return photographs
-
-
-def _choose(species: str, count: int, chosen: dict[str, Photograph], client, folder: Path, progress) -> None:
-    """Add `count` photographs of a species to `chosen` (or fewer, if there are no more), by observers who are not in it."""
-    mine, answers = 0, []
-    for one in _listed(species, client, folder):
-        if one.login.casefold() in chosen:
-            continue
-        if not (folder / one.file).is_file():  # or an interrupted collection has fetched it
-            photos.fetch_one(one, folder, answers)
-        one = _completed(one, folder / one.file)
-        if one and one.sha256 not in {other.sha256 for other in chosen.values()}:
-            chosen[one.login.casefold()] = one
-            mine += 1
-            progress.step(1, species)
-        if mine == count:
-            return
-    if mine < FEWEST:
-        raise ValueError(f"iNaturalist gave too few photographs: {mine} of {SPECIES[species]}, and {FEWEST} are needed")
 
 
 def _client(folder: Path):
@@ -87,19 +79,20 @@ def _client(folder: Path):
     return client
 
 
-def _listed(species: str, client, folder: Path) -> Iterator[Photograph]:
-    """The photographs of a species that may be used, those of the oldest observations first, as iNaturalist lists them."""
+def _usable(species: str, client, folder: Path) -> Iterator[Photograph]:
+    """The photographs of a species that may be used, one an observation, those of the oldest observations first."""
     import requests
     from pyinaturalist import get_observations
     from pyinaturalist.session import BucketFullException  # as many requests today as iNaturalist likes
 
     query = {"taxon_name": species, "quality_grade": "research", "photos": True, "photo_license": ["CC0", "CC-BY"]}
+    query |= {"order_by": "id", "order": "asc", "per_page": 200, "session": client}
     last, fresh = 0, True
     while fresh:
         try:
-            page = get_observations(**query, order_by="id", order="asc", id_above=last, per_page=200, session=client)["results"]
+            page = get_observations(**query, id_above=last)["results"]
             fresh = [observation for observation in page if observation["id"] > last]
-            yield from filter(None, [_usable(observation, species) for observation in fresh])
+            yield from filter(None, [_first_free(observation, species) for observation in fresh])
             last = max([last, *(observation["id"] for observation in fresh)])
         except (requests.RequestException, BucketFullException) as error:
             answer = getattr(error, "response", None)
@@ -109,12 +102,11 @@ def _listed(species: str, client, folder: Path) -> Iterator[Photograph]:
             raise ValueError(f"iNaturalist answered with something that is no list of observations ({error!r})") from error
 
 
-def _usable(observation: dict, species: str) -> Photograph | None:
+def _first_free(observation: dict, species: str) -> Photograph | None:
     """The first photograph of an observation that may be used; None if there is none. That it was asked for proves nothing."""
     taxon, user = observation.get("taxon") or {}, observation.get("user") or {}
-    name = str(taxon.get("name"))
-    is_below = name.startswith(f"{species} ") and taxon.get("rank") in ("subspecies", "variety", "form")
-    if observation.get("quality_grade") != "research" or not (name == species or is_below):
+    same = taxon.get("rank") in ("species", "subspecies", "variety", "form") and f"{taxon.get('name')} ".startswith(f"{species} ")
+    if not same or observation.get("quality_grade") != "research":
         return None
     for photo in observation.get("photos") or []:
         licence, found = str(photo.get("license_code")).lower(), _ADDRESS.fullmatch(str(photo.get("url")))
@@ -123,13 +115,4 @@ def _usable(observation: dict, species: str) -> Photograph | None:
             author = photos.plain(named and named[1]) or photos.plain(user.get("name")) or user.get("login")
             with suppress(ValueError):
                 return Photograph(species, photo["id"], user.get("login"), author, licence, found[2])
-    return None
-
-
-def _completed(one: Photograph, file: Path) -> Photograph | None:
-    """A photograph with what only its file can tell; None if that is not there, too large or no picture."""
-    with suppress(FileNotFoundError, ValueError):
-        data = file.read_bytes()
-        bits = np.packbits(fingerprint(open_image(file)).ravel()).tobytes().hex()
-        return replace(one, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data), fingerprint=bits)
     return None

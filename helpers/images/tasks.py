@@ -118,7 +118,7 @@ def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_ba
     per_class: training images a class; None for all there are. seed: another gives another split and draw.
     size: pixels a side; photographs are cropped to their central square.
     val, test: what is set aside of each class, a share (0.25) or a number of images (40). A folder's default
-    is 12.5 % and 25 %; embedded tasks have 20 and 100 a class, and at least 100 to draw training images from.
+    is 12.5% and 25%; embedded tasks have 20 and 100 a class, and at least 100 to draw training images from.
     A folder is split by what is in its files, whatever their names and place; the same picture is used once.
     Where a published task has official splits, those are used whole, the seed only draws from the training images, and a
     `per_class`, `val` or `test` above what they hold takes what they hold and reports it; nothing changes sides.

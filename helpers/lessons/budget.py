@@ -3,14 +3,14 @@
 import os
 import socket
 import threading
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlparse
 
 import torch
 from torchvision.models import get_model_weights
 
+from helpers.data.files import cache_folder
 from helpers.images.catalog import CARDS, meant
 from helpers.training.devices import device
 
@@ -35,8 +35,6 @@ class Budget:
     images: str | None = None
     imagenet: str | None = None
     why: str = ""
-    note: str = field(default="", compare=False)  # where the weights would come from
-    offer: str = field(default="", compare=False)  # photographs that could be used, and how
 
     @property
     def full(self) -> bool:
@@ -47,7 +45,7 @@ class Budget:
         if self.images:
             images = f'photographs of "{self.images}"' if self.images in CARDS else f"photographs in {Path(self.images).name}"
         weights = f"ImageNet weights of {self.imagenet}" if self.imagenet else "no ImageNet weights"
-        return f"{self.name} budget: {self.seeds} seeds, {images}, {weights}{self.note} ({self.why}){self.offer}"
+        return f"{self.name} budget: {self.seeds} seeds, {images}, {weights} ({self.why})"
 
 
 def choose_budget(name: str | None = None, images: str | Path | None = None) -> Budget:
@@ -75,13 +73,12 @@ def choose_budget(name: str | None = None, images: str | Path | None = None) -> 
     if name not in ("quick", "full"):
         raise ValueError(f'{origin} takes "quick" or "full", got {name!r}')
     if name == "quick":
-        budget = Budget("quick", 3, _photographs(images, "images"), why=why)
+        budget, notes = Budget("quick", 3, _photographs(images, "images"), why=why), []
     else:
-        network = cache(_network)  # asked once, if at all
-        imagenet, note = _imagenet(network)
         photographs = _photographs(images, "images") if images else _photographs(os.environ.get("COURSE_IMAGES"), "COURSE_IMAGES")
-        budget = Budget("full", 5, photographs, imagenet, why, note, "" if photographs else _offer(network))
-    print(budget)
+        imagenet, notes = _available(offer=not photographs)
+        budget = Budget("full", 5, photographs, imagenet, why)
+    print("; ".join([str(budget), *notes]))
     return budget
 
 
@@ -100,52 +97,30 @@ def _photographs(given: str | Path | None, setting: str) -> str | None:
     )
 
 
-def _imagenet(network) -> tuple[str | None, str]:
-    """A model whose weights are on this machine, or can be downloaded; and a note about them."""
-    here = Path(torch.hub.get_dir(), "checkpoints")
-    for name in WANTED:
-        if Path(here, Path(urlparse(_address(name)).path).name).is_file():
-            return name, ""
-    if network():
-        return WANTED[0], f", which are downloaded from {urlparse(_address(WANTED[0])).hostname} when first used"
-    return None, " on this machine, and COURSE_OFFLINE forbids downloads" if _forbidden() else ""
+def _available(offer: bool) -> tuple[str | None, list[str]]:
+    """A model whose ImageNet weights are on this machine or can be downloaded, and what to say about that.
 
-
-def _offer(network) -> str:
-    """Which photographs could be used, and how; "" if none."""
-    card = CARDS[PHOTOGRAPHS]
-    how = f'h.choose_budget(images="{card.name}")'
-    if _is_here(card):
-        return f"; {card.name} is on this machine: {how} takes it"
-    return f"; {card.name} can be downloaded ({card.megabytes}): {how} does so" if network() else ""
-
-
-def _is_here(card) -> bool:
-    from helpers.data.files import cache_folder
-    from helpers.images.published import load
-
-    if not Path(cache_folder(), card.name).is_dir():
-        return False
-    try:
-        load(card, offline=True)
-    except (OSError, ValueError):  # incomplete, or changed
-        return False
-    return True
-
-
-def _address(name: str) -> str:
-    return get_model_weights(name)["DEFAULT"].url
-
-
-def _forbidden() -> bool:
+    offer: also name photographs that could be used. If COURSE_OFFLINE is set, or all that is needed is here, no server is asked.
+    """
     from helpers.data.downloads import offline  # which imports requests
 
-    return offline()
-
-
-def _network() -> bool:
-    """Whether something could be downloaded now. If COURSE_OFFLINE is set, no server is asked."""
-    return not _forbidden() and _reachable(urlparse(_address(WANTED[0])).hostname)
+    addresses = {name: urlparse(get_model_weights(name)["DEFAULT"].url) for name in WANTED}
+    folder, server = Path(torch.hub.get_dir(), "checkpoints"), addresses[WANTED[0]].hostname
+    imagenet = next((name for name, url in addresses.items() if (folder / Path(url.path).name).is_file()), None)
+    here = (cache_folder() / PHOTOGRAPHS / "listed.json").is_file()  # written when all of it is here
+    asked = imagenet is None or (offer and not here)
+    network = asked and not offline() and _reachable(server)
+    notes, how = [], f'h.choose_budget(images="{PHOTOGRAPHS}")'
+    if imagenet is None and network:
+        imagenet = WANTED[0]
+        notes.append(f"these weights are downloaded from {server} when first used")
+    elif imagenet is None and offline():
+        notes.append("there are none on this machine, and COURSE_OFFLINE forbids downloads")
+    if offer and here:
+        notes.append(f"{PHOTOGRAPHS} is on this machine: {how} takes it")
+    elif offer and network:
+        notes.append(f"{PHOTOGRAPHS} can be downloaded ({CARDS[PHOTOGRAPHS].megabytes}): {how} does so")
+    return imagenet, notes
 
 
 def _reachable(host: str, seconds: float = 3.0) -> bool:

@@ -38,7 +38,7 @@ def kept(model: nn.Module) -> dict[str, torch.Tensor]:
 
 def changes(model: nn.Module, before: dict[str, torch.Tensor]) -> list[str]:
     """The names of the tensors that differ from those before."""
-    return [name for name, value in model.state_dict().items() if not torch.equal(value, before[name])]
+    return [name for name, value in model.state_dict().items() if not same(before.get(name), value)]
 
 
 def lost(model: nn.Module, source: dict[str, torch.Tensor], head: str | tuple[str, ...] = "fc.") -> list[str]:

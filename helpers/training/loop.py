@@ -224,16 +224,18 @@ class Run(lightning.LightningModule):
 
 
 @contextmanager
-def quiet():
-    """Without Lightning's notices and advertisements, and the warnings set off by frozen modules in evaluation mode."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+def quiet(*names: str):
+    """Without warnings, such as those set off by frozen modules in evaluation mode, and without notices of these loggers.
+
+    names: of loggers, by default Lightning's, which also advertises.
+    """
+    loggers = [logging.getLogger(name) for name in names or ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     exact = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     try:
         for logger in loggers:
             logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

@@ -16,6 +16,10 @@ from importlib import import_module
 
 from project import ROOT
 
+from helpers import check
+from helpers.notebook.checking import CHECKS, Check
+
+dir(check)  # loads the checks
 MARKED = re.compile(r"^( *)### BEGIN SOLUTION\n(.*?)^ *### END SOLUTION", re.MULTILINE | re.DOTALL)
 
 
@@ -24,6 +28,13 @@ class Given:
 
     def __init__(self, answer, *more, **settings):
         self.answer, self.more, self.settings = answer, more, settings
+
+
+def judged(check: str, answer, times: int = 1):
+    """The verdicts of a check that has not been tried yet on an answer that is given several times."""
+    args, settings = arguments(check, answer)
+    one = Check(CHECKS[check].lab, CHECKS[check].function, CHECKS[check].seconds)
+    return [one.judge(*args, **settings) for _ in range(times)]
 
 
 def arguments(check: str, answer):

@@ -40,15 +40,15 @@ def stamps() -> dict[str, str]:
     named = extractors.select(task="flowers", per_class=20).table("source")
 
     def lost_points(row) -> str:
-        return f"{-row['points']:.0f} (95 % interval {-row['high']:.0f} to {-row['low']:.0f})"
+        return f"{-row['points']:.0f} (95% interval {-row['high']:.0f} to {-row['low']:.0f})"
 
     after = refitted.loc[50]
     return {
         "02.drift-flowers": lost_points(lost.loc["flowers", "goldfinches", 50]),
         "02.drift-own": f"{lost_points(lost.loc['goldfinches', 'goldfinches', 50])} for goldfinches, "
         f"{lost_points(lost.loc['flowers', 'flowers', 50])} for flowers",
-        "02.drift-refitted": f"{after['mean']:.0f} % ({after['low']:.0f} to {after['high']:.0f}), "
-        f"where the head before was at {refitted.loc[0, 'mean']:.0f} %",
+        "02.drift-refitted": f"{after['mean']:.0f}% ({after['low']:.0f} to {after['high']:.0f}), "
+        f"where the head before was at {refitted.loc[0, 'mean']:.0f}%",
         "02.regression-flowers": percent(named.loc["regression"]),
         "02.random-flowers": percent(named.loc["none (random network)"]),
         "02.classification-flowers": percent(named.loc["classification"]),

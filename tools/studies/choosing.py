@@ -96,5 +96,5 @@ def stamps() -> dict[str, str]:
         texts[f"05.harm-{source}-{FROZEN[frozen]}"] = points(row)
     fitted = hurt.values("train_accuracy", ["source", "frozen"])
     for (source, frozen), row in fitted.iterrows():
-        texts[f"05.fitted-{source}-{FROZEN[frozen]}"] = f"{100 * row['mean']:.0f} %"
+        texts[f"05.fitted-{source}-{FROZEN[frozen]}"] = f"{100 * row['mean']:.0f}%"
     return texts

@@ -52,7 +52,7 @@ class Museum:
         self.photos, raw = self.source.normalise(pixels), pixels.float() / 255
         model = self.source.model
         self.seen = {at: features_at(model, self.photos, at) for at in (-1, "layer4")}
-        prepared = {"mended": self.petals.normalise(pixels), "exhibit": raw}
+        prepared = {"fixed": self.petals.normalise(pixels), "exhibit": raw}
         self.petals_seen = {version: features_at(self.petals.model, images) for version, images in prepared.items()}
 
     def rows(self, seeds: int) -> list[dict]:
@@ -64,7 +64,7 @@ class Museum:
             task = self.task.draw(seed)
             images = self.source.normalise(task.train.pixels)
             for room, way in zip(ROOMS, ways, strict=True):
-                for version in ("mended", "exhibit"):
+                for version in ("fixed", "exhibit"):
                     torch.manual_seed(seed)
                     answers = way(version, task, images, seed)
                     rows.append({"task": self.task.name, "room": room, "version": version, "seed": seed,
@@ -83,20 +83,20 @@ class Museum:
 
     def room_2(self, version, task, images, seed):
         model = probed(self.source, task, seed).train()
-        if version == "mended":
+        if version == "fixed":
             return predict(model, self.photos)
         with torch.no_grad():
             return torch.cat([model(batch).argmax(1) for batch in self.photos.split(32)])
 
     def room_3(self, version, task, images, seed):
-        model = self.fresh(head=version == "mended")
+        model = self.fresh(head=version == "fixed")
         optimizer = torch.optim.AdamW(model.fc.parameters(), lr=1e-2)
         _train(model.fc, optimizer, features_at(self.source.model, images), task.train.labels, 32, 60, seed)
         return model.fc(self.seen[-1]).argmax(1)
 
     def room_4(self, version, task, images, seed):
         model = self.fresh()
-        model.fc.requires_grad_(version == "mended")
+        model.fc.requires_grad_(version == "fixed")
         rest = split(model, "layer4")[1].train()
         optimizer = torch.optim.AdamW([p for p in rest.parameters() if p.requires_grad], lr=1e-3)
         _train(rest, optimizer, features_at(self.source.model, images, "layer4"), task.train.labels, 32, 60, seed)
@@ -104,7 +104,7 @@ class Museum:
 
     def room_6(self, version, task, images, seed):
         pixels = task.train.pixels
-        images = self.petals.normalise(pixels) if version == "mended" else pixels.float() / 255
+        images = self.petals.normalise(pixels) if version == "fixed" else pixels.float() / 255
         head = fit_head(features_at(self.petals.model, images), task.train.labels, self.classes, seed)
         return head(self.petals_seen[version]).argmax(1)
 
@@ -112,7 +112,7 @@ class Museum:
         model = freeze(self.fresh(head=False), -1)
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
         swap_head(model, self.classes)
-        if version == "mended":
+        if version == "fixed":
             optimizer = torch.optim.AdamW(model.fc.parameters(), lr=1e-2)
         _train(model.fc, optimizer, features_at(self.source.model, images), task.train.labels, 32, 60, seed)
         return model.fc(self.seen[-1]).argmax(1)
@@ -121,7 +121,7 @@ class Museum:
         model = self.fresh().train()
         rest = [parameter for name, parameter in model.named_parameters() if not name.startswith("fc.")]
         optimizer = torch.optim.AdamW([{"params": rest, "lr": 1e-4}, {"params": model.fc.parameters(), "lr": 1e-2}])
-        peaks = [1e-4, 1e-2] if version == "mended" else 1e-2
+        peaks = [1e-4, 1e-2] if version == "fixed" else 1e-2
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=peaks, total_steps=40)
         _train(model, optimizer, images, task.train.labels, 16, 40, seed, schedule)
         return predict(model, self.photos)

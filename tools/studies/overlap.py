@@ -22,10 +22,10 @@ def stamps() -> dict[str, str]:
     head = found.select(images="photographs", how=UNTOUCHED).runs.iloc[0]
     daisies = round(head.accuracy * head.n / head.in_source)
     low, high = wilson(head.in_source, daisies)
-    texts = {"05.daisies": f"{100 * head.in_source:.0f} % ({100 * low:.0f} to {100 * high:.0f}, {daisies} photographs)"}
+    texts = {"05.daisies": f"{100 * head.in_source:.0f}% ({100 * low:.0f} to {100 * high:.0f}, {daisies} photographs)"}
     rows = found.select(images="photographs", how=["probe", "fine-tuned"])
     for column in ("in_source", "others"):
         for (source, how, number), row in rows.values(column, ["source", "how", "per_class"]).iterrows():
             low, high = max(0.0, row["low"]), min(1.0, row["high"])
-            texts[f"05.{column}-{source}-{how}-{number}"] = f"{100 * row['mean']:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
+            texts[f"05.{column}-{source}-{how}-{number}"] = f"{100 * row['mean']:.0f}% ({100 * low:.0f} to {100 * high:.0f})"
     return texts

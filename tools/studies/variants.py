@@ -2,7 +2,7 @@
 
 depth     study-depth.json: where training starts (the head alone ... everything, and from scratch), labels a class, three
           targets. With 100 labels a class every seed has the same images, all there are, in another order.
-reversal  study-reversal.json: the head alone below scratch, with the settings of a well-known course; each mended alone
+reversal  study-reversal.json: the head alone below scratch, with the settings of a well-known course; each fixed alone
 """
 
 from helpers.images.tasks import open_task
@@ -16,7 +16,7 @@ COMMAND = "python tools/measure.py variants"
 DEPTH_QUESTION = "how deep to freeze, at how many labels"
 REVERSAL_QUESTION = "why the head alone may end below scratch"
 REVERSAL_LABELS = 20  # a class
-CONTRAST = ("head, as found", "head, all mended", "scratch", "fine-tune all")  # what is measured on flowers, too
+CONTRAST = ("head, as found", "head, all fixed", "scratch", "fine-tune all")  # what is measured on flowers, too
 
 
 def reversal_cases(task: str = "goldfinches", variants=None) -> list[Case]:
@@ -46,19 +46,19 @@ def _of_the_reversal(study: Study) -> dict[str, str]:
         row = part.select(variant=[of, to]).paired("variant", to).loc[of]
         return points(row) if ahead else f"{-row['points']:.0f} points ({-row['high']:.0f} to {-row['low']:.0f})"
 
-    found, mended = "head, as found", "head, all mended"
+    found, fixed = "head, as found", "head, all fixed"
     return {
         "03.gap": change(found, "scratch", ahead=False),
-        "03.lr": change("head, lr mended", found),
-        "03.schedule": change("head, schedule mended", found),
-        "03.batchnorm": change("head, BatchNorm mended", found),
-        "03.mended": change(mended, found),
-        "03.left": change(mended, "scratch", ahead=False),
+        "03.lr": change("head, lr fixed", found),
+        "03.schedule": change("head, schedule fixed", found),
+        "03.batchnorm": change("head, BatchNorm fixed", found),
+        "03.fixed": change(fixed, found),
+        "03.left": change(fixed, "scratch", ahead=False),
         "03.layer4-left": change("from layer4", "scratch", ahead=False),
         "03.all": change("fine-tune all", "scratch"),
         "03.flowers": change(found, "scratch", flowers),
         "03.scratch-pixels": change("scratch, not normalised", "scratch"),
-        "03.head-pixels": change("head, mended, not normalised", mended),
+        "03.head-pixels": change("head, fixed, not normalised", fixed),
     }
 
 

@@ -8,7 +8,7 @@ from edition.outputs import readable
 INTRO = """# What was measured
 
 Every number that the lectures quote comes from one of these studies. They come with the course, and
-`helpers.load_study` opens them. Accuracy is in % of test images; *low* to *high* is its 95 % interval over seeds and
+`helpers.load_study` opens them. Accuracy is in % of test images; *low* to *high* is its 95% interval over seeds and
 test images; *n* is the number of test images a seed. Two rows of a study share their seeds and images, so their
 difference is known better than the two intervals suggest: ask `study.paired(...)`.
 

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional as F
 
 _GOLDEN = -7046029254386353131  # 2**64 / golden ratio, as a signed 64-bit integer
+CHUNK = 32  # pictures painted at once: fits the cache of one core
 _MIX = (-4658895280553007687, -7723592293110705685)
 
 
@@ -86,9 +87,11 @@ def fractal_noise(rng: Rng, size: int, octaves=(2, 5, 11, 23), roughness=0.6) ->
 
 
 class Canvas:
-    """N pictures in the making: `image` (N, 3, size, size) in 0..1, painted back to front."""
+    """N pictures in the making: `image` (N, 3, size, size) in 0..1, painted back to front; size: 16 to 1024 pixels."""
 
     def __init__(self, count: int, size: int):
+        if not 16 <= size <= 1024:
+            raise ValueError(f"size is {size} px; choose 16 to 1024")
         self.size = size
         line = (torch.arange(size) + 0.5) / size * 2 - 1
         self.x = line.view(1, 1, size).expand(1, size, size)

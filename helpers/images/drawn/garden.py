@@ -11,7 +11,7 @@ import torch
 
 from helpers.images.closing import refuse_if_closed
 from helpers.images.drawn import world
-from helpers.images.drawn.brush import Canvas, Rng, mix
+from helpers.images.drawn.brush import CHUNK, Canvas, Rng, mix
 from helpers.images.drawn.finches import GOLDFINCHES, SISKINS, paint_finch
 from helpers.images.drawn.flowers import FLOWERS, paint_flower
 from helpers.images.drawn.scenery import daylight, meadow, studio
@@ -21,7 +21,6 @@ COLLECTIONS = ("source", "goldfinches", "flowers", "tissue")  # appended to only
 STRANGERS = ("siskins",)  # drawn as the others are, to be shown to networks that have not seen their like
 SCENES = ("meadow", "studio")
 SPLITS = ("train", "val", "test")
-_CHUNK = 32  # pictures painted at once: fits the cache of one core
 
 
 def class_names(collection: str) -> list[str]:
@@ -66,14 +65,12 @@ def render(collection: str, labels, numbers, *, split="train", seed: int = 0, si
         raise ValueError(f"labels {tuple(labels.shape)} and numbers {tuple(numbers.shape)} must both be (N,)")
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         raise ValueError(f"labels of {collection!r} run from 0 to {classes - 1}, got {int(labels.min())} to {int(labels.max())}")
-    if not 16 <= size <= 1024:
-        raise ValueError(f"size is {size} px; choose 16 to 1024")
     refuse_if_closed()
     images = torch.empty(len(labels), 3, size, size, dtype=torch.uint8)
     targets: dict[str, torch.Tensor] = {}
     groups = world.family(labels) if collection == "source" else labels
     for group in groups.unique().tolist():
-        for rows in (groups == group).nonzero().view(-1).split(_CHUNK):
+        for rows in (groups == group).nonzero().view(-1).split(CHUNK):
             keys = _keys(collection, split, seed, labels[rows], numbers[rows])
             images[rows], known = _paint(collection, group, labels[rows], keys, size, scene, plumage)
             for name, values in known.items():

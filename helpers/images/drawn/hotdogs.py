@@ -7,13 +7,12 @@ import math
 
 import torch
 
-from helpers.images.drawn.brush import Canvas, Frame, Rng, blend, fractal_noise, hsv, lattice_noise, mix
+from helpers.images.drawn.brush import CHUNK, Canvas, Frame, Rng, blend, fractal_noise, hsv, lattice_noise, mix
 from helpers.images.drawn.scenery import TURN, daylight, studio, tint
 
 BREAD, CRUST, CRUMB = (0.095, 0.55, 0.85), (0.075, 0.65, 0.62), (0.12, 0.25, 0.95)
 MEAT, MUSTARD, KETCHUP, LEAF = (0.02, 0.68, 0.6), (0.135, 0.9, 0.92), (0.99, 0.88, 0.72), (0.27, 0.65, 0.6)
 _SALT = 1_000_003  # apart from the keys of the other embedded images
-_CHUNK = 32  # pictures painted at once
 
 
 def draw_food(kind: str, numbers, *, seed: int = 0, size: int = 64) -> torch.Tensor:
@@ -23,12 +22,9 @@ def draw_food(kind: str, numbers, *, seed: int = 0, size: int = 64) -> torch.Ten
     """
     if kind not in FOODS:
         raise ValueError(f"unknown kind {kind!r}; there are {', '.join(FOODS)}")
-    if not 16 <= size <= 1024:
-        raise ValueError(f"size is {size} px; choose 16 to 1024")
     start = mix(mix(torch.tensor([seed], dtype=torch.int64)) + _SALT + list(FOODS).index(kind))
     keys = mix(start + torch.as_tensor(numbers, dtype=torch.int64))
-    parts = [_draw(FOODS[kind], some, size) for some in keys.split(_CHUNK)]
-    return torch.cat(parts)
+    return torch.cat([_draw(FOODS[kind], some, size) for some in keys.split(CHUNK)])
 
 
 def _draw(painter, keys, size) -> torch.Tensor:

@@ -109,7 +109,7 @@ def plot_parameters(tables: dict[str, pandas.DataFrame]):
         axis.barh(range(len(names)), millions, color=colour)
         for i, (value, share) in enumerate(zip(millions, table["share %"], strict=True)):
             if share >= 3:
-                axis.annotate(f"{share:.0f} %", (value, i), (4, 0), textcoords="offset points", va="center", fontsize=10)
+                axis.annotate(f"{share:.0f}%", (value, i), (4, 0), textcoords="offset points", va="center", fontsize=10)
         axis.set(xlabel="million parameters", title=f"{name}: {millions.sum():.1f} million", ylim=(len(names) - 0.4, -0.6))
         axis.set_xlim(0, 1.18 * millions.max())
         axis.set_yticks(range(len(names)), names, fontsize=10)

@@ -9,13 +9,13 @@ import time
 from dataclasses import replace
 from types import SimpleNamespace
 
-import pandas
 import torch
 
 from helpers.images.drawn.garden import render_split
 from helpers.images.tasks import Split, Task, open_task
+from helpers.lessons.studies import study_of
 from helpers.sources.backbones import load_backbone
-from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL
+from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, Recipe
 from helpers.training.study import Case, Study, join_studies, run_study
 
 QUESTION = "Is the target already in the source?"
@@ -26,41 +26,35 @@ SHORT = 30  # steps of fine-tuning: 128 px photographs are slow on a CPU
 
 
 def measure(folder: str, seeds, source: str = SOURCE) -> Study:
-    """All of it from one folder of photographs."""
-    return join_studies(probes(folder, seeds, source), tuned(folder, seeds, source), untouched(folder, source))
-
-
-def probes(folder: str, seeds, source: str = SOURCE) -> Study:
-    """A new head on the source that knows daisies, and on one that has never seen a photograph."""
+    """All of it from one folder of photographs; `source` knows daisies, "garden" has never seen a photograph."""
+    short = {"steps": SHORT, "head_steps": SHORT, "head_lr": 1e-3, "lr": 1e-4}
+    tuned = replace(FINE_TUNE_ALL, name="probe, then fine-tune", source=source, **short)
     rows = [
-        Case({"images": "photographs", "source": name, "how": "probe", "per_class": number}, recipe, task)
-        for name, recipe, size in ((source, probe(source), 128), ("garden", FEATURE_EXTRACTION, 64))
-        for number in NUMBERS
-        for task in [open_task(folder, number, size=size)]
+        *((source, "probe", number, probe(source), 128) for number in NUMBERS),
+        *(("garden", "probe", number, FEATURE_EXTRACTION, 64) for number in NUMBERS),
+        (source, "fine-tuned", 5, tuned, 128),
     ]
-    return run_study(QUESTION, rows, seeds, also=recalls)
+    cases = [
+        Case({"images": "photographs", "source": name, "how": how, "per_class": number}, recipe,
+             open_task(folder, number, size=size))
+        for name, how, number, recipe, size in rows
+    ]  # fmt: skip
+    return join_studies(run_study(QUESTION, cases, seeds, also=recalls), untouched(folder, source))
 
 
-def probe(source: str):
+def probe(source: str) -> Recipe:
     """The recipe of a new head: two views of each image, for 128 px are slow on a CPU; a rate for its large features."""
     return replace(FEATURE_EXTRACTION, source=source, views=2, lr=1e-3)
 
 
-def tuned(folder: str, seeds, source: str = SOURCE) -> Study:
-    """Everything fine-tuned with five labels a class, for few steps."""
-    rates = {"head_lr": 1e-3, "lr": 1e-4}
-    recipe = replace(FINE_TUNE_ALL, source=source, steps=SHORT, head_steps=SHORT, name="probe, then fine-tune", **rates)
-    row = {"images": "photographs", "source": source, "how": "fine-tuned", "per_class": 5}
-    return run_study(QUESTION, [Case(row, recipe, open_task(folder, 5, size=128))], seeds, also=recalls)
-
-
 def untouched(folder: str, source: str = SOURCE) -> Study:
     """The source's own head on the photographs and on drawn goldfinches; one run, as nothing is random."""
-    rows = [
-        Case({"images": images, "source": source, "how": UNTOUCHED, "per_class": 0}, probe(source), task)
-        for images, task in (("photographs", open_task(folder, 1, size=224)), ("drawings", drawings()))
-    ]
-    return run_study(QUESTION, rows, [0], also=recalls, run=ask_untouched_head)
+    rows = []
+    for images, task in (("photographs", open_task(folder, 1, size=224)), ("drawings", drawings())):
+        asked = ask_untouched_head(source, task)
+        rows.append({"images": images, "source": source, "how": UNTOUCHED, "per_class": 0, "seed": 0, "correct": asked.correct,
+                     "seconds": asked.seconds, "also": {"train_accuracy": 0.0, "trained": 0, **recalls(asked)}})  # fmt: skip
+    return study_of(QUESTION, rows)
 
 
 def drawings() -> Task:
@@ -89,21 +83,16 @@ def shared(classes: list[str]) -> int:
 
 
 @torch.no_grad()
-def ask_untouched_head(recipe, task: Task, seed=0, *, progress=None):
+def ask_untouched_head(source: str, task: Task) -> SimpleNamespace:
     """The source's own head on the test images; a prediction is correct if its class name is the task's.
 
     Images of kinds that the source has no class for always count as wrong.
     """
     started = time.perf_counter()
-    backbone = load_backbone(recipe.source)
+    backbone = load_backbone(source)
     model = backbone.model.eval()
     answers = torch.cat([model(backbone.normalise(x)).argmax(1) for x in task.test.pixels.split(20)])
     wanted = [backbone.classes.index(name) if name in backbone.classes else -1 for name in task.classes]
     correct = answers == torch.tensor(wanted)[task.test.labels]
-    for _ in range(recipe.steps if progress else 0):
-        progress.step()
-    return SimpleNamespace(
-        task=task, labels=task.test.labels, correct=correct, n=len(correct), accuracy=correct.double().mean().item(),
-        history=pandas.DataFrame({"train_accuracy": [0.0]}), trained=0, seconds=time.perf_counter() - started,
-        answers=[backbone.classes[i] for i in answers.tolist()],
-    )  # fmt: skip
+    seconds = round(time.perf_counter() - started, 3)
+    return SimpleNamespace(task=task, labels=task.test.labels, correct=correct, seconds=seconds)

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-import numpy
 import pandas
 from scipy import stats
 
 from helpers.lessons.choosing.transferability import linear_probe, logme, source_features
 from helpers.sources.backbones import load_backbone
+from helpers.training.intervals import mean_interval
 from helpers.training.recipes import FEATURE_EXTRACTION
 from helpers.training.study import Case, Study, join_studies, run_study
 
@@ -39,14 +39,13 @@ def heads(tasks: dict, seeds, sources=SOURCES) -> Study:
 def rank_correlation(study: Study, score: str, how: str) -> pandas.DataFrame:
     """How well a score, known before training, orders the sources: Spearman's rank correlation with test accuracy.
 
-    One a target and seed, over the sources; the mean over the seeds with its 95 % interval (Student's t). A row a target.
+    One a target and seed, over the sources; the mean over the seeds with its 95% interval (Student's t). A row a target.
     """
     rows, part = {}, study.select(how=how).runs
     for target, runs in part.groupby("target", sort=False):
         found = [stats.spearmanr(of_seed[score], of_seed.accuracy).statistic for _, of_seed in runs.groupby("seed")]
-        half = stats.t.ppf(0.975, len(found) - 1) * numpy.std(found, ddof=1) / len(found) ** 0.5
-        rows[target] = {"mean": numpy.mean(found), "low": max(-1.0, numpy.mean(found) - half),
-                        "high": min(1.0, numpy.mean(found) + half), "sources": runs.source.nunique(),
+        mean, low, high = mean_interval(found)
+        rows[target] = {"mean": mean, "low": max(-1.0, low), "high": min(1.0, high), "sources": runs.source.nunique(),
                         "seeds": len(found)}  # fmt: skip
     return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("target").round(2)
 

@@ -58,7 +58,7 @@ class Cost:
         others = f"{amount(self.mflops_without)} without the cache, {amount(self.mflops_all)} where everything trains"
         kept = f"{amount(self.cache_mb)} MB for {self.images:,} images, before {start}"
         return {
-            "trainable parameters": f"{self.trained:,} of {self.parameters:,} ({100 * self.trained / self.parameters:.3g} %)",
+            "trainable parameters": f"{self.trained:,} of {self.parameters:,} ({100 * self.trained / self.parameters:.3g}%)",
             "MFLOPs a step": f"{amount(self.mflops)} ({'the whole network' if everything else others})",
             "feature cache": "none: nothing is frozen" if everything else kept,
             "backward pass reaches": f"{start}{', the first stage' if everything else ''}",

@@ -215,6 +215,6 @@ def _network_in_words(cost: Cost) -> str:
 def _curves_in_words(trials: dict[int, Trial]) -> str:
     if not trials:
         return "Empty axes for learning curves."
-    ends = [f"run {i} ({in_words(t.setting, ['task', 'upto', 'per_class', 'lr'])}) ends at {100 * t.accuracy:.0f} %"
+    ends = [f"run {i} ({in_words(t.setting, ['task', 'upto', 'per_class', 'lr'])}) ends at {100 * t.accuracy:.0f}%"
             for i, t in trials.items()]  # fmt: skip
     return f"Learning curves, accuracy on the validation images: {'; '.join(ends)}."

@@ -1,7 +1,7 @@
 """Lecture 4, fine-tuning well: head first, rates, BatchNorm, parameter-efficient training, Flowers102 at full size."""
 
 from helpers.lessons.fine_tuning import flowers102
-from helpers.lessons.fine_tuning.literature import reported
+from helpers.lessons.fine_tuning.flowers102 import reported
 from helpers.lessons.fine_tuning.lr_finder import plot_range_test, range_test
 from helpers.lessons.fine_tuning.movement import features_moved, first_steps, gradient_norms, plot_first_steps, weights_moved
 from helpers.lessons.fine_tuning.studies import (

@@ -2,10 +2,11 @@
 
 The official splits: 1,020 training, 1,020 validation, 6,149 test images. Three ways: a new head, a new head and then
 everything, everything at once. study-flowers102.json appears when it has been measured, for which a GPU and the
-photographs are needed. Until then only numbers from the literature are shown (literature.py). The rates were not tuned here:
+photographs are needed. Until then only numbers from the literature are shown (literature.toml). The rates were not tuned here:
 they are those that were best for another ImageNet network on photographs (study-imagenet-rates.json), or near them.
 """
 
+import tomllib
 from dataclasses import replace
 
 import pandas
@@ -15,7 +16,6 @@ from torchvision.models import get_model_weights
 from helpers.heads import swap_head
 from helpers.images.catalog import describe
 from helpers.images.tasks import Files, open_task
-from helpers.lessons.fine_tuning.literature import reported
 from helpers.sources.backbones import load_backbone
 from helpers.training.costs import stage_seconds
 from helpers.training.devices import device, seeded
@@ -26,6 +26,8 @@ from helpers.training.study import SHIPPED, Case, Study, load_study, run_study
 
 QUESTION = "ImageNet networks on Flowers102 at full size"
 FILE = SHIPPED / "study-flowers102.json"
+LITERATURE = SHIPPED / "literature.toml"  # accuracies not measured by this course, each with its source and setting
+COLUMNS = ["network", "recipe", "percent", "metric", "trained_on", "tested_on", "cite", "source", "address", "setting"]
 TASK, SIZE, SEEDS = "flowers102", 224, 3
 TRAIN, VAL, TEST = 1020, 1020, 6149  # the official splits
 NETWORKS = {"resnet18": 0, "resnet50": 8e9}  # and the bytes of free GPU memory from which on one is trained
@@ -106,6 +108,21 @@ def passes(recipes: tuple[Recipe, ...]) -> tuple[int, int]:
         evaluated += TEST + VAL * validations + kept + recipe.head_steps * recipe.batch_size
         trained_on += 0 if recipe.upto == -1 else recipe.steps * recipe.batch_size
     return evaluated, trained_on
+
+
+def reported(task: str = "flowers102") -> pandas.DataFrame:
+    """What others report for a task: a row for each number, with its source and how its setting differs from the course's.
+
+    percent: accuracy, %. metric: of all test images alike, or the mean over the classes. trained_on, tested_on: images.
+    cite: the source in two words.
+    Raises ValueError for a task that is not in the file.
+    """
+    published = tomllib.loads(LITERATURE.read_text(encoding="utf-8"))["published"]
+    rows = [row for row in published if row["task"] == task]
+    if not rows:
+        known = sorted({row["task"] for row in published})
+        raise ValueError(f"no published numbers for the task {task!r}; there are some for {', '.join(known)}")
+    return pandas.DataFrame(rows)[COLUMNS]
 
 
 def beside_literature(study: Study | None = None) -> pandas.DataFrame:

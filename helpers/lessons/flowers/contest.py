@@ -14,7 +14,7 @@ from scipy import stats
 from helpers.images.drawn.garden import render_split
 from helpers.images.tasks import EMBEDDED, Split, Task
 from helpers.training.fitting import Fit, fit
-from helpers.training.intervals import interval, wilson
+from helpers.training.intervals import interval
 from helpers.training.recipes import FEATURE_EXTRACTION, Recipe
 from helpers.training.study import load_study
 
@@ -64,17 +64,16 @@ class Score:
 
     @property
     def table(self) -> pandas.DataFrame:
-        """Accuracy in % with its 95 % interval: one row for the classifier, one for each baseline."""
-        share, n = self.correct.float().mean().item(), len(self.correct)
-        rows = {"yours": (share, *wilson(share, n), 1)}
-        rows |= {name: (*interval(correct), len(correct)) for name, correct in self.baselines.items()}
-        table = {name: {"accuracy %": 100 * mean, "low": 100 * low, "high": 100 * high, "networks": count, "n": n}
-                 for name, (mean, low, high, count) in rows.items()}  # fmt: skip
-        return pandas.DataFrame.from_dict(table, orient="index").round(1)
+        """Accuracy in % with its 95% interval: one row for the classifier, one for each baseline."""
+        rows = {}
+        for name, correct in {"yours": self.correct[None], **self.baselines}.items():
+            mean, low, high = (100 * value for value in interval(correct))
+            rows[name] = {"accuracy %": mean, "low": low, "high": high, "networks": len(correct), "n": correct.shape[1]}
+        return pandas.DataFrame.from_dict(rows, orient="index").round(1)
 
     @property
     def paired(self) -> pandas.DataFrame:
-        """Points by which the classifier is ahead of the average network of each baseline, with their 95 % interval.
+        """Points by which the classifier is ahead of the average network of each baseline, with their 95% interval.
 
         Both the pictures and the baseline's seeds are samples: their variances add up (Welch's interval). It holds for
         this one network, from these training images.

@@ -10,6 +10,7 @@ from torch import nn
 
 from helpers.heads import mode
 from helpers.images.tasks import Task
+from helpers.lessons.probes import changes, kept
 from helpers.lessons.studies import study_of
 from helpers.sources.backbones import Backbone
 from helpers.stages import split
@@ -41,10 +42,9 @@ def predict(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
 
 def what_changed(model: nn.Module, action: Callable[[], object]) -> list[str]:
     """Run action() once; the names of all parameters and buffers of the model that have changed."""
-    before = {name: value.clone() for name, value in model.state_dict().items()}
+    before = kept(model)
     action()
-    after = model.state_dict()
-    return [name for name, value in after.items() if name not in before or not torch.equal(value, before[name])]
+    return changes(model, before)
 
 
 def probed(source: Backbone, task: Task, seed: int = 0) -> nn.Module:
@@ -57,13 +57,14 @@ def probed(source: Backbone, task: Task, seed: int = 0) -> nn.Module:
     return model
 
 
+@torch.no_grad()
 def features_at(model: nn.Module, images: torch.Tensor, at: str | float = -1) -> torch.Tensor:
     """The input of a stage of a network (-1: of the head) for normalised images (N, 3, S, S): float32 (N, ...).
 
     Computed in evaluation mode, a hundred images at a time, without gradients; the model's modes stay as they were.
     """
-    prefix = split(copy.deepcopy(model).eval(), at)[0]
-    with torch.no_grad():
+    prefix = split(model, at)[0]
+    with mode(model, training=False):
         return torch.cat([prefix(batch) for batch in images.split(100)])
 
 
@@ -84,9 +85,9 @@ def bill(task: Task, seeds: int, **versions: Callable[[Task, int], torch.Tensor]
     return study_of("what the bug costs", rows)
 
 
-def points_lost(study: Study, exhibit: str = "exhibit", mended: str = "mended") -> tuple[float, float, float]:
-    """How many points of accuracy one version loses against another, with the 95 % interval: (mean, low, high)."""
-    row = study.paired("version", mended).loc[exhibit]
+def points_lost(study: Study, exhibit: str = "exhibit", fixed: str = "fixed") -> tuple[float, float, float]:
+    """How many points of accuracy one version loses against another, with the 95% interval: (mean, low, high)."""
+    row = study.paired("version", fixed).loc[exhibit]
     return tuple(float(-row[name]) + 0.0 for name in ("points", "high", "low"))
 
 
@@ -108,6 +109,6 @@ def small_bills() -> pandas.DataFrame:
     """Exhibit minus fixed version for the rooms whose bug costs a few points only: a table for `plot_differences`."""
     study = load_study("museum")
     rooms = [room for room in study.runs.room.unique() if room[0] not in "27"]
-    paired = study.select(room=rooms).paired("version", "mended")
+    paired = study.select(room=rooms).paired("version", "fixed")
     paired.index = [f"{task}: {room}" for task, room, _ in paired.index]
     return paired

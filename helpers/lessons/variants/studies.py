@@ -11,8 +11,8 @@ from helpers.training.study import Case, Study
 TASKS = ("flowers", "goldfinches", "tissue")
 LABELS = (5, 20, 100)
 DEPTHS = {"head": -1, "layer4": "layer4", "layer2": "layer2", "all": 0}
-MENDED = FEATURE_EXTRACTION
-AS_FOUND = replace(MENDED, name="head, as found", lr=0.1, schedule="constant", batchnorm="live")
+FIXED = FEATURE_EXTRACTION
+AS_FOUND = replace(FIXED, name="head, as found", lr=0.1, schedule="constant", batchnorm="live")
 
 
 def depth_recipe(depth: str) -> Recipe:
@@ -40,14 +40,14 @@ def depth_cases(tasks=TASKS, labels=LABELS, depths=(*DEPTHS, "scratch")) -> list
 
 
 def reversal_recipes() -> dict[str, Recipe]:
-    """The recipes of the reversal by the names that the lecture gives them: as found, each setting mended alone, all."""
+    """The recipes of the reversal by the names that the lecture gives them: as found, each setting fixed alone, all."""
     heads = {
         "head, as found": AS_FOUND,
-        "head, lr mended": replace(AS_FOUND, lr=MENDED.lr),
-        "head, schedule mended": replace(AS_FOUND, schedule=MENDED.schedule),
-        "head, BatchNorm mended": replace(AS_FOUND, batchnorm=MENDED.batchnorm),
-        "head, all mended": MENDED,
-        "head, mended, not normalised": replace(MENDED, preprocessing="none"),
+        "head, lr fixed": replace(AS_FOUND, lr=FIXED.lr),
+        "head, schedule fixed": replace(AS_FOUND, schedule=FIXED.schedule),
+        "head, BatchNorm fixed": replace(AS_FOUND, batchnorm=FIXED.batchnorm),
+        "head, all fixed": FIXED,
+        "head, fixed, not normalised": replace(FIXED, preprocessing="none"),
     }
     others = {
         "scratch": SCRATCH,

@@ -1,14 +1,12 @@
 """Take a trained network elsewhere: as ONNX, with its preprocessing inside, its classes beside it, and its answers verified."""
 
-import contextlib
 import copy
 import io
 import json
-import logging
 import os
 import sys
 import tempfile
-import warnings
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +15,7 @@ import torch
 from torch import nn
 
 from helpers.training.classifier import Classifier
+from helpers.training.loop import quiet
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else onnxruntime reports to Microsoft when it opens a network
@@ -58,7 +57,8 @@ def export_onnx(classifier: Classifier, path: str | Path, network: nn.Module | N
 
     network = copy.deepcopy(WithPreprocessing(classifier) if network is None else network).cpu().eval()
     example = torch.zeros(2, 3, classifier.size, classifier.size, dtype=torch.uint8)
-    with _quiet():
+    aside = io.StringIO()  # what the exporter prints of its progress
+    with quiet("torch.onnx", "onnxscript", "torch.export"), redirect_stdout(aside), redirect_stderr(aside):
         program = torch.onnx.export(
             network, (example,), input_names=["images"], output_names=["logits"],
             dynamic_shapes=({0: torch.export.Dim("batch", min=1)},), dynamo=True, verbose=False,
@@ -75,9 +75,7 @@ def export_onnx(classifier: Classifier, path: str | Path, network: nn.Module | N
         "output": "logits; softmax makes probabilities of them",
         "source": classifier.source,
     }
-    for key, value in about.items():
-        entry = model.metadata_props.add()
-        entry.key, entry.value = key, value
+    onnx.helper.set_model_props(model, about)
     onnx.checker.check_model(model)
     Path(path).write_bytes(model.SerializeToString())
     return Path(path)
@@ -137,19 +135,3 @@ def compare_logits(one: torch.Tensor, other: torch.Tensor, tolerance: float = 1e
         raise ValueError(f"cannot compare logits {tuple(one.shape)} with {tuple(other.shape)}: both must be (N, classes)")
     same = int((one.argmax(1) == other.argmax(1)).sum())
     return Agreement(len(one), same, float((one - other).abs().max()), tolerance)
-
-
-@contextlib.contextmanager
-def _quiet():
-    """Hide what the exporter prints of its progress, and warnings meant for its own developers."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "torch.export")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        aside = io.StringIO()
-        with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(aside), contextlib.redirect_stderr(aside):
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -36,7 +36,7 @@ def leak_study(folder, recipe, seeds: int = 6, *, size: int = 64, fresh=None) ->
 
 
 def leak_gaps(runs: pandas.DataFrame) -> pandas.DataFrame:
-    """Differences in points, paired by seed, with 95 % intervals: the two splits, and each against fresh pictures.
+    """Differences in points, paired by seed, with 95% intervals: the two splits, and each against fresh pictures.
 
     The intervals cover other ways to divide this folder and other starts, not another folder.
     """
