@@ -27,7 +27,7 @@ def freeze(model: nn.Module, upto: str | float) -> nn.Module:
         0            nothing is frozen
         0.0 .. 1.0   this fraction of the stages before the head is frozen (rounded to whole stages)
 
-    Each call sets everything anew, whatever was frozen before: to unfreeze, freeze up to an earlier stage.
+    Each call sets everything again, whatever was frozen before: to unfreeze, freeze up to an earlier stage.
 
     A frozen parameter gets no gradient. That alone does not freeze a stage: in training mode, BatchNorm goes on updating its
     running statistics, and dropout goes on dropping. So frozen modules are put into evaluation mode; and because the next

@@ -118,7 +118,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request, client_address):
-        if not isinstance(sys.exc_info()[1], ConnectionError):  # whoever asked has gone: part of many a test
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # the client has gone: part of many a test
             super().handle_error(request, client_address)
 
 
@@ -135,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             self.answer(self.origin.next(path), path)
         except (ConnectionError, TimeoutError):
-            self.close_connection = True  # whoever asked has gone
+            self.close_connection = True  # the client has gone
 
     do_HEAD = do_GET
 

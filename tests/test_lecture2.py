@@ -1,4 +1,4 @@
-"""Lecture 2: the helpers that take a network apart, and what the notebook claims, held against what was measured."""
+"""Lecture 2: the helpers that take a network apart, and what the notebook claims, compared with what was measured."""
 
 import html
 import re

@@ -1,4 +1,4 @@
-"""How far a network moves, stage by stage, and the range test: held against a few lines by hand."""
+"""How far a network moves, stage by stage, and the range test: compared with a few lines by hand."""
 
 import copy
 

@@ -184,7 +184,7 @@ def test_plain_text_lists_the_choices_and_says_how_to_answer(example, capsys):
     assert said.startswith("What is the main benefit of transfer? One answer is right.\n  A. It ")
     assert 'quiz("77/benefit", "B")' in said and "needs fewer images" in said and "The features" not in said
     quiz("77/benefit", "ABC"[right_answer(example("benefit"))])
-    assert capsys.readouterr().out.startswith("Right.\n- The features were learned elsewhere")
+    assert capsys.readouterr().out.startswith("Right.\n- The features were learnt elsewhere")
     for id in ["frozen", "count"]:  # the example that it gives is a possible answer
         given = re.search(r'", (.+)\), for example', to_text(example(id), f"77/{id}")).group(1)
         assert example(id).answer(given.strip('"')).verdict

@@ -4,7 +4,7 @@ embedded      goldfinches and flowers, 5 training images a class: scratch, featu
 photographs   the same on real photographs, 20 a class, where the environment variable COURSE_PHOTOS names a folder
               of class folders
 probe         there, with ImageNet weights from torchvision's cache
-budget        how many steps training from scratch needs, judged by the validation images
+budget        how many steps training from scratch needs, measured on the validation images
 and the studies of the lectures and labs, by the names of the modules in tools/studies
 """
 
@@ -105,8 +105,8 @@ def sentence(result: Study, name: str = PROBE_THEN_FINE_TUNE.name, baseline: str
         return f"{row['accuracy %']:.0f}% (95% interval {row['low']:.0f} to {row['high']:.0f})"
 
     return (
-        f'On {result.question}, the course\'s own source model with the recipe "{name}" names {percent(a)} of {n:,} '
-        f"test images rightly, the same network trained from scratch {percent(b)}: a gain of {gain['points']:.0f} points "
+        f'On {result.question}, the course\'s own source model with the recipe "{name}" classifies {percent(a)} of {n:,} '
+        f"test images correctly, the same network trained from scratch {percent(b)}: a gain of {gain['points']:.0f} points "
         f"({gain['low']:.0f} to {gain['high']:.0f}), over {seeds} seeds that share their images."
     )
 

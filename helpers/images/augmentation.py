@@ -3,7 +3,7 @@
 torchvision's v2 transforms draw one set of parameters per call, so a batch needs a loop over its images. Here
 the same three steps (random resized crop, horizontal flip, colour jitter) are one resampling and one matrix
 product a batch: faster than the loop on a CPU at this course's sizes, and a handful of kernels on a GPU.
-Tests hold both steps against torchvision's.
+Tests compare both steps with torchvision's.
 """
 
 import torch

@@ -121,7 +121,7 @@ def image_folder(path: str | Path, cache_dir=None) -> Path:
 def changed(folder: Path, error: Exception) -> ValueError:
     """What to raise when `folder` lacks what was unpacked to it."""
     return ValueError(
-        f"{folder} is not as it was unpacked ({error}). Delete this folder and open the task again: it is fetched anew."
+        f"{folder} is not as it was unpacked ({error}). Delete this folder and open the task again: it is fetched again."
     )
 
 

@@ -11,14 +11,10 @@ def percent(row) -> str:
     return f"{row['accuracy %']:.0f}% ({row['low']:.0f} to {row['high']:.0f})"
 
 
-def points(row, digits: int = 0, mark: bool = False) -> str:
-    """A row of `Study.paired` in words: "+9 points (+4 to +13)".
-
-    mark: whether to add "undecided" where the interval includes 0.
-    """
+def points(row, digits: int = 0) -> str:
+    """A row of `Study.paired` in words: "+9 points (+4 to +13)"."""
     value, low, high = (f"{row[name]:+.{digits}f}" for name in ("points", "low", "high"))
-    note = ", undecided" if mark and row["supported"] != "yes" else ""
-    return f"{value} points ({low} to {high}{note})"
+    return f"{value} points ({low} to {high})"
 
 
 def study_of(question: str, rows: list[dict]) -> Study:

@@ -13,7 +13,7 @@ from helpers.sources.backbones import Backbone
 from helpers.training.devices import seeded
 
 TINY = 1e-8  # a channel whose variance is below this share of the average counts as constant
-LARGEST_CACHE = 2_000_000_000  # bytes; beyond it features are computed anew in each step
+LARGEST_CACHE = 2_000_000_000  # bytes; beyond it features are computed again in each step
 
 
 def fixed_views(split: Split, views: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:

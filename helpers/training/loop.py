@@ -30,7 +30,7 @@ VALIDATION_BATCH = 250
 class Run(lightning.LightningModule):
     """The optimizer steps of a recipe on images or features, with a validation step after every tenth of them.
 
-    recipe      steps, lr, batch size, schedule, weight decay, patience, and whether each batch is augmented anew
+    recipe      steps, lr, batch size, schedule, weight decay, patience, and whether each batch is augmented again
     net         the model whose parameters the optimizer gets
     train, val  (images, labels): uint8 (N, 3, S, S) or features float32 (N, ...), and int64 (N,)
     trains      what is applied to a batch, if not `net` itself: its suffix, where the images are features

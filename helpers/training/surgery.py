@@ -1,4 +1,4 @@
-"""Which parts of a network train, normalise anew or are copied: BatchNorm, parameter-efficient subsets, transplanted stages."""
+"""Which parts of a network train, normalise again or are copied: BatchNorm, parameter-efficient subsets, transplanted stages."""
 
 import torch
 from torch import nn
@@ -21,10 +21,10 @@ def set_batchnorm(model: nn.Module, how: str, images: torch.Tensor | None = None
                          only has requires_grad=False and is put into training mode
          "frozen"        normalise by the source's running statistics; scale and shift do not train
          "statistics"    as "live", but scale and shift do not train
-         "re-estimated"  as "frozen", after the running statistics were measured anew on `images`, normalised
+         "re-estimated"  as "frozen", after the running statistics were measured again on `images`, normalised
                          float32 (N, 3, H, W)
 
-    Call it after `freeze`, which sets modes and requires_grad anew. A live layer normalises by the batch only where gradients
+    Call it after `freeze`, which sets modes and requires_grad again. A live layer normalises by the batch only where gradients
     are recorded, so that validation and prediction use its running statistics.
     Raises ValueError for another `how`, "re-estimated" without images, and a model without BatchNorm.
     Source of the four: Ioffe and Szegedy, 2015 (live); Li et al., Revisiting batch normalization, 2016 (re-estimated).
@@ -50,7 +50,7 @@ def set_batchnorm(model: nn.Module, how: str, images: torch.Tensor | None = None
 
 @torch.no_grad()
 def reestimate(model: nn.Module, images: torch.Tensor, batch_size: int = 100) -> None:
-    """Measure the running statistics of all BatchNorm layers anew: the mean over the batches of `images`."""
+    """Measure the running statistics of all BatchNorm layers again: the mean over the batches of `images`."""
     modes = {module: module.training for module in model.modules()}
     momenta = {layer: layer.momentum for layer in _batchnorm_layers(model)}
     hooks = [layer.register_forward_pre_hook(_train) for layer in momenta]
@@ -124,7 +124,7 @@ def train_only(model: nn.Module, what: str, rank: int = RANK) -> nn.Module:
 
 
 def merge_adapters(model: nn.Module) -> nn.Module:
-    """Add what LoRA has learned to the weights and take the adapters out again; in place, and returns the model.
+    """Add what LoRA has learnt to the weights and take the adapters out again; in place, and returns the model.
 
     The network then has its old layers and answers as before, up to rounding. One without adapters stays as it is.
     """

@@ -105,7 +105,7 @@ def stamps() -> dict[str, str]:
     head = "| training photographs a class | " + " | ".join(RECIPES) + " |"
     rows = [f"| {number} | " + " | ".join(percent(table.loc[(number, name)]) for name in RECIPES) + " |" for number in LABELS]
     changes = {
-        f"photographs.{_short(name)}-{_short(baseline)}-{number}": points(row, mark=True)
+        f"photographs.{_short(name)}-{_short(baseline)}-{number}": points(row)
         for baseline in RECIPES
         for (number, name), row in study.paired("recipe", baseline, by=["per_class"]).iterrows()
     }
@@ -115,14 +115,14 @@ def stamps() -> dict[str, str]:
     for name, (of, _, numbers) in CHANGED.items():
         for number in numbers:
             pair = everything.select(recipe=[name, of], per_class=number).paired("recipe", of, by=[])
-            changes[f"photographs.{_short(name)}-{number}"] = points(pair.iloc[0], mark=True)
+            changes[f"photographs.{_short(name)}-{number}"] = points(pair.iloc[0])
         if numbers == (100,):
             probe = everything.select(recipe=[name, "probe"], per_class=100).paired("recipe", "probe", by=[]).iloc[0]
-            cells = percent(means.loc[of]), percent(means.loc[name]), points(pair.iloc[0], mark=True), points(probe, mark=True)
+            cells = percent(means.loc[of]), percent(means.loc[name]), points(pair.iloc[0]), points(probe)
             changed.append(f"| {of} | {' | '.join(cells)} | {pair.seeds.iloc[0]} |")
     best, scratch = "probe, then fine-tune, 240 steps", "scratch, 480 steps"
     longest = everything.select(recipe=[best, scratch], per_class=100).paired("recipe", scratch, by=[])
-    changes["photographs.probe-fine-tune-scratch-longer"] = points(longest.iloc[0], mark=True)
+    changes["photographs.probe-fine-tune-scratch-longer"] = points(longest.iloc[0])
     return changes | {
         "photographs.changed": "\n\n" + "\n".join(changed) + "\n\n",
         "photographs": "\n\n" + "\n".join([head, "|---" * (len(RECIPES) + 1) + "|", *rows]) + "\n\n",

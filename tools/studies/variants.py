@@ -67,7 +67,7 @@ def _of_the_map(study: Study) -> dict[str, str]:
     for name, of, baseline in (("all-head", "all", "head"), ("head-scratch", "head", "scratch")):
         table = study.select(depth=[of, baseline]).paired("depth", baseline, by=["task", "per_class"])
         for (task, labels, _), row in table.iterrows():
-            texts[f"03.{name}-{task}-{labels}"] = points(row, mark=True)
+            texts[f"03.{name}-{task}-{labels}"] = points(row)
     price = choice_by_validation(study)
     lost = price["test %"] - price["its test %"]
     free = int((lost < 0.05).sum())

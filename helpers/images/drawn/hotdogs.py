@@ -1,4 +1,4 @@
-"""Hot dogs and what could be taken for one, drawn from code: the binary example for those who have no images at hand.
+"""Hot dogs and what could be taken for one, drawn from code: the binary example for those who have no images available.
 
 A picture is a function of (kind, number, seed) alone, at any size; seen from above or a little from the side, on a table.
 """

@@ -169,7 +169,7 @@ def helpers_used(with_helpers):
 
 @checked(LAB)
 def pair_is_fair(fair_pair):
-    """Two recipes that differ in one thing: whether anything was learned beforehand."""
+    """Two recipes that differ in one thing: whether anything was learnt beforehand."""
     pair = tried(found, {"random weights": "random weights frozen"}, fair_pair, "garden")
     if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(isinstance(one, Recipe) for one in pair):
         raise found("not two recipes", f"your function returned {kind_of(pair)}")

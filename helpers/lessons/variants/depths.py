@@ -49,13 +49,13 @@ def describe_depth(study: Study, task: str, labels: int) -> str:
     near = [depth for depth in gaps.index if gaps.supported[depth] == "no" and depth != "scratch"]
     alone, gain = table.loc["scratch"], gaps.loc["scratch"]
 
-    ties = f"; not to be told from it: {', '.join(near)}" if near else "; every other depth is behind it"
+    ties = f"; indistinguishable from it: {', '.join(near)}" if near else "; every other depth is behind it"
     worth = (
         f"which is behind by {-gain['points']:.0f} points ({-gain['high']:.0f} to {-gain['low']:.0f})"
         if gain["supported"] == "yes" and gain["points"] < 0
         else f"which is ahead by {gain['points']:.0f} points ({gain['low']:.0f} to {gain['high']:.0f})"
         if gain["supported"] == "yes"
-        else "which is not to be told from it, either"
+        else "which is indistinguishable from it, too"
     )
     return (
         f"{task}, {labels} labels a class: best where training starts at {best}, {percent(table.loc[best])}{ties}. "
