@@ -136,14 +136,15 @@ def _steps(model: nn.Module, training: bool = False) -> list[fx.Node]:
 
 
 def _opened(module: nn.Module, head: str, prefix: str = "") -> set[str]:
-    """The modules to look inside for stages: those on the path to the head, and any that has 90% of the other parameters."""
+    """The modules to look inside for stages: on the path to the head, or with 90% of the rest (nested sequences: 50%)."""
     branch, _, path_in_branch = head.partition(".")
     size = {name: sum(p.numel() for p in child.parameters()) for name, child in module.named_children()}
     rest = sum(size.values()) - size.get(branch, 0)
     opened = set()
     for name, child in module.named_children():
         path = path_in_branch if name == branch else ""
-        is_body = name != branch and any(child.children()) and size[name] >= 0.9 * rest > 0
+        is_nested = {type(child), *map(type, child.children())} == {nn.Sequential}  # the blocks of timm's EfficientNets
+        is_body = name != branch and any(child.children()) and size[name] >= (0.5 if is_nested else 0.9) * rest > 0
         if path or is_body or type(child) in (nn.ModuleList, nn.ModuleDict):
             opened |= {prefix + name} | _opened(child, path, f"{prefix}{name}.")
     return opened

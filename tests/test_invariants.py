@@ -1,4 +1,5 @@
-"""The invariants I1 to I8 of stages, heads, freezing and saving, each on every classifier of torchvision and families of timm.
+"""The invariants I1 to I8 of stages, heads, freezing and saving, each on every classifier of torchvision, on families of
+timm, and on the ImageNet network that is installed with the course.
 
 Giants run on the meta device, where tensors have no values: whether a frozen tensor was written to is told by the
 version counter that autograd keeps. The table at the end of the test run says which models were checked how.
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
-from zoo import GIANTS, NAMES, TIMM, Learner, batch, build, quiet_trainer, smallest_size
+from zoo import EFFICIENTNET, GIANTS, NAMES, TIMM, Learner, batch, build, quiet_trainer, smallest_size
 
 from helpers.freezing import freeze, parameter_groups
 from helpers.heads import find_head, swap_head
@@ -43,7 +44,7 @@ class Subject:
         return names[len(names) // 2]
 
 
-@pytest.fixture(scope="module", params=[*NAMES, *TIMM])
+@pytest.fixture(scope="module", params=[*NAMES, *TIMM, EFFICIENTNET])
 def subject(request):
     name = request.param
     is_real = name not in GIANTS
@@ -235,7 +236,7 @@ def test_I6_swapping_the_head_leaves_all_other_tensors_as_they_are(subject, cove
 RESUMED = {  # of each family the smallest, unless it is too big
     *("convnext_tiny", "densenet121", "efficientnet_b0", "googlenet", "mnasnet0_5", "mobilenet_v2"),
     *("mobilenet_v3_small", "regnet_x_400mf", "regnet_y_400mf", "resnet18", "shufflenet_v2_x0_5"),
-    *("squeezenet1_0", "squeezenet1_1", "swin_t"),
+    *("squeezenet1_0", "squeezenet1_1", "swin_t", EFFICIENTNET),
 }
 
 

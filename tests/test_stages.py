@@ -42,6 +42,7 @@ RESNET = ["conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "laye
         ("swin_t", 13, "features.0", "head"),
         ("vgg11", 28, "features.0", "classifier.6"),
         ("vit_b_16", 16, "conv_proj", "heads.head"),
+        ("efficientnet_lite0", 13, "conv_stem", "classifier"),
     ],
 )
 def test_each_family_has_its_stages_from_the_input_to_the_head(name, number, first, last):
@@ -52,6 +53,11 @@ def test_each_family_has_its_stages_from_the_input_to_the_head(name, number, fir
 def test_the_garden_model_has_the_stages_of_a_resnet_and_so_has_a_resnet_within_a_model():
     assert stage_names(GardenNet()) == stage_names(build("resnet18", meta=True)) == RESNET
     assert stage_names(nn.Sequential(build("resnet18", meta=True))) == [f"0.{name}" for name in RESNET]
+
+
+def test_a_group_of_blocks_of_an_efficientnet_of_timm_is_a_stage_though_a_wide_layer_follows_them():
+    groups = [f"blocks.{i}" for i in range(7)]
+    assert stage_names(build("efficientnet_lite0"))[1:-3] == ["bn1", *groups, "conv_head"]
 
 
 def test_stages_come_in_the_order_of_the_forward_pass_a_layer_used_twice_where_it_is_used_first():

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 from fits import short, small_task
 from hub_origin import publish_model
@@ -17,17 +18,15 @@ from safetensors.torch import save
 from torch import nn
 from zoo import build
 
-timm = pytest.importorskip("timm", reason="the extra 'hubs' is not installed")
-
-from helpers.data.downloads import Offline  # noqa: E402
-from helpers.heads import find_head  # noqa: E402
-from helpers.sources import from_timm  # noqa: E402
-from helpers.sources.backbones import load_backbone  # noqa: E402
-from helpers.stages import stage_names  # noqa: E402
-from helpers.training.classifier import load_classifier  # noqa: E402
-from helpers.training.costs import summary  # noqa: E402
-from helpers.training.fitting import fit  # noqa: E402
-from helpers.training.recipes import FEATURE_EXTRACTION  # noqa: E402
+from helpers.data.downloads import Offline
+from helpers.heads import find_head
+from helpers.sources import from_timm
+from helpers.sources.backbones import load_backbone
+from helpers.stages import stage_names
+from helpers.training.classifier import load_classifier
+from helpers.training.costs import summary
+from helpers.training.fitting import fit
+from helpers.training.recipes import FEATURE_EXTRACTION
 
 TINY = "timm:test_resnet.r160_in1k"
 
@@ -145,8 +144,9 @@ def test_a_network_that_was_trained_without_classes_gets_a_head_of_zeros():
 
 def test_a_missing_library_is_said_with_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(ModuleNotFoundError, match="not installed here: run `pip install timm`"):
-        load_backbone("timm:resnet18")
+    for name in ("timm:resnet18", "efficientnet_lite0"):
+        with pytest.raises(ModuleNotFoundError, match="not installed here: run `pip install timm`.*load_backbone.'garden'"):
+            load_backbone(name)
 
 
 def test_a_source_of_timm_is_fitted_summed_up_saved_and_read_back_without_a_network(hub, tiny, tmp_path):

@@ -1,10 +1,13 @@
-"""Every torchvision classifier and the families of timm, quickly: small images, cheap weights, only the shapes of giants."""
+"""Every torchvision classifier, families of timm, and the ImageNet network that is installed with the course; quickly: small
+images, cheap weights, only the shapes of giants.
+"""
 
 import warnings
 from contextlib import contextmanager
 from unittest import mock
 
 import pytest
+import timm
 import torch
 import torchvision
 from lightning.pytorch import LightningModule, Trainer
@@ -14,6 +17,8 @@ from torch.overrides import TorchFunctionMode
 from torchvision.models import get_model, get_model_weights, list_models
 
 from helpers.freezing import parameter_groups
+from helpers.sources.backbones import load_backbone
+from helpers.sources.from_package import EFFICIENTNET
 
 NAMES = list_models(module=torchvision.models)
 GIANTS = {
@@ -53,6 +58,8 @@ def smallest_size(name: str) -> int:
     """The width and height of the images that `name` is tested on."""
     if name in TIMM:
         return TIMM[name][1].get("img_size", 32)
+    if name == EFFICIENTNET:
+        return 32
     if name.startswith("vit"):
         return 2 * int(name[-2:])  # build() makes it for 2 x 2 patches
     if name.startswith("swin"):
@@ -61,9 +68,14 @@ def smallest_size(name: str) -> int:
 
 
 def build(name: str, meta: bool = False, **settings) -> nn.Module:
-    """A model with cheap random weights (the same at each call), or on the meta device: shapes without values."""
+    """A model with cheap random weights (the same at each call), or on the meta device: shapes without values.
+
+    Those of timm are small and real, and the network that is installed with the course has its own weights.
+    """
     if name in TIMM:
         return _of_timm(*TIMM[name])
+    if name == EFFICIENTNET:
+        return load_backbone(name).model
     if name.startswith("vit"):
         settings["image_size"] = smallest_size(name)
     if meta:
@@ -78,7 +90,6 @@ def build(name: str, meta: bool = False, **settings) -> nn.Module:
 
 
 def _of_timm(name: str, settings: dict) -> nn.Module:
-    timm = pytest.importorskip("timm", reason="the extra 'hubs' is not installed")
     if not hasattr(timm.models, name):
         pytest.skip(f"timm {timm.__version__} has no {name}")
     with torch.random.fork_rng():

@@ -18,6 +18,7 @@ from helpers.images.catalog import CARDS, meant
 from helpers.images.published import load
 from helpers.lessons.budget import PHOTOGRAPHS, WANTED
 from helpers.sources.backbones import load_backbone, shipped_sources
+from helpers.sources.from_package import EFFICIENTNET
 
 PUBLISHED = [name for name, card in CARDS.items() if not card.embedded]
 PROPOSED = [*PUBLISHED, *WANTED]
@@ -102,7 +103,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--size", type=int, help="decode photographs to so many pixels a side, too")
     given = parser.parse_args(arguments)
     for name in given.names:
-        if not (name in CARDS or name.startswith("timm:") or name in [*shipped_sources(), *list_models()]):
+        if not (name in CARDS or name.startswith("timm:") or name in [*shipped_sources(), EFFICIENTNET, *list_models()]):
             parser.error(f"{name!r} is neither a task ({', '.join(CARDS)}) nor a source model.{meant(name)}")
     return given
 

@@ -6,6 +6,8 @@ from helpers.sources.architectures import OWN, TORCHVISION
 from helpers.sources.base import Backbone, check_known
 from helpers.sources.checkpoints import SUFFIXES
 from helpers.sources.from_file import load_file
+from helpers.sources.from_package import EFFICIENTNET, load_efficientnet
+from helpers.sources.from_timm import load_timm
 from helpers.sources.from_torchvision import load_torchvision
 from helpers.sources.shipping import load_random, load_shipped, shipped_sources
 
@@ -20,6 +22,8 @@ def load_backbone(
     `name` is one of
         "garden"    the course's own source model, which comes with the course, as others like it do: "garden-small",
                     "garden-textures", ... (`shipped_sources()` lists them)
+        "efficientnet_lite0"
+                    a network trained on ImageNet, which is installed with the course: no network is needed to load it
         "resnet18"  any classifier of torchvision, with its ImageNet weights: "DEFAULT" or a name such as "IMAGENET1K_V1"
                     (fetched once, then they are in torchvision's own cache)
         "timm:resnet18.a1_in1k"
@@ -31,20 +35,22 @@ def load_backbone(
     the `arch` of a Backbone. With offline=True, or if COURSE_OFFLINE is set, nothing is fetched: the caches are used.
 
     Raises ValueError for unknown names (and suggests similar ones) and for files that do not hold such a model;
-    FileNotFoundError for missing files, among them downloads.Offline for what cannot or must not be fetched.
+    FileNotFoundError for missing files, among them downloads.Offline for what cannot or must not be fetched;
+    ModuleNotFoundError for a missing package, with the command that installs it.
     """
     hub, _, model_name = str(name).partition(":")
     if hub == "timm":
-        from helpers.sources.from_timm import load_timm  # it needs timm, which is not installed everywhere
-
         check_known(weights, ["DEFAULT", None], f"weights of {name}")
         return load_timm(model_name, weights, offline)
-    if Path(name).suffix in SUFFIXES or (name not in [*shipped_sources(), *TORCHVISION, *OWN] and Path(name).is_file()):
+    named = [*shipped_sources(), EFFICIENTNET, *TORCHVISION]
+    if Path(name).suffix in SUFFIXES or (name not in [*named, *OWN] and Path(name).is_file()):
         check_known(weights, ["DEFAULT", None], f"weights of {name}")
         return load_file(Path(name), weights, arch)
+    if name == EFFICIENTNET:
+        return load_efficientnet(weights)
     if name in shipped_sources():
         return load_shipped(name, weights)
     if name in OWN and weights is None:
         return load_random(name)
-    check_known(name, [*shipped_sources(), *TORCHVISION], "source model")
+    check_known(name, named, "source model")
     return load_torchvision(name, weights, offline)

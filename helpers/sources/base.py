@@ -16,14 +16,15 @@ FORBIDDEN = "must not be fetched: offline=True or COURSE_OFFLINE forbids it"
 class Backbone:
     """A source model and what belongs to it.
 
-    name        "garden" or another source that comes with the course, "resnet18", "timm:...", or the path of a checkpoint
+    name        "garden" or another source that comes with the course, "efficientnet_lite0", "resnet18", "timm:...", or the
+                path of a checkpoint
     model       the network with the head that it had on the source; without auxiliary heads
     classes     the names of the source classes, in the order of the logits; [] if unknown or none (a source that was
                 trained without labels, or to regress)
     transforms  PIL image or uint8 (3, H, W) -> float32 (3, S, S), as the source model was evaluated
     mean, std   of the three channels, for pixels from 0 to 1
     size        S, the native width and height in pixels
-    weights     "IMAGENET1K_V1", "garden", the path of a checkpoint, or None for random ones
+    weights     "IMAGENET1K_V1", "garden", "efficientnet_lite0", the path of a checkpoint, or None for random ones
     arch        the architecture: load_backbone(arch, weights=None) makes a random network like it ("GardenNet", "resnet18",
                 "timm:..."); "" for a network of your own
     """
@@ -44,6 +45,15 @@ class Backbone:
             raise ValueError(f"expected uint8 images (N, 3, H, W), got {images.dtype} {tuple(images.shape)}")
         mean, std = (torch.tensor(x, device=images.device).view(3, 1, 1) for x in (self.mean, self.std))
         return (images.float() / 255 - mean) / std
+
+
+def missing(package: str, what: str) -> ModuleNotFoundError:
+    """The error to raise for a package that is not installed: how to install it, and which sources work without it."""
+    return ModuleNotFoundError(
+        f"{what} needs the package {package}, which is not installed here: run `pip install {package}`. Or without it: "
+        "load_backbone('garden'), which comes with the course, or load_backbone('resnet18'), which is downloaded once",
+        name=package,
+    )
 
 
 def not_here(what: str, why: str, by_hand: str) -> Offline:

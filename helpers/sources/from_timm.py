@@ -17,7 +17,7 @@ from torchvision.transforms import v2
 
 from helpers.data.downloads import offline as is_offline
 from helpers.heads import find_head, mode
-from helpers.sources.base import FORBIDDEN, Backbone, not_here
+from helpers.sources.base import FORBIDDEN, Backbone, missing, not_here
 from helpers.stages import split
 
 
@@ -29,8 +29,7 @@ def load_timm(name: str, weights: str | None = "DEFAULT", offline: bool | None =
     try:
         import timm
     except ModuleNotFoundError as error:
-        message = "models of timm need the package timm, which is not installed here: run `pip install timm`"
-        raise ModuleNotFoundError(message) from error
+        raise missing("timm", f"the source timm:{name}") from error
     about, label = _description(timm, name), f"timm:{name}"
     settings: dict[str, Any] = {}
     if weights:
