@@ -46,14 +46,15 @@ def write_source(path, seed: int = 0) -> str:
     return str(path)
 
 
-def invented(**answers) -> Study:
-    """A comparison with these answers: {recipe: bool (seeds, n)}."""
+def invented(answers: dict | None = None, conditions=("recipe",), **recipes) -> Study:
+    """A study with these answers: {(conditions ..., seed): bool (n,)}, or recipe=bool (seeds, n)."""
+    given = answers or {(name, seed): right for name, rows in recipes.items() for seed, right in enumerate(rows)}
     rows, correct = [], []
-    for name, given in answers.items():
-        for seed, right in enumerate(torch.as_tensor(given, dtype=torch.bool)):
-            rows.append({"recipe": name, "seed": seed, "n": len(right), "accuracy": right.double().mean().item(), "trained": 7})
-            correct.append(right)
-    return Study("made up", ["recipe"], pandas.DataFrame(rows), correct, {"date": "2024-02-29"})
+    for (*values, seed), right in given.items():
+        correct.append(torch.as_tensor(right, dtype=torch.bool))
+        about = {"seed": seed, "n": len(right), "accuracy": correct[-1].double().mean().item(), "trained": 7}
+        rows.append(dict(zip(conditions, values, strict=True)) | about)
+    return Study("made up", list(conditions), pandas.DataFrame(rows), correct, {"date": "2024-02-29"})
 
 
 class Deaf:

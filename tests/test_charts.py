@@ -1,23 +1,11 @@
 """Figures of studies show what their tables hold."""
 
-import pandas
 import pytest
 import torch
-from fits import invented as compared
+from fits import invented
 
 from helpers import plot_differences, plot_lines, plot_map
 from helpers.training.charts import plot_comparisons
-from helpers.training.study import Study
-
-
-def invented(answers: dict, conditions) -> Study:
-    """A study with these answers: {(conditions ..., seed): bool (n,)}."""
-    rows, correct = [], []
-    for (*values, seed), given in answers.items():
-        correct.append(torch.tensor(given))
-        about = {"seed": seed, "n": len(given), "accuracy": correct[-1].double().mean().item(), "train_accuracy": 1.0}
-        rows.append(dict(zip(conditions, values, strict=True)) | about)
-    return Study("made up", list(conditions), pandas.DataFrame(rows), correct, {})
 
 
 def grid(shift=0):
@@ -78,7 +66,7 @@ def test_differences_that_are_not_supported_have_open_markers():
 def test_comparisons_show_each_run_and_each_mean(recipes, panels):
     generator = torch.Generator().manual_seed(0)
     answers = {f"recipe {i}": torch.rand(3, 20, generator=generator) < (i + 1) / 10 for i in range(recipes)}
-    comparison = compared(**answers)
+    comparison = invented(**answers)
     figure = plot_comparisons([comparison] * panels)
     figure.canvas.draw()
     assert len(figure.axes) == panels and {label.get_text() for label in figure.axes[0].get_yticklabels()} == set(answers)
@@ -96,7 +84,7 @@ MANY = {(f"r{i}", 0): [True, False] for i in range(8)}
         (lambda: plot_differences(grid().table()), "the table of paired"),
         (lambda: plot_lines(invented(MANY, ["recipe"]), "recipe", "recipe"), "cannot be told apart"),
         (lambda: plot_comparisons([]), "studies of the same recipes"),
-        (lambda: plot_comparisons([compared(a=[[1, 0]]), compared(b=[[1, 0]])]), "studies of the same recipes"),
+        (lambda: plot_comparisons([invented(a=[[1, 0]]), invented(b=[[1, 0]])]), "studies of the same recipes"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(draw, message):

@@ -11,8 +11,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from helpers.sources.checkpoints import read_safetensors
-from helpers.sources.shipping import SHIPPED
-from helpers.training.classifier import load_classifier
+from helpers.sources.gardennet import GardenNet
+from helpers.training.classifier import load_classifier, load_trained
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL
 
 
@@ -92,33 +92,45 @@ def test_predict_refuses_what_is_no_image(classifier, tmp_path):
         classifier.predict(tmp_path / "text.jpg")
 
 
-def test_a_missing_file_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match="there is no file .*mine.safetensors"):
-        load_classifier(tmp_path / "mine.safetensors")
+def foreign(path):
+    save_file({"fc.weight": torch.ones(2, 2)}, path)
 
 
-@pytest.mark.parametrize("content", [lambda saved: b"", lambda saved: b"\xff" * 100, lambda saved: saved[:-100]])
-def test_a_file_of_another_kind_and_a_truncated_one_are_refused(content, saved, tmp_path):
-    path = tmp_path / "mine.safetensors"
-    path.write_bytes(content(saved.read_bytes()))
-    with pytest.raises(ValueError, match="mine.safetensors"):
-        load_classifier(path)
+def truncated(path):
+    save_file({"fc.weight": torch.ones(200, 200)}, path, {"format": "pt"})
+    path.write_bytes(path.read_bytes()[:-100])
 
 
-def test_a_pickle_is_refused_and_not_run(tmp_path):
+LOADERS = {"classifier": load_classifier, "trained": lambda path: load_trained(GardenNet(10), path)}
+
+
+@pytest.mark.parametrize("load", LOADERS.values(), ids=LOADERS)
+@pytest.mark.parametrize(
+    "write, error, message",
+    [
+        (lambda path: None, FileNotFoundError, "no file .*mine.safetensors"),
+        (lambda path: path.write_bytes(b""), ValueError, "mine.safetensors is not an intact safetensors file"),
+        (lambda path: path.write_bytes(b"\xff" * 100), ValueError, "mine.safetensors is not an intact safetensors file"),
+        (truncated, ValueError, "mine.safetensors is not an intact safetensors file"),
+        (foreign, ValueError, "mine.safetensors (was not written by Classifier.save|is not from save_trained)"),
+    ],
+)
+def test_a_missing_a_damaged_and_a_foreign_file_are_told_apart(load, write, error, message, tmp_path):
+    write(tmp_path / "mine.safetensors")
+    with pytest.raises(error, match=message):
+        load(tmp_path / "mine.safetensors")
+
+
+@pytest.mark.parametrize("load", LOADERS.values(), ids=LOADERS)
+def test_a_pickle_is_refused_and_not_run(load, tmp_path):
     class Trap:
         def __reduce__(self):
             return (tmp_path / "trap").write_text, ("caught",)
 
     torch.save({"format": Trap()}, tmp_path / "mine.pt")
     with pytest.raises(ValueError, match="mine.pt"):
-        load_classifier(tmp_path / "mine.pt")
+        load(tmp_path / "mine.pt")
     assert not (tmp_path / "trap").exists()
-
-
-def test_a_source_model_is_no_classifier_of_this_kind():
-    with pytest.raises(ValueError, match="was not written by Classifier.save"):
-        load_classifier(SHIPPED / "garden.safetensors")
 
 
 CHANGES = {

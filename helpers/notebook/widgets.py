@@ -8,6 +8,7 @@ from functools import partial
 from html import escape
 
 from matplotlib.figure import Figure
+from PIL import Image
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -44,7 +45,7 @@ def browse(draw: Callable, **choices) -> None:
     start = {name: values[0] for name, values in choices.items()}
     figure, text = draw(**start)
     shown = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in start.items())
-    html = picture_html(_png(figure), text, f"{text} (Run this cell to choose; shown is {shown}.)")
+    html = picture_html(png_of(figure, bbox_inches="tight"), text, f"{text} (Run this cell to choose; shown is {shown}.)")
     show_widget(browser, {"text/html": html, "text/plain": f"[figure] {text}"})
 
 
@@ -64,7 +65,7 @@ def make_browser(draw: Callable, **choices):
 
     def follow(_=None):
         figure, text = draw(**{name: control.value for name, control in controls.items()})
-        image.value, words.value = image_html(_png(figure), text), escape(text)
+        image.value, words.value = image_html(png_of(figure, bbox_inches="tight"), text), escape(text)
 
     follow()
     for control in controls.values():
@@ -96,7 +97,11 @@ def _address(picture: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(picture).decode()}"
 
 
-def _png(figure: Figure) -> bytes:
+def png_of(figure: Figure, colours: int | None = None, **settings) -> bytes:
+    """A figure as a PNG; with `colours`, so many of them, it takes a third of the bytes. settings: of `Figure.savefig`."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", bbox_inches="tight")
+    figure.savefig(buffer, format="png", **settings)
+    if colours:
+        picture, buffer = Image.open(buffer).convert("RGB").quantize(colours), io.BytesIO()
+        picture.save(buffer, "png", optimize=True)
     return buffer.getvalue()

@@ -3,6 +3,7 @@
 import copy
 import statistics
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 
@@ -42,14 +43,11 @@ class Summary:
         return lines
 
     def __str__(self) -> str:
-        cells = self.cells()
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        lines = []
-        for line in cells:
-            padded = [text.rjust(width) for text, width in zip(line, widths, strict=True)]
-            padded[0], padded[3] = line[0].ljust(widths[0]), line[3].ljust(widths[3])
-            lines.append("  ".join(padded).rstrip())
-        return "\n".join([*lines, *self.notes])
+        columns = []
+        for i, column in enumerate(zip(*self.cells(), strict=True)):
+            width = max(map(len, column))
+            columns.append([text.ljust(width) if i in (0, 3) else text.rjust(width) for text in column])
+        return "\n".join([*("  ".join(line).rstrip() for line in zip(*columns, strict=True)), *self.notes])
 
     def _repr_html_(self) -> str:
         titles, *lines = self.cells()
@@ -67,8 +65,6 @@ def summary(model: nn.Module, size: int = 224) -> Summary:
     from the loss down to there, even for a single parameter.
     Raises ValueError if the model does not take images of this size.
     """
-    found = stages(model)
-    flops, megabytes = _shapes_and_flops(model, found, size)
     held = held_modules(model)
     rows = [
         {
@@ -76,10 +72,10 @@ def summary(model: nn.Module, size: int = 224) -> Summary:
             "parameters": sum(parameter.numel() for parameter in stage.parameters),
             "trainable": sum(parameter.numel() for parameter in stage.parameters if parameter.requires_grad),
             "mode": _mode(stage, held),
-            "flops": flops[i],
-            "cache_mb": megabytes[i],
+            "flops": flops,
+            "cache_mb": entering.nbytes / 1e6,
         }
-        for i, stage in enumerate(found)
+        for stage, entering, _, flops in walk(model, size)
     ]
     reached = next((row["stage"] for row in rows if row["trainable"]), "nothing, no parameter is trainable")
     costs = f"MFLOPs and cache MB: for one image of {size} x {size} px; the cache holds what enters the stage"
@@ -92,28 +88,33 @@ def _mode(stage: Stage, held: set[nn.Module]) -> str:
     return "train" if any(module.training for module in stage.modules) else "eval"
 
 
-def _shapes_and_flops(model: nn.Module, found: list[Stage], size: int) -> tuple[list[int], list[float]]:
-    """FLOPs of each stage, and MB of what enters it, from a forward pass of shapes only (meta device)."""
+def stage_modules(model: nn.Module) -> list[tuple[Stage, nn.Module]]:
+    """Each stage, and it as a module by itself, which takes a copy of its input; they share the model's own modules."""
+    found = stages(model)
+    between = [None, *(stage.input for stage in found[1:]), None]
+    return [(stage, part(model, [stage], *between[i : i + 2])) for i, stage in enumerate(found)]
+
+
+def walk(model: nn.Module, size: int) -> Iterator[tuple[Stage, torch.Tensor, torch.Tensor, int]]:
+    """Each stage, what enters and what leaves it for one image of `size` x `size` pixels, and its FLOPs.
+
+    Nothing is computed: the tensors are on the meta device, which has shapes only. A model there will do, too.
+    Raises ValueError if the model does not take images of this size.
+    """
     x = torch.empty(1, 3, size, size, device="meta", dtype=next(model.parameters()).dtype)
-    flops, megabytes = [], []
-    with mode(model, training=False), torch.no_grad():
-        for i, stage in enumerate(found):
-            start = stage.input if i > 0 else None
-            end = found[i + 1].input if i + 1 < len(found) else None
-            module = part(model, [stage], start, end)
-            state = [*module.named_parameters(), *module.named_buffers()]
-            shapes = {name: torch.empty_like(tensor, device="meta") for name, tensor in state}
-            megabytes.append(x.numel() * x.element_size() / 1e6)
-            with FlopCounterMode(display=False) as counter:
-                try:
-                    x = torch.func.functional_call(module, shapes, x)
-                except (RuntimeError, AssertionError) as error:
-                    raise ValueError(
-                        f"{type(model).__name__} does not take images of {size} x {size} px: its stage "
-                        f"'{stage.name}' fails on them. Use the size that it was made for"
-                    ) from error
-            flops.append(counter.get_total_flops())
-    return flops, megabytes
+    for stage, module in stage_modules(model):
+        state = dict([*module.named_parameters(), *module.named_buffers()])
+        shapes = {name: torch.empty_like(tensor, device="meta") for name, tensor in state.items()}
+        try:
+            with mode(model, training=False), torch.no_grad(), FlopCounterMode(display=False) as counter:
+                out = torch.func.functional_call(module, shapes, x)
+        except (RuntimeError, AssertionError) as error:
+            raise ValueError(
+                f"{type(model).__name__} does not take images of {size} x {size} px: its stage "
+                f"'{stage.name}' fails on them. Use the size that it was made for"
+            ) from error
+        yield stage, x, out, counter.get_total_flops()
+        x = out
 
 
 def count_flops(model: nn.Module, images: torch.Tensor) -> tuple[int, int]:
@@ -206,23 +207,18 @@ def stage_seconds(model: nn.Module, images: torch.Tensor, rounds: int = 2) -> di
     Each stage runs by itself on normalised images (N, 3, H, W), on a copy of the model where nothing is frozen; the
     fastest of `rounds` after a first one that warms up. Raises ValueError if there are no images.
     """
-    model = freeze(copy.deepcopy(model), 0).train()
-    found, seconds = stages(model), {}
-    ends = [stage.input for stage in found[1:]] + [None]
-    starts = [None] + ends[:-1]
-    halves = [part(model, [stage], *way) for stage, *way in zip(found, starts, ends, strict=True)]
+    seconds, parts = {}, stage_modules(freeze(copy.deepcopy(model), 0).train())
     for round_ in range(rounds + 1):
         x = _some(images)
-        for stage, half in zip(found, halves, strict=True):
-            x = x.detach().requires_grad_(stage is not found[0])
-            started, y = _now(), half(x)
+        for i, (stage, module) in enumerate(parts):
+            x = x.detach().requires_grad_(i > 0)
+            started, x = _now(), module(x)
             between = _now()
-            if y.requires_grad:
-                y.sum().backward()
+            if x.requires_grad:
+                x.sum().backward()
             took = (between - started) / len(images), (_now() - between) / len(images)
             if round_:
                 seconds[stage.name] = tuple(map(min, took, seconds.get(stage.name, took)))
-            x = y
     return seconds
 
 

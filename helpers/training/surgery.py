@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
 from helpers.freezing import stay_in_eval
-from helpers.heads import find_head
+from helpers.heads import find_head, mode
 from helpers.stages import cut, stages
 
 BATCHNORM = ("live", "frozen", "statistics", "re-estimated")
@@ -51,21 +51,18 @@ def set_batchnorm(model: nn.Module, how: str, images: torch.Tensor | None = None
 @torch.no_grad()
 def reestimate(model: nn.Module, images: torch.Tensor, batch_size: int = 100) -> None:
     """Measure the running statistics of all BatchNorm layers again: the mean over the batches of `images`."""
-    modes = {module: module.training for module in model.modules()}
     momenta = {layer: layer.momentum for layer in _batchnorm_layers(model)}
     hooks = [layer.register_forward_pre_hook(_train) for layer in momenta]
-    model.eval()
-    for layer in momenta:
-        layer.reset_running_stats()
-        layer.momentum = None  # a plain average over all batches
-    for batch in images.tensor_split(-(-len(images) // batch_size)):
-        model(batch)
+    with mode(model, training=False):
+        for layer in momenta:
+            layer.reset_running_stats()
+            layer.momentum = None  # a plain average over all batches
+        for batch in images.tensor_split(-(-len(images) // batch_size)):
+            model(batch)
     for hook in hooks:
         hook.remove()
     for layer, momentum in momenta.items():
         layer.momentum = momentum
-    for module, training in modes.items():
-        module.training = training
 
 
 def release_batchnorm(model: nn.Module) -> None:
@@ -139,13 +136,12 @@ def merge_adapters(model: nn.Module) -> nn.Module:
 
 def added_by(model: nn.Module) -> dict[str, int]:
     """Of a network's parameters: how many there are in all, how many train, how many of those are the head's."""
-    of_head = _head_parameters(model)
-    counts = {"all": 0, "training": 0, "head": 0}
-    for name, parameter in model.named_parameters():
-        counts["all"] += parameter.numel()
-        counts["training"] += parameter.numel() * parameter.requires_grad
-        counts["head"] += parameter.numel() * (parameter.requires_grad and name in of_head)
-    return counts
+    of_head, training = _head_parameters(model), [p for p in model.named_parameters() if p[1].requires_grad]
+    return {
+        "all": sum(parameter.numel() for parameter in model.parameters()),
+        "training": sum(parameter.numel() for _, parameter in training),
+        "head": sum(parameter.numel() for name, parameter in training if name in of_head),
+    }
 
 
 def _head_parameters(model: nn.Module) -> set[str]:

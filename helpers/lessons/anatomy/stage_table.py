@@ -7,9 +7,8 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from helpers.heads import mode
 from helpers.notebook.figures import COLOURS, new_axes, styled
-from helpers.stages import part, stages
+from helpers.training.costs import stage_modules, walk
 
 GLOBAL = (nn.Linear, nn.MultiheadAttention)  # every output depends on the whole picture
 LOCAL = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
@@ -24,32 +23,16 @@ def take_apart(model: nn.Module, size: int = 224) -> pandas.DataFrame:
     parameters  how many; share %: of the whole network
     The model may be on the meta device. Raises ValueError if it does not take images of this size.
     """
-    found = stages(model)
     total = sum(parameter.numel() for parameter in model.parameters())
     rows = []
-    for stage, shape, width in zip(found, _shapes(model, found, size), receptive_fields(model, size), strict=True):
-        row = {"output": " x ".join(map(str, shape)), "sees": width}
+    for (stage, _, out, _), width in zip([*walk(model, size)], receptive_fields(model, size), strict=True):
+        row = {"output": " x ".join(map(str, out.shape[1:])), "sees": width}
         if stage.parameters or not rows:
             count = sum(parameter.numel() for parameter in stage.parameters)
             rows.append({"stage": stage.name, **row, "parameters": count, "share %": round(100 * count / total, 1)})
         elif not any(isinstance(module, nn.AdaptiveAvgPool2d) for module in stage.modules):
             rows[-1] |= row
     return pandas.DataFrame(rows).set_index("stage")
-
-
-def _shapes(model, found, size) -> list[tuple[int, ...]]:
-    x, shapes = torch.empty(1, 3, size, size, device="meta", dtype=next(model.parameters()).dtype), []
-    with mode(model, training=False), torch.no_grad():
-        for i, stage in enumerate(found):
-            module = part(model, [stage], stage.input if i else None, found[i + 1].input if i + 1 < len(found) else None)
-            state = {name: torch.empty_like(tensor, device="meta")
-                     for name, tensor in (*module.named_parameters(), *module.named_buffers())}  # fmt: skip
-            try:
-                x = torch.func.functional_call(module, state, x)
-            except (RuntimeError, AssertionError) as error:
-                raise ValueError(f"{type(model).__name__} does not take images of {size} x {size} px") from error
-            shapes.append(tuple(x.shape[1:]))
-    return shapes
 
 
 def receptive_fields(model: nn.Module, size: int = 224) -> list[int]:
@@ -60,22 +43,18 @@ def receptive_fields(model: nn.Module, size: int = 224) -> list[int]:
     where it sees that column. For the head, and from the first stage that mixes all positions (a linear layer, attention,
     global pooling), it is `size`.
     """
-    found = stages(model)
+    parts = stage_modules(model)
     holes = torch.zeros(size, 1, size, size if size < 64 else 64).transpose(2, 3)
     holes[torch.arange(size), :, :, torch.arange(size)] = float("nan")
     widths, seen = [], 1
-    for i, stage in enumerate(found):
+    for i, (stage, module) in enumerate(parts, 1):
         inner = [module for used in stage.modules for module in used.modules()]
-        is_head = i + 1 == len(found)
-        if seen == size or is_head or any(isinstance(module, GLOBAL) for module in inner):
+        if seen == size or i == len(parts) or any(isinstance(module, GLOBAL) for module in inner):
             seen = size
         elif any(isinstance(module, LOCAL) for module in inner):
-            module = stage.modules[0] if len(stage.modules) == 1 else None
-            module = module or part(model, [stage], stage.input if i > 0 else None, found[i + 1].input)
             with torch.no_grad():
-                holes = _slim(module).eval()(holes)
-            middle = holes[:, 0, holes.shape[2] // 2, holes.shape[3] // 2]
-            seen = int(middle.isnan().sum())
+                holes = _slim(stage.modules[0] if len(stage.modules) == 1 else module).eval()(holes)
+            seen = int(holes[:, 0, holes.shape[2] // 2, holes.shape[3] // 2].isnan().sum())
         widths.append(seen)
     return widths
 

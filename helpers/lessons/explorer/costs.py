@@ -69,7 +69,7 @@ class Cost:
 def cost_of(setting: Setting) -> Cost:
     """What a setting will cost. Raises ValueError for a source, task or stage that does not exist."""
     task, recipe = setting.open(), setting.recipe()
-    network = setting.source, len(task.classes), task.size, setting.seed
+    network = setting.source, len(task.classes), task.size
     rows, batch = _rows(*network), min(recipe.batch_size, len(task.train))
     at = [row["stage"] for row in rows].index(setting.upto)
     states = ["frozen"] * at + ["trains"] * (len(rows) - at - 1) + ["new, trains"]
@@ -124,24 +124,23 @@ def _seconds(setting: Setting, at: int, batch: int, times: list[tuple[float, flo
 
 
 @lru_cache(maxsize=32)
-def _rows(source: str, classes: int, size: int, seed: int) -> list[dict]:
-    return summary(_copy(source, classes, seed), size).rows
+def _rows(source: str, classes: int, size: int) -> list[dict]:
+    return summary(fresh_model(source, classes, 0)[1], size).rows
 
 
 @lru_cache(maxsize=256)
-def _mflops(source: str, classes: int, size: int, seed: int, upto: str, batch: int) -> float:
+def _mflops(source: str, classes: int, size: int, upto: str, batch: int) -> float:
     """MFLOPs of a step on features kept before `upto`, counted on the meta device: from shapes, without computing."""
-    model = _copy(source, classes, seed).to("meta").train()
+    model = copy.deepcopy(fresh_model(source, classes, 0)[1]).to("meta").train()
     prefix, suffix = split(freeze(model, upto), upto)
-    features = prefix(torch.empty(batch, 3, size, size, device="meta")).detach()
-    return sum(count_flops(suffix, features)) / 1e6
+    return sum(count_flops(suffix, prefix(torch.empty(batch, 3, size, size, device="meta")).detach())) / 1e6
 
 
 @lru_cache(maxsize=16)
-def _calibration(source: str, classes: int, size: int, seed: int) -> tuple[list[tuple[float, float]], float, float]:
+def _calibration(source: str, classes: int, size: int) -> tuple[list[tuple[float, float]], float, float]:
     """Seconds of each stage, forward and backward, for one image; of a step of the head on features; of the calibration."""
     started = time.perf_counter()
-    model = _copy(source, classes, seed).to(device())
+    model = copy.deepcopy(fresh_model(source, classes, 0)[1]).to(device())
     images = torch.randn(32, 3, size, size, generator=torch.Generator().manual_seed(0)).to(device())
     times = list(stage_seconds(model, images).values())
     prefix, head = split(freeze(model, -1), -1)
@@ -150,7 +149,3 @@ def _calibration(source: str, classes: int, size: int, seed: int) -> tuple[list[
     optimizer, began = torch.optim.AdamW(parameter_groups(model, 1e-3)), time.perf_counter()
     take_steps(range(20), lambda _: F.cross_entropy(head(features), labels), optimizer)
     return times, (time.perf_counter() - began) / 20, time.perf_counter() - started
-
-
-def _copy(source: str, classes: int, seed: int) -> torch.nn.Module:
-    return copy.deepcopy(fresh_model(source, classes, seed)[1])

@@ -3,12 +3,10 @@
 Here are its figure without widgets, what a notebook stores, and its widgets; session.py has what they do.
 """
 
-import io
 from functools import lru_cache, partial
 from html import escape
 
 from matplotlib.figure import Figure
-from PIL import Image
 
 from helpers.images.tasks import EMBEDDED
 from helpers.lessons.explorer.costs import Cost, amount, cost_of, depth_table
@@ -17,7 +15,7 @@ from helpers.lessons.explorer.session import Session
 from helpers.lessons.explorer.trials import Setting, Trial, short
 from helpers.lessons.variants.diagrams import plot_network
 from helpers.notebook.tables import html_table
-from helpers.notebook.widgets import image_html, picture_html, show_widget
+from helpers.notebook.widgets import image_html, picture_html, png_of, show_widget
 from helpers.sources.backbones import shipped_sources
 
 LABELS, WARM_UPS, RATES = (2, 5, 10, 20, 50, 100), (0, 50, 100, 200), (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
@@ -68,7 +66,7 @@ def explore(setting: Setting | None = None, trials: list[Trial] = ()) -> None:
     runs = runs_html(dict(enumerate(trials, 1)), expected) if trials else ""
     depths = depth_table(setting).to_html(border=0, formatters={"trained": "{:,}".format}, float_format=amount)
     about = "In numbers (seconds: on the machine that stored this page)"
-    picture = picture_html(_png(figure, colours=64), text, f"{text} (Run this cell to explore.)")
+    picture = picture_html(png_of(figure, colours=64, dpi=130), text, f"{text} (Run this cell to explore.)")
     html = f"{picture}<details><summary>{about}</summary>{html_table([], cost_of(setting).lines.items())}{runs}{depths}</details>"
     plain = f"[figure] {text}" + (f"\n{trial_table(trials).to_string()}" if trials else "")
     show_widget(make_explorer(setting, trials), {"text/html": html, "text/plain": plain})
@@ -117,7 +115,7 @@ def make_explorer(setting: Setting, trials: list[Trial] = ()):
             network.value = image_html(picture, _network_in_words(session.cost), "100%", "explorer-network")
             names["numbers"].value = html_table([], session.cost.lines.items())
         elif what == "curves":
-            picture = _png(plot_trials(session.runs, session.now, preview=not session.training))
+            picture = png_of(plot_trials(session.runs, session.now, preview=not session.training), dpi=130)
             curves.value = image_html(picture, _curves_in_words(session.runs), "100%", "explorer-curves")
         elif what == "runs":
             names["runs"].value = runs_html(session.runs, session.expected)
@@ -184,17 +182,7 @@ def _said(text: str, problem: bool) -> str:
 
 @lru_cache(maxsize=32)
 def _network(stages: tuple, kept: str) -> bytes:
-    return _png(plot_network(stages, kept))
-
-
-def _png(figure: Figure, colours: int | None = None) -> bytes:
-    """The figure as a PNG; with few colours it takes a third of the bytes in a stored notebook."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
-    if colours:
-        picture, buffer = Image.open(buffer).convert("RGB").quantize(colours), io.BytesIO()
-        picture.save(buffer, "png", optimize=True)
-    return buffer.getvalue()
+    return png_of(plot_network(stages, kept), dpi=130)
 
 
 def _stack(cost: Cost) -> tuple[tuple[tuple[str, int, str], ...], str]:

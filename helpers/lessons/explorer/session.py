@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 
 from helpers.lessons.explorer.costs import amount, cost_of, duration
@@ -11,7 +11,7 @@ from helpers.lessons.explorer.runs import MOST, WORDS, in_words
 from helpers.lessons.explorer.trials import Setting, Trial, cut_points, short, steps_of
 
 
-def in_background(steps: Iterator, each: Callable, done: Callable) -> asyncio.Task | None:
+def in_background(steps: Iterator, each: Callable, done: Callable) -> asyncio.Task:
     """Work in small steps, between which a notebook's kernel reads its messages: a click on Cancel among them.
 
     The steps run as a task of the kernel's own event loop, in the main thread; while a cell runs, they wait. Without a
@@ -28,17 +28,14 @@ def in_background(steps: Iterator, each: Callable, done: Callable) -> asyncio.Ta
                 await asyncio.sleep(0)
 
     try:
-        task = asyncio.get_running_loop().create_task(work())
+        loop = asyncio.get_running_loop()
     except RuntimeError:
-        try:
-            for step in steps:
-                each(step)
-        except Exception as error:
-            done(error)
-        else:
-            done(None)
-        return None
+        loop = asyncio.new_event_loop()
+    task = loop.create_task(work())
     task.add_done_callback(lambda task: done(asyncio.CancelledError() if task.cancelled() else task.exception()))
+    if not loop.is_running():
+        with closing(loop), suppress(Exception):  # `done` is told of it
+            loop.run_until_complete(task)
     return task
 
 
@@ -105,7 +102,7 @@ class Session:
         self.now, self.rows, self.drawn, self.training = trial, 0, time.monotonic(), "starting"
         self._say(f"Training: {in_words(self.setting)}.")
         task = in_background(steps_of(trial), self._each, lambda error: self._trained(trial, seconds, error))
-        self.training = task if self.training else None  # without an event loop it has ended by now
+        self.training = None if task.done() else task  # without an event loop it has ended by now
 
     def cancel(self) -> None:
         """Stop the run that is training; nothing of it is kept."""
@@ -145,7 +142,10 @@ class Session:
         elif isinstance(error, asyncio.CancelledError):
             self._say(f"Cancelled{f' ({at})' if at else ''}. Nothing of it is kept.", "curves")
         else:
-            self._say(f"The training stopped: {type(error).__name__}: {error}", "curves", problem=True)
+            self._stopped(error)
+
+    def _stopped(self, error: BaseException) -> None:
+        self._say(f"The training stopped: {type(error).__name__}: {error}", "curves", problem=True)
 
     def _preview(self, changed: str) -> None:
         """If the head alone trains, train it at once: on kept features that takes a fraction of a second."""
@@ -161,7 +161,7 @@ class Session:
                 self.now = trial
                 self._say(f"{changed}: the head alone, trained in {trial.seconds:.2f} s: {_result(trial)}.", "curves")
             elif not isinstance(error, asyncio.CancelledError):
-                self._say(f"The training stopped: {type(error).__name__}: {error}", problem=True)
+                self._stopped(error)
 
         self.preview = in_background(steps_of(trial), lambda step: None, done)
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 
@@ -98,8 +99,7 @@ class Trial:
         return wilson(self.accuracy, self.n)
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """How far a trial is: `done` of `total` images whose features are kept, or optimizer steps."""
 
     doing: str
@@ -184,11 +184,10 @@ def _features(setting: Setting, upto, part: str, prefix, backbone) -> Iterator[S
     Before the head it is computed once for all images that labels can be drawn from: then another number of labels is
     another choice of rows.
     """
-    task = setting.open()
-    at_head = upto == -1 or setting.only_head
-    pooled = part == "training" and at_head
+    task, at_head = setting.open(), upto == -1 or setting.only_head
+    pooled = at_head and part == "training"
     images = task.val if part == "validation" else task.pool if pooled else task.train
-    key = (setting.source, setting.task, "head" if at_head else upto, part, 0 if images is not task.train else setting.per_class)
+    key = (setting.source, setting.task, "head" if at_head else upto, part, images is task.train and setting.per_class)
     if key not in _KEPT:
         batches = []
         for rows in torch.arange(len(images)).split(100):

@@ -99,8 +99,7 @@ def plot_model_view(recipes: list[Recipe], task: Task, source_classes: int) -> F
             colour = COLOURS[5] if is_source else colours[state]
             _box(axis, (x, row), 1.7, words, colour, hatched=state == "frozen")
             if is_source and not head:
-                axis.add_patch(FancyArrowPatch((x + 1.78, row + 0.31), (x + 2.2, row + 0.31), arrowstyle="-|>",
-                                               mutation_scale=12, color="0.45"))  # fmt: skip
+                _arrow(axis, (x + 1.78, row + 0.31), (x + 2.2, row + 0.31), 12, "0.45", gap=2)
         axis.text(x + 0.85, len(table) + 0.05, name, ha="center", va="bottom", fontsize=11, fontweight="bold")
     beside = 2.3 * len(random) + 2.0
     axis.text(beside, len(table) - 0.69, "not\ncopied", ha="center", va="center", fontsize=9, color=COLOURS[1])
@@ -151,22 +150,25 @@ def plot_network(stages: list[tuple[str, int, str]], kept: str = "", figure: Fig
         _forward(axis, -0.35, cut, ("once" if kept else "each step")[: None if at > 1 else 4], dashed=bool(kept))
         axis.plot([0.2, 6.6], [cut, cut], "--", color="0.2", linewidth=1.4)
         axis.text(5.05, cut - 0.08, f"{kept}\nno gradient\nbelow here".strip(), ha="left", va="top", fontsize=10)
-    axis.add_patch(FancyArrowPatch((5.35, top + 0.2), (5.35, at + 0.04), arrowstyle="-|>", mutation_scale=24, linewidth=4.5,
-                                   color=COLOURS[1], shrinkA=0, shrinkB=0))  # fmt: skip
-    axis.text(0.75, top + 0.5, "forward", ha="center", va="center", color=COLOURS[0], fontsize=11)
-    axis.text(5.35, top + 0.5, "backward", ha="center", va="center", color=COLOURS[1], fontsize=11)
-    axis.text(3.05, top + 0.5, "loss", ha="center", va="center", fontsize=12)
-    axis.text(3.05, -0.62, "images", ha="center", va="center", fontsize=12)
+    _arrow(axis, (5.35, top + 0.2), (5.35, at + 0.04), 24, COLOURS[1], linewidth=4.5)
+    for x, y, words, colour, size in ((0.75, top + 0.5, "forward", COLOURS[0], 11), (5.35, top + 0.5, "backward", COLOURS[1], 11),
+                                      (3.05, top + 0.5, "loss", "k", 12), (3.05, -0.62, "images", "k", 12)):  # fmt: skip
+        axis.text(x, y, words, ha="center", va="center", color=colour, fontsize=size)
     axis.set(xlim=(0, 6.75), ylim=(-1, top + 0.85))
     axis.axis("off")
     return figure
 
 
+def _arrow(axis, start, end, head: float, colour, gap: float = 0, **look) -> None:
+    """From start to end, less a gap (points) at both; head: its size."""
+    look |= {"mutation_scale": head, "color": colour, "shrinkA": gap, "shrinkB": gap}
+    axis.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", **look))
+
+
 def _forward(axis, start: float, end: float, words: str, dashed: bool = False) -> None:
     """A stretch of the forward pass, as an arrow with words beside it."""
     axis.plot([0.75, 0.75], [start, end - 0.1], ":" if dashed else "-", linewidth=2.5, color=COLOURS[0])
-    axis.add_patch(FancyArrowPatch((0.75, end - 0.15), (0.75, end), arrowstyle="-|>", mutation_scale=18, color=COLOURS[0],
-                                   shrinkA=0, shrinkB=0))  # fmt: skip
+    _arrow(axis, (0.75, end - 0.15), (0.75, end), 18, COLOURS[0])
     axis.text(0.42, (start + end) / 2, words, rotation=90, ha="center", va="center", color=COLOURS[0], fontsize=10)
 
 
