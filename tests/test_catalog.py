@@ -38,24 +38,18 @@ def test_every_card_says_whose_images_how_many_and_under_which_licence(name, no_
     card = h.describe(name)
     for said in (card.title, card.source, card.licence, card.images, card.splits, card.citation, *card.notes):
         assert said and said == said.strip() and said in repr(card)
+    assert name not in EMBEDDED or (card.classes, card.megabytes) == (len(garden.class_names(name)), "nothing")
     assert card.classes >= 2 and card.embedded == (name in EMBEDDED) == (not card.instead) == (not card.address)
     links, cells = parsed(card._repr_html_())
     assert links == [card.address] * (name in PUBLISHED) and all(link.startswith("https://") for link in links)
     assert {text for row in card.rows() for text in row} == set(cells)
 
 
-@pytest.mark.parametrize("name", EMBEDDED)
-def test_embedded_cards_count_the_classes_that_there_are(name):
-    assert CARDS[name].classes == len(garden.class_names(name)) and CARDS[name].megabytes == "nothing"
-
-
 def test_published_cards_state_sizes_splits_and_licences_as_their_sources_do_or_that_they_are_not_stated():
     flowers, hotdog = CARDS["flowers102"], CARDS["hotdog"]
     assert flowers.licence == hotdog.licence == "not stated" and hotdog.megabytes == "size not stated"
     assert flowers.download == sum(FLOWERS_SIZES.values()) and flowers.megabytes == "345 MB"
-    for count in (1020, 1020, 6149):
-        assert f"{count:,} for" in flowers.splits
-    assert flowers.images == f"{1020 + 1020 + 6149:,}"
+    assert all(f"{count:,} for" in flowers.splits for count in (1020, 6149)) and flowers.images == f"{1020 + 1020 + 6149:,}"
 
 
 def test_the_table_has_every_task_in_text_and_in_html(no_network):

@@ -74,6 +74,45 @@ def rgb(levels):
     return np.asarray(levels)[..., None].repeat(3, -1)
 
 
+LEVELS, DEEP = np.array([[0, 90], [180, 255]], np.uint8), np.array([[0, 9_000], [30_000, 65_535]], np.uint16)
+DARK, WHITE = 255 * (LEVELS > 100).astype(np.uint8), (255, 255, 255)
+KINDS = {  # kind of pixels -> a picture with them, the formats that hold them, the colours to read, and how exactly
+    "grey": (plain(LEVELS), "png jpg tif pgm", rgb(LEVELS), 3),
+    "black and white": (plain(DARK).convert("1"), "png tif pbm", rgb(DARK), 0),
+    "16 bits, scaled and not clipped": (plain(DEEP), "png tif pgm", rgb(DEEP / 257), 1),
+    "16 bits, the other way round": (plain(DEEP.astype(">u2")), "tif", rgb(DEEP / 257), 1),
+    "for print": (quadrants().convert("CMYK"), "jpg tif", QUADRANTS, 6),  # Pillow writes such a JPEG as Adobe does: inverted
+    "a palette": (quadrants().quantize(4), "png gif bmp", QUADRANTS, 3),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_pixels_is_read_as_8_bit_rgb(tmp_path, kind):
+    picture, endings, expected, within = KINDS[kind]
+    for ending in endings.split():
+        picture.save(tmp_path / f"a.{ending}", quality=95, subsampling=0)
+        assert kind != "for print" or Image.open(tmp_path / f"a.{ending}").mode == "CMYK"
+        assert_quadrants(read_image(tmp_path / f"a.{ending}", 64), expected, within)
+
+
+def test_transparent_parts_are_white_however_they_are_stored(tmp_path):
+    alpha = quadrants()
+    alpha.putalpha(plain(np.array([[255, 0], [128, 255]], np.uint8)))
+    half = tuple(round(255 + (c - 255) * 128 / 255) for c in BLUE)
+    for ending in ("png", "webp", "tif"):
+        alpha.save(tmp_path / f"alpha.{ending}", **LOSSLESS.get(ending, {}))
+        assert_quadrants(read_image(tmp_path / f"alpha.{ending}", 64), [[RED, WHITE], [half, GREY]])
+    palette = quadrants().quantize(4)
+    for ending in ("png", "gif"):
+        palette.save(tmp_path / f"clear.{ending}", transparency=palette.getpixel((48, 16)))
+        assert_quadrants(read_image(tmp_path / f"clear.{ending}", 64), [[RED, WHITE], [BLUE, GREY]])
+    Image.merge("LA", [Image.new("L", (8, 8), 50), Image.new("L", (8, 8), 0)]).save(tmp_path / "la.png")
+    Image.new("RGB", (8, 8), GREEN).save(tmp_path / "key.png", transparency=GREEN)
+    Image.new("L", (8, 8), 7).save(tmp_path / "greykey.png", transparency=7)
+    for name in ("la.png", "key.png", "greykey.png"):
+        assert (read_image(tmp_path / name, 8) == 255).all(), name
+
+
 @pytest.mark.parametrize("name", WRITERS)
 def test_each_format_keeps_colours_and_orientation(tmp_path, name):
     quadrants().save(tmp_path / name, **WRITERS[name])
@@ -121,23 +160,6 @@ def test_broken_exif_loses_neither_the_picture_nor_its_orientation(tmp_path):
     assert_quadrants(read_image(tmp_path / "b.jpg", 32))
 
 
-def test_grey_and_black_and_white(tmp_path):
-    levels = np.array([[0, 90], [180, 255]], np.uint8)
-    for name in ("grey.png", "grey.jpg", "grey.tif", "grey.pgm"):
-        plain(levels).save(tmp_path / name)
-        assert_quadrants(read_image(tmp_path / name, 64), rgb(levels))
-    for name in ("bits.png", "bits.tif", "bits.pbm"):
-        plain(255 * (levels > 100).astype(np.uint8)).convert("1").save(tmp_path / name)
-        assert_quadrants(read_image(tmp_path / name, 64), rgb(255 * (levels > 100)), within=0)
-
-
-@pytest.mark.parametrize("name, kind", [("deep.png", "<u2"), ("deep.tif", "<u2"), ("deep.pgm", "<u2"), ("deep.tif", ">u2")])
-def test_16_bit_grey_is_scaled_not_clipped(tmp_path, name, kind):
-    levels = np.array([[0, 9_000], [30_000, 65_535]], kind)
-    plain(levels).save(tmp_path / name)
-    assert_quadrants(read_image(tmp_path / name, 64), rgb(levels / 257), within=1)
-
-
 @pytest.mark.parametrize("channels, colour_type", [(3, 2), (4, 6)])
 def test_16_bit_colour_is_scaled(tmp_path, channels, colour_type):
     deep = np.full((32, 32, channels), 65_535, ">u2")
@@ -151,42 +173,6 @@ def test_pixels_without_an_agreed_range_are_refused(tmp_path, values):
     Image.fromarray(np.zeros((8, 8), values)).save(tmp_path / "a.tif")
     with pytest.raises(ValueError, match=r"a\.tif: its 32-bit or floating-point .* 8 or 16 bits"):
         read_image(tmp_path / "a.tif", 8)
-
-
-def test_cmyk_and_adobe_inverted_jpeg(tmp_path):
-    for name in ("print.jpg", "print.tif"):  # Pillow writes a CMYK JPEG as Adobe does: inverted, and with its marker
-        quadrants().convert("CMYK").save(tmp_path / name, quality=95, subsampling=0)
-        assert Image.open(tmp_path / name).mode == "CMYK"
-        assert_quadrants(read_image(tmp_path / name, 64), within=6)
-    assert b"Adobe" in (tmp_path / "print.jpg").read_bytes()
-
-
-def test_palettes_with_and_without_transparency(tmp_path):
-    palette = quadrants().quantize(4)
-    green = palette.getpixel((48, 16))
-    for name in ("p.png", "p.gif", "p.bmp"):
-        palette.save(tmp_path / name)
-        assert_quadrants(read_image(tmp_path / name, 64))
-    for name in ("clear.png", "clear.gif"):
-        palette.save(tmp_path / name, transparency=green)
-        assert_quadrants(read_image(tmp_path / name, 64), [[RED, (255, 255, 255)], [BLUE, GREY]])
-
-
-@pytest.mark.parametrize("ending", ["png", "webp", "tif"])
-def test_transparent_parts_are_white(tmp_path, ending):
-    picture, alpha = quadrants(), np.array([[255, 0], [128, 255]], np.uint8)
-    picture.putalpha(plain(alpha))
-    picture.save(tmp_path / f"alpha.{ending}", **LOSSLESS.get(ending, {}))
-    half = tuple(round(255 + (c - 255) * 128 / 255) for c in BLUE)
-    assert_quadrants(read_image(tmp_path / f"alpha.{ending}", 64), [[RED, (255, 255, 255)], [half, GREY]])
-
-
-def test_transparent_grey_and_transparent_colour_key_are_white(tmp_path):
-    Image.merge("LA", [Image.new("L", (8, 8), 50), Image.new("L", (8, 8), 0)]).save(tmp_path / "la.png")
-    Image.new("RGB", (8, 8), GREEN).save(tmp_path / "key.png", transparency=GREEN)
-    Image.new("L", (8, 8), 7).save(tmp_path / "greykey.png", transparency=7)
-    for name in ("la.png", "key.png", "greykey.png"):
-        assert (read_image(tmp_path / name, 8) == 255).all(), name
 
 
 @pytest.mark.parametrize("ending", ["gif", "webp", "png", "tif"])

@@ -259,8 +259,7 @@ def test_gone_and_changed_photographs_are_named_not_used_and_not_asked_for_again
     archive.files[f"/photos/{lost[4]}/medium.jpg"] = archive.files["/photos/1000/medium.jpg"] + b"!"
     found = opened(alone, tmp_path)
     assert len(files_of(found)) == len(found.credits) == 27
-    gone = ", ".join(map(str, sorted(lost)))
-    said = f"5 of the 32 photographs are no longer on iNaturalist as they were, and not used: {gone}."
+    said = f"5 of the 32 photographs are no longer on iNaturalist as they were, and not used: {str(sorted(lost))[1:-1]}."
     assert found.notes[0].startswith(said) and found.notes[0] in capsys.readouterr().out
     assert not {*lost} & {int(file.stem) for file in found.folder.rglob("*.jpg")}
     asked = len(archive.requests)

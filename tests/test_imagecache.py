@@ -67,35 +67,31 @@ def test_images_are_decoded_and_reported_once(folder, cache, monkeypatch, capsys
     assert stored == {path: path.read_bytes() for path in cache.iterdir()}, "changes in memory stay there"
 
 
-@pytest.mark.parametrize("change", ["content", "added", "removed", "touched"])
-def test_a_changed_folder_is_decoded_again_and_its_old_cache_removed(folder, cache, change):
+def red(path):
+    Image.new("RGB", (16, 16), "red").save(path)
+
+
+def touched(path):
+    """The same length, other pixels, and only the time tells."""
+    other = (path.parent / "2.png").read_bytes()
+    assert len(other) == path.stat().st_size
+    path.write_bytes(other)
+    os.utime(path, ns=(1, 1))
+
+
+@pytest.mark.parametrize("change, file", [(red, "a/0.png"), (red, "a/new.png"), (Path.unlink, "a/0.png"), (touched, "a/0.png")])
+def test_a_changed_folder_is_decoded_again_and_its_old_cache_removed(folder, cache, change, file):
     open_(folder, cache)
-    if change == "content":
-        Image.new("RGB", (16, 16), "red").save(folder / "a/0.png")
-    elif change == "added":
-        Image.new("RGB", (16, 16), "red").save(folder / "a/new.png")
-    elif change == "removed":
-        (folder / "a/0.png").unlink()
-    else:  # the same length, other pixels, and only the time tells
-        other = (folder / "a/2.png").read_bytes()
-        assert len(other) == (folder / "a/0.png").stat().st_size
-        (folder / "a/0.png").write_bytes(other)
-        os.utime(folder / "a/0.png", ns=(1, 1))
+    change(folder / file)
     assert_right(open_(folder, cache), folder)
     assert len(list(cache.iterdir())) == 2
 
 
-@pytest.mark.parametrize(
-    "which, damage",
-    [
-        ("*.npy", lambda path: path.write_bytes(path.read_bytes()[:-100])),
-        ("*.npy", Path.unlink),
-        ("*.npy", lambda path: np.save(path, np.zeros((11, 3, 8, 8), np.uint8))),
-        ("*.npy", lambda path: np.save(path, np.array([{}], object), allow_pickle=True)),
-        ("*.json", Path.unlink),
-        ("*.json", lambda path: path.write_text("[]")),
-    ],
-)
+@pytest.mark.parametrize("which, damage", [
+    ("*.npy", lambda path: path.write_bytes(path.read_bytes()[:-100])), ("*.npy", Path.unlink), ("*.json", Path.unlink),
+    ("*.npy", lambda path: np.save(path, np.zeros((11, 3, 8, 8), np.uint8))), ("*.json", lambda path: path.write_text("[]")),
+    ("*.npy", lambda path: np.save(path, np.array([{}], object), allow_pickle=True)),
+])  # fmt: skip
 def test_a_cache_that_is_cut_or_incomplete_is_made_again(folder, cache, which, damage, capsys):
     open_(folder, cache)
     damage(next(cache.glob(which)))

@@ -58,7 +58,7 @@ def hotdogs(folder, change, **settings) -> Task:
 # Official splits
 
 
-def test_flowers102_is_split_and_labelled_as_its_lists_and_torchvision_say(cache):
+def test_flowers102_is_split_and_labelled_as_its_lists_and_torchvision_say_and_names_its_source(cache):
     task, place = opened("flowers102", cache), cache / "flowers102/flowers-102"
     official, labels = loadmat(place / "setid.mat"), loadmat(place / "imagelabels.mat")["labels"][0]
     for part, key in {"pool": "trnid", "val": "valid", "test": "tstid"}.items():
@@ -66,6 +66,11 @@ def test_flowers102_is_split_and_labelled_as_its_lists_and_torchvision_say(cache
         assert sorted(ids(split)) == sorted(official[key][0].tolist())
         assert [labels[number - 1] - 1 for number in ids(split)] == split.labels.tolist()
     assert task.classes == Flowers102.classes and task.train is task.pool
+    for text in (task.describe(), task._repr_html_()):
+        assert "Visual Geometry Group, University of Oxford" in text and "licence: not stated" in text
+        assert "splits: official: 1,020 for training" in text
+    rows = [line.split() for line in task.describe().splitlines()]
+    assert ["91", "more", "classes", "182", "91", "182"] in rows and ["together", "204", "102", "204"] in rows
     with standing_in(archives("flowers102")):
         theirs = Flowers102(cache / "flowers102", "test")
     of_file = {str(file): label for file, label in zip(theirs._image_files, theirs._labels, strict=True)}
@@ -107,18 +112,15 @@ def test_more_labels_than_there_are_take_what_there_is_and_say_so(cache, name, m
     assert sorted(task.train.files) == sorted(task.pool.files) and not set(task.train.files) & {*task.val.files, *task.test.files}
 
 
-def test_a_smaller_test_is_drawn_from_the_official_one_and_said_so(cache):
+def test_official_splits_can_be_made_smaller_and_are_not_regrouped_and_both_is_said(cache):
     whole, part, share = (opened("flowers102", cache, test=test) for test in (None, 1, 0.5))
     for small in (part, share):
         assert small.test.labels.bincount().tolist() == [1] * 102 and set(small.test.files) < set(whole.test.files)
         assert any("102 of its 204 images" in note for note in small.notes)
     assert opened("flowers102", cache, test=1, seed=5).test.files == part.test.files
     assert opened("flowers102", cache, val=50).val.files == whole.val.files  # it has one a class
-
-
-def test_together_leaves_official_splits_alone_and_says_so(cache):
     task = opened("flowers102", cache, together=True)
-    assert task.test.files == opened("flowers102", cache).test.files and "together=True changes nothing" in task.notes[-1]
+    assert task.test.files == whole.test.files and "together=True changes nothing" in task.notes[-1]
     assert len(opened("hotdog", cache, together=True).val) >= 2
 
 
@@ -131,27 +133,21 @@ def test_what_is_set_aside_is_a_number_or_a_share(cache, setting):
 # What is odd in what is published
 
 
-def test_a_picture_that_is_published_twice_stays_on_one_side_and_is_noted(tmp_path):
-    def copied(members):
+def test_what_is_published_twice_stays_on_one_side_and_what_cannot_be_decoded_is_refused_or_skipped(tmp_path):
+    def odd(members):
         for number in range(16):
             members[f"hotdog/train/hotdog/again{number}.png"] = members[f"hotdog/train/hotdog/{number}.png"]
         members["hotdog/train/not-hotdog/leak.png"] = members["hotdog/test/not-hotdog/0.png"]
+        members["hotdog/test/hotdog/3.png"] = b"no picture"
 
-    task = hotdogs(tmp_path, copied)
+    with pytest.raises(ValueError, match=r'1 of the 61 images.*\n.*test/hotdog/3\.png.*\n.*on_bad="skip"'):
+        hotdogs(tmp_path, odd)
+    task = opened("hotdog", tmp_path, on_bad="skip")
+    assert task.test.labels.bincount().tolist() == [5, 6] and "3.png" in task.notes[-1]
     (note,) = [note for note in task.notes if note.startswith("published more than once")]
     assert "17 pictures" in note and "1 of them" in note
     sides = [{bytes(pixels) for pixels in split.pixels.numpy()} for split in (task.pool, task.val)]
-    assert not sides[0] & sides[1] and Counter(map(len, sides)).total() == 2
-
-
-def test_a_picture_that_cannot_be_decoded_is_refused_or_skipped_and_listed(tmp_path):
-    def spoilt(members):
-        members["hotdog/test/hotdog/3.png"] = b"no picture"
-
-    with pytest.raises(ValueError, match=r'1 of the 44 images.*\n.*test/hotdog/3\.png.*\n.*on_bad="skip"'):
-        hotdogs(tmp_path, spoilt)
-    task = opened("hotdog", tmp_path, on_bad="skip")
-    assert task.test.labels.bincount().tolist() == [5, 6] and "3.png" in task.notes[-1]
+    assert not sides[0] & sides[1] and all(sides)
 
 
 def test_a_picture_that_was_taken_away_is_noticed_and_a_damaged_list_is_made_anew(cache, tmp_path):
@@ -214,18 +210,6 @@ def test_an_interrupted_unpacking_leaves_nothing_that_looks_whole(tmp_path, monk
         monkeypatch.setattr(shutil, "copyfile", copy)
         assert len(opened("flowers102", tmp_path, offline=None).test) == 204
         assert Counter(asked.path for asked in origin.requests)["/102flowers.tgz"] == 1
-
-
-# What a task says of itself
-
-
-def test_a_published_task_names_its_source_licence_and_splits(cache):
-    task = opened("flowers102", cache)
-    for text in (task.describe(), task._repr_html_()):
-        assert "Visual Geometry Group, University of Oxford" in text and "licence: not stated" in text
-        assert "splits: official: 1,020 for training" in text
-    rows = [line.split() for line in task.describe().splitlines()]
-    assert ["91", "more", "classes", "182", "91", "182"] in rows and ["together", "204", "102", "204"] in rows
 
 
 # Without a copy of everything

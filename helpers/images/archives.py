@@ -149,7 +149,7 @@ def _check(archive: Path, members: list[_Member], max_bytes: int, max_files: int
     """Raise ValueError for an archive that must not be unpacked."""
     if len(members) > max_files:
         raise ValueError(f"{archive} holds {len(members):,} files, more than {max_files:,}. Is it the right one?")
-    seen, folders = {}, {}
+    seen = {}
     for member in members:
         name, parts = member.name, member.parts
         outside = name.startswith(("/", "\\")) or ".." in parts or PureWindowsPath(name).drive or "\0" in name
@@ -159,13 +159,11 @@ def _check(archive: Path, members: list[_Member], max_bytes: int, max_files: int
             raise ValueError(f"{archive} is refused: {name!r} in it is a link or a device, not a file")
         if member.locked:
             raise ValueError(f"{archive} has a password ({name!r}). Unpack it yourself and give the folder.")
-        key = tuple(part.casefold() for part in parts)
-        same = seen.setdefault(key, name)
-        if same is not name:
-            raise ValueError(f"{archive} is refused: {same!r} and {name!r} in it would be one file on some systems")
-        folders |= {key[:depth]: name for depth in range(1, len(key))}
-    if both := seen.keys() & folders:
-        raise ValueError(f"{archive} is refused: {seen[both.pop()]!r} in it is a file, and a folder of other files")
+        if seen.setdefault(tuple(part.casefold() for part in parts), name) is not name:
+            raise ValueError(f"{archive} is refused: {name!r} and another name in it would be one file on some systems")
+    for key, name in seen.items():
+        if any(key[:depth] in seen for depth in range(1, len(key))):
+            raise ValueError(f"{archive} is refused: {name!r} in it is in a folder that is a file, too")
     total = sum(member.size for member in members)
     if total > max_bytes:
         raise ValueError(f"{archive} would take {total:,} bytes unpacked, more than {max_bytes:,}. Unpack it yourself.")

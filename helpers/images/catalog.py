@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from helpers.data.downloads import megabytes
 from helpers.notebook.tables import html_table
 
 _HEAD = ("name", "images of", "classes", "images", "download", "licence")
@@ -47,9 +48,7 @@ class Card:
     @property
     def megabytes(self) -> str:
         """The download in words: "nothing", "345 MB" or "size not stated"."""
-        if self.download is None:
-            return "size not stated"
-        return f"{self.download / 1e6:,.0f} MB" if self.download else "nothing"
+        return "size not stated" if self.download is None else megabytes(self.download) if self.download else "nothing"
 
     def rows(self) -> list[tuple[str, str]]:
         """What the card says, a line each: (heading, text)."""

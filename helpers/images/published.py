@@ -26,7 +26,6 @@ FLOWERS_SIZES = {"102flowers.tgz": 344_862_509, "imagelabels.mat": 502, "setid.m
 # Zhang et al., Dive into Deep Learning, section "Fine-Tuning" (d2l.ai); its size is stated nowhere
 HOTDOG_ADDRESS = "http://d2l-data.s3-accelerate.amazonaws.com/hotdog.zip"
 HOTDOG_DIGEST = "sha1:fba480ffa8aa7e0febbb511d181409f899b9baa5"
-MAX_BYTES, MAX_FILES = 2_000_000_000, 20_000  # unpacked
 
 
 @dataclass(frozen=True)
@@ -130,17 +129,16 @@ def _flowers102(card: Card, folder: Path, offline) -> dict[str, dict[str, list[s
 
     place = folder / "flowers-102"  # where torchvision's class looks for it
 
-    parts = {"image": "the archive of its photographs", "label": "its labels", "setid": "which photograph is in which split"}
-    for part, what in parts.items():
+    def fetched(part, what):
         name, md5 = Flowers102._file_dict[part]
-        if part == "image" and place.is_dir():
-            continue
         about = {"size": FLOWERS_SIZES[name], "digest": f"md5:{md5}"}
-        file = _fetch(card, Flowers102._download_url_prefix + name, folder, what, offline, **about)
-        if part == "image":
-            unpack(file, place, max_bytes=MAX_BYTES, max_files=MAX_FILES)
-        else:
-            shutil.copyfile(file, place / name)
+        return _fetch(card, Flowers102._download_url_prefix + name, folder, what, offline, **about)
+
+    if not place.is_dir():
+        unpack(fetched("image", "the archive of its photographs"), place)
+    for part, what in {"label": "its labels", "setid": "which photograph is in which split"}.items():
+        file = fetched(part, what)
+        shutil.copyfile(file, place / file.name)
     parts = {}
     for part, split in {"pool": "train", "val": "val", "test": "test"}.items():
         try:
@@ -157,7 +155,7 @@ def _hotdog(card: Card, folder: Path, offline) -> dict[str, dict[str, list[str]]
     place = folder / "unpacked"
     if not place.is_dir():
         archive = _fetch(card, HOTDOG_ADDRESS, folder, "the archive of its photographs", offline, digest=HOTDOG_DIGEST)
-        unpack(archive, place, max_bytes=MAX_BYTES, max_files=MAX_FILES)
+        unpack(archive, place)
     parts = {}
     for part, split in {"pool": "train", "test": "test"}.items():
         below = f"unpacked/hotdog/{split}"
@@ -182,13 +180,10 @@ def share_out(card: Card, found: Published, pictures: Pictures, per_class, val, 
     The others are set aside from the pool by content: with seed 0 if the test images are published, so that validation is
     the same for everybody. `per_class` comes back smaller if there are not as many training images.
     """
-    row_of = {file: row for row, file in enumerate(pictures.files)}
-    parts = {
-        part: {name: [row_of[file] for file in files if file not in pictures.bad] for name, files in classes.items()}
-        for part, classes in found.parts.items()
-    }
-    notes = [*found.notes, *_repeated(pictures, found.parts)]
-    official = [part for part in ("val", "test") if part in parts]
+    row_of = {file: row for row, file in enumerate(pictures.files) if file not in pictures.bad}
+    parts = {part: {name: [row_of[file] for file in files if file in row_of] for name, files in classes.items()}
+             for part, classes in found.parts.items()}  # fmt: skip
+    notes, official = [*found.notes, *_repeated(pictures, found.parts)], [part for part in ("val", "test") if part in parts]
     for part, most in (("val", val), ("test", test)):
         if part in official and most is not None:
             before = sum(map(len, parts[part].values()))
@@ -228,8 +223,7 @@ def _equal(pictures: Pictures) -> list[list[int]]:
 def _repeated(pictures: Pictures, parts) -> list[str]:
     """A note on pictures that are published more than once, in one part or several; they are left as they are."""
     groups = [[pictures.files[row] for row in rows] for rows in _equal(pictures) if len(rows) > 1]
-    groups = [group for group in groups if group[0] not in pictures.bad]
-    if not groups:
+    if not (groups := [group for group in groups if group[0] not in pictures.bad]):
         return []
     part_of = {file: part for part, classes in parts.items() for files in classes.values() for file in files}
     across = sum(len({part_of[file] for file in group}) > 1 for group in groups)
