@@ -91,23 +91,26 @@ def runs_html(trials: dict[int, Trial], expected: dict[int, float]) -> str:
     if not trials:
         return "<p>No runs yet. A run is kept here when its training is done.</p>"
     settings = [trial.setting for trial in trials.values()]
-    varying = differing(settings) or ["upto"]
-    rows = {}
+    names = differing(settings) or ["upto"]
+    heads = ["run", *(WORDS[name] for name in names), "validation % (95&nbsp;% interval)", "n", "seconds (expected)"]
+    rows = []
     for number, trial in trials.items():
         low, high = trial.interval
-        colour = COLOURS[(number - 1) % len(COLOURS)]
-        rows[f'<b style="border-left: 12px solid {colour}; padding-left: 6px">{number}</b>'] = {
-            WORDS[name]: f"<b>{escape(str(_values(trial.setting)[name]))}</b>" for name in varying
-        } | {"validation % (95% interval)": f"{100 * trial.accuracy:.1f} ({100 * low:.0f} to {100 * high:.0f})",
-             "n": trial.n, "seconds (expected)": f"{trial.seconds:.1f} ({expected[number]:.1f})"}  # fmt: skip
-    table = pandas.DataFrame.from_dict(rows, orient="index").rename_axis(columns="run").to_html(border=0, escape=False)
-    same = in_words(settings[0], [name for name in WORDS if name not in varying])
+        cells = [f"<b>{escape(str(_values(trial.setting)[name]))}</b>" for name in names]
+        cells += [f"{100 * trial.accuracy:.1f} ({100 * low:.0f} to {100 * high:.0f})", str(trial.n),
+                  f"{trial.seconds:.1f} ({expected[number]:.1f})"]  # fmt: skip
+        mark = f'<b style="border-left: 12px solid {COLOURS[(number - 1) % len(COLOURS)]}; padding-left: 6px">{number}</b>'
+        rows.append(f'<tr><th scope="row">{mark}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>')
+    head = "".join(f'<th scope="col">{text}</th>' for text in heads)
+    same = in_words(settings[0], [name for name in WORDS if name not in names])
     about = f"{'The same in all' if len(trials) > 1 else 'Its other settings'}: {escape(same)}."
-    tasks = " Accuracies on different tasks cannot be compared." if "task" in varying else ""
+    notes = "One run each: the intervals are for other images, not for other seeds or other labels."
+    if "task" in names:
+        notes += " Accuracies on different tasks cannot be compared."
+    notes += " The test images stay unseen: choose a setting here, then measure it once with <code>h.fit</code>."
     return (
-        f'<p>{about}</p><div style="overflow-x: auto">{table}</div><p><small>One run each: the intervals are for other images, '
-        f"not for other seeds or other labels.{tasks} The test images stay unseen: choose a setting here, then measure it once "
-        "with <code>h.fit</code>.</small></p>"
+        f'<p>{about}</p><div style="overflow-x: auto"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div><p><small>{notes}</small></p>"
     )
 
 
