@@ -86,6 +86,14 @@ def test_hotdog_keeps_its_test_images_and_sets_validation_aside_from_training(ca
     assert task.val.labels.bincount().tolist() == [2, 2]  # 12.5% of 16
 
 
+def test_ants_and_bees_are_tested_on_their_folder_val_without_the_picture_that_says_image_not_found(cache):
+    task = opened("ants-bees", cache)
+    assert task.classes == ["ants", "bees"] and task.test.labels.bincount().tolist() == [6, 6]
+    assert all("/val/" in file for file in task.test.files)
+    assert len(task.pool) + len(task.val) == 2 * SIZES["ants-bees"]["train"]
+    assert not [file for split in (task.pool, task.val) for file in split.files if "imageNotFound" in file or "/val/" in file]
+
+
 @pytest.mark.parametrize("name", SIZES)
 def test_another_seed_draws_other_training_images_and_nothing_else(cache, name):
     first, again, other = (opened(name, cache, 1, seed) for seed in (0, 0, 1))

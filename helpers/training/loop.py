@@ -30,29 +30,30 @@ VALIDATION_BATCH = 250
 class Run(lightning.LightningModule):
     """The optimizer steps of a recipe on images or features, with a validation step after every tenth of them.
 
-    recipe      steps, lr, batch size, schedule, weight decay, patience, and whether each batch is augmented again
+    recipe      steps, lr, batch size, schedule, weight decay, patience or keep_best, and whether batches are augmented
     net         the model whose parameters the optimizer gets
     train, val  (images, labels): uint8 (N, 3, S, S) or features float32 (N, ...), and int64 (N,)
     trains      what is applied to a batch, if not `net` itself: its suffix, where the images are features
     normalise   uint8 images -> what `net` takes; not needed for features
     progress    its step() is called after each optimizer step
-    first_step  steps of an earlier phase, from which the history goes on counting
+    before      the last row of an earlier phase's history: its steps are counted on, and its network may be the best
+                of all where the recipe keeps the best
 
-    After `run()` or `steps()`: history, a row (as in `Fit.history`) for each validation step; and warning, a text if the
-    validation loss ended far above guessing, else "".
+    After `run()` or `steps()`: history, a row (as in `Fit.history`) for each validation step; and warning, a text if a
+    loss ended far above guessing, else "".
     """
 
     def __init__(self, recipe: Recipe, net: nn.Module, train: tuple, val: tuple, *, seed: int = 0, trains: nn.Module = None,
-                 normalise: Callable = None, progress=None, first_step: int = 0, thaw=None):  # fmt: skip
+                 normalise: Callable = None, progress=None, before: dict | None = None, thaw=None):  # fmt: skip
         super().__init__()
         self.recipe, self.train_data, self.val_data = recipe, train, val
         self.trains = net if trains is None else trains
         self.whole = [net]  # in a list: not a submodule, whose parameters Lightning would count twice
-        self.normalise, self.progress, self.done, self.first_step = normalise, progress, 0, first_step
+        self.normalise, self.progress, self.done, self.before = normalise, progress, 0, before
         self.callbacks = [thaw] if thaw else []
         self.accuracy = MulticlassAccuracy(int(max(train[1].max(), val[1].max())) + 1, average="micro")
         self.history, self.losses, self.hits, self.val_losses, self.warning = [], [], [], [], ""
-        self.best = (math.inf, 0, None)  # the lowest validation loss, its validation step and its weights, for patience
+        self.best = ((-math.inf,), None, 0, None)  # score, row, validation step and weights of the best so far
         self.batches = self._order(len(train[1]), seed)
 
     @property
@@ -88,9 +89,11 @@ class Run(lightning.LightningModule):
         on_interrupt = signal.getsignal(signal.SIGINT)
         try:
             with self._standardised(where):
+                if self.before and self.recipe.keep_best:
+                    self._watch(self.before)
                 trainer.fit(self)
-                if self.recipe.patience:
-                    self.net.load_state_dict(self.best[2])
+                if self.best[3] is not None:
+                    self.net.load_state_dict(self.best[3])
         except SystemExit:  # Lightning turns a KeyboardInterrupt into it, and then ignores further interrupts
             signal.signal(signal.SIGINT, on_interrupt)
             raise KeyboardInterrupt from None
@@ -103,7 +106,7 @@ class Run(lightning.LightningModule):
         """Train one optimizer step at a time, with the same numbers as `run()`: yields how many are done, in each of them
         and after each batch of validation images. The history grows meanwhile; if you stop iterating, the training stops.
 
-        For recipes without patience and gradual thawing. Raises ValueError if the training diverges.
+        For recipes without patience, keep_best and gradual thawing. Raises ValueError if the training diverges.
         """
         configured = self.configure_optimizers()
         optimizer, schedule = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
@@ -132,14 +135,13 @@ class Run(lightning.LightningModule):
 
     def _finish(self) -> None:
         self.train_data = self.val_data = None  # memory that would otherwise be free only after a garbage collection
-        last, limit = self.history[-1], FAR_ABOVE_GUESSING * math.log(self.accuracy.num_classes)
-        if last["train_loss"] > limit:  # the learning rate has come down to zero: training on would not help
-            raise self._diverged(last)
-        if last["val_loss"] > limit:
+        kept, limit = self.best[1] or self.history[-1], FAR_ABOVE_GUESSING * math.log(self.accuracy.num_classes)
+        if max(kept["train_loss"], kept["val_loss"]) > limit:
+            sure = "The network is very sure of wrong answers: judge it by its accuracy, or: "
+            why = sure if kept["train_loss"] < limit else ""
             self.warning = (
-                f"{self.recipe.name!r}: the validation loss ends at {last['val_loss']:.3g}, far above guessing, while the "
-                f"training loss is {last['train_loss']:.3g}. The network is very sure of wrong answers: judge it by its "
-                f"accuracy, or choose a learning rate below {self.recipe.lr:g}"
+                f"{self.recipe.name!r}: the loss ends at {kept['train_loss']:.3g} on training and {kept['val_loss']:.3g} on "
+                f"validation images, far above guessing. {why}{self._remedy()}"
             )
 
     def configure_optimizers(self):
@@ -195,7 +197,7 @@ class Run(lightning.LightningModule):
 
     def on_validation_epoch_end(self):
         row = {
-            "step": self.first_step + self.done,
+            "step": (self.before["step"] if self.before else 0) + self.done,
             "train_loss": torch.stack(self.losses).mean().item(),
             "train_accuracy": torch.cat(self.hits).mean().item(),
             "val_loss": torch.cat(self.val_losses).mean().item(),
@@ -206,21 +208,27 @@ class Run(lightning.LightningModule):
         self.history.append(row)
         self.accuracy.reset()
         self.losses, self.hits, self.val_losses = [], [], []
-        if self.recipe.patience:
-            self._watch(row["val_loss"])
+        if self.recipe.patience or self.recipe.keep_best:
+            self._watch(row)
 
-    def _watch(self, val_loss: float) -> None:
-        """Keep the best weights, and end the training when they have been the best for long enough."""
-        checks = len(self.history)
-        if val_loss < self.best[0]:
-            self.best = val_loss, checks, copy.deepcopy(self.net.state_dict())
-        self.trainer.should_stop = checks - self.best[1] >= self.recipe.patience
+    def _watch(self, row: dict) -> None:
+        """Keep the best weights; with patience, end the training when they have been the best for long enough."""
+        score = (row["val_accuracy"], -row["val_loss"]) if self.recipe.keep_best else (-row["val_loss"],)
+        if score > self.best[0]:
+            self.best = score, row, len(self.history), copy.deepcopy(self.net.state_dict())
+        if self.recipe.patience:
+            self.trainer.should_stop = len(self.history) - self.best[2] >= self.recipe.patience
 
     def _diverged(self, row: dict) -> ValueError:
         return ValueError(
             f"{self.recipe.name!r} diverged: by step {row['step']} its loss is {row['train_loss']:.3g} on training and "
-            f"{row['val_loss']:.3g} on validation images. Choose a learning rate below {self.recipe.lr:g}"
+            f"{row['val_loss']:.3g} on validation images. {self._remedy()}"
         )
+
+    def _remedy(self) -> str:
+        if self.recipe.lr is None:
+            return f"Choose a weight_decay above {self.recipe.weight_decay:g}"
+        return f"Choose a learning rate below {self.recipe.lr:g}"
 
 
 @contextmanager
