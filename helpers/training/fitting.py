@@ -7,6 +7,7 @@ from numbers import Integral
 
 import pandas
 import torch
+from torch import nn
 
 from helpers.freezing import freeze
 from helpers.heads import swap_head
@@ -52,7 +53,7 @@ class Fit:
     cached: str
 
     @property
-    def model(self) -> torch.nn.Module:
+    def model(self) -> nn.Module:
         """The trained network, on the CPU: normalised images -> logits."""
         return self.classifier.model
 
@@ -131,7 +132,7 @@ def fit(recipe: Recipe, task: Task, seed: int = 0, *, cache: bool = True, progre
         classifier = Classifier(backbone, task.classes, task.size, backbone.arch)
         model.cpu().eval()
         logits = classifier.logits(task.test)
-    if warning := phases[-1][0].warning:
+    for warning in [run.warning for run, _ in phases if run.warning]:
         warnings.warn(warning, stacklevel=2)
     result = Fit(recipe, task, seed, classifier, history, logits, trained, seconds, cached)
     if progress is None:
@@ -171,18 +172,26 @@ def source_of(recipe: Recipe) -> Backbone:
     return backbone
 
 
+def prepare(model: nn.Module, recipe: Recipe, task: Task, backbone: Backbone) -> nn.Module:
+    """Freeze what the recipe freezes, in place, with BatchNorm as it says; returns the model, in training mode."""
+    freeze(model.train(), recipe.upto)
+    if recipe.batchnorm not in ("as frozen", "frozen") or recipe.batchnorm == "frozen" and has_batchnorm(model):
+        measured = recipe.batchnorm == "re-estimated"
+        where = next(model.parameters()).device
+        set_batchnorm(model, recipe.batchnorm, backbone.normalise(task.train.pixels.to(where)) if measured else None)
+    if recipe.only:
+        train_only(model, recipe.only)
+    return model
+
+
 def _phase(recipe, backbone, task, seed, cache, progress, before=None) -> tuple[Run, str]:
     """One run of the optimizer with one part frozen, and the cut point before which features were kept ("": none were).
 
     before: the last row of the history of the phase before it.
     """
-    where, upto = device(), recipe.upto
-    model = freeze(backbone.model.to(where).train(), upto)  # Lightning puts what it trained back onto the CPU
+    upto = recipe.upto
+    model = prepare(backbone.model.to(device()), recipe, task, backbone)  # Lightning puts it back onto the CPU
     images, labels = task.train.pixels, task.train.labels
-    if recipe.batchnorm not in ("as frozen", "frozen") or recipe.batchnorm == "frozen" and has_batchnorm(model):
-        set_batchnorm(model, recipe.batchnorm, backbone.normalise(images.to(where)))
-    if recipe.only:
-        train_only(model, recipe.only)
     if recipe.views:
         images, labels = fixed_views(task.train, recipe.views, seed)
     val_images, trains, kept = task.val.pixels, model, ""

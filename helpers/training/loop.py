@@ -53,7 +53,8 @@ class Run(lightning.LightningModule):
         self.callbacks = [thaw] if thaw else []
         self.accuracy = MulticlassAccuracy(int(max(train[1].max(), val[1].max())) + 1, average="micro")
         self.history, self.losses, self.hits, self.val_losses, self.warning = [], [], [], [], ""
-        self.best = ((-math.inf,), None, 0, None)  # score, row, validation step and weights of the best so far
+        self.best = ((-math.inf,), None, None)  # score, row and weights of the best validation step so far
+        self.lowest = (math.inf, 0)  # the lowest validation loss, and at which validation step it was
         self.batches = self._order(len(train[1]), seed)
 
     @property
@@ -92,8 +93,8 @@ class Run(lightning.LightningModule):
                 if self.before and self.recipe.keep_best:
                     self._watch(self.before)
                 trainer.fit(self)
-                if self.best[3] is not None:
-                    self.net.load_state_dict(self.best[3])
+                if self.best[2] is not None:
+                    self.net.load_state_dict(self.best[2])
         except SystemExit:  # Lightning turns a KeyboardInterrupt into it, and then ignores further interrupts
             signal.signal(signal.SIGINT, on_interrupt)
             raise KeyboardInterrupt from None
@@ -210,14 +211,15 @@ class Run(lightning.LightningModule):
         self.losses, self.hits, self.val_losses = [], [], []
         if self.recipe.patience or self.recipe.keep_best:
             self._watch(row)
+        if self.recipe.patience:  # end the training when the lowest loss has been the lowest for long enough
+            self.lowest = min(self.lowest, (row["val_loss"], len(self.history)))
+            self.trainer.should_stop = len(self.history) - self.lowest[1] >= self.recipe.patience
 
     def _watch(self, row: dict) -> None:
-        """Keep the best weights; with patience, end the training when they have been the best for long enough."""
+        """Keep the weights if they are the best so far: by accuracy, then loss, with keep_best; by loss alone without."""
         score = (row["val_accuracy"], -row["val_loss"]) if self.recipe.keep_best else (-row["val_loss"],)
         if score > self.best[0]:
-            self.best = score, row, len(self.history), copy.deepcopy(self.net.state_dict())
-        if self.recipe.patience:
-            self.trainer.should_stop = len(self.history) - self.best[2] >= self.recipe.patience
+            self.best = score, row, copy.deepcopy(self.net.state_dict())
 
     def _diverged(self, row: dict) -> ValueError:
         return ValueError(

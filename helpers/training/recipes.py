@@ -37,7 +37,7 @@ class Recipe:
     copied         a cut point as in upto: only the stages before it come from the source, the others start at random
     gradual        stages thaw one after the other, the head first, down to `upto` halfway through the steps
     patience       if above 0: after this many validation steps (one for each tenth of the steps) without a lower loss the
-                   training ends and goes back to the weights with the lowest
+                   training ends and goes back to the weights with the lowest, or the best with keep_best
     keep_best      True: afterwards the network goes back to its best validation step: the highest accuracy, then the lowest
                    loss; the network as the head's own steps left it counts, too
     only           "batchnorm", "bias" or "lora": what trains of the stages that are not frozen, see `train_only`
@@ -101,15 +101,14 @@ class Recipe:
             raise ValueError(f"recipe {self.name!r} has nothing to copy from: copied needs weights")
         if self.gradual and (self.upto == -1 or self.only or self.batchnorm != "as frozen"):
             raise ValueError(
-                f"recipe {self.name!r}: gradual thaws down to an upto before the head, and excludes only and batchnorm"
+                f"recipe {self.name!r}: gradual thaws down to an upto before the head; it goes with batchnorm='as frozen' and "
+                "only=None"
             )
         if self.lr is None and not (self.upto == -1 and self.fixed):
             raise ValueError(
                 f"recipe {self.name!r} has lr=None, which solves a head on fixed features: it goes with upto=-1, and with "
                 'augment=False or views; not with batchnorm="live" or "statistics"'
             )
-        if self.keep_best and self.patience:
-            raise ValueError(f"recipe {self.name!r}: patience goes back to the lowest loss, keep_best to the best step: choose")
         if self.views and not self.augment:
             raise ValueError(f"recipe {self.name!r} asks for {self.views} views but augment=False")
 
@@ -156,10 +155,10 @@ def _is_cut_point(value) -> bool:
 
 
 SCRATCH = Recipe("scratch", weights=None, steps=400, lr=2e-3)  # longer: see docs/source_model.md
-FEATURE_EXTRACTION = Recipe("feature extraction", upto=-1, lr=1e-2, views=8)
-FINE_TUNE_LAST = Recipe("fine-tune last", upto=-2)
-FINE_TUNE_ALL = Recipe("fine-tune all", upto=0)
-PROBE_THEN_FINE_TUNE = Recipe("probe, then fine-tune", upto=0, head_steps=100)
+FEATURE_EXTRACTION = Recipe("feature extraction", upto=-1, lr=None, augment=False, steps=100)
+FINE_TUNE_ALL = Recipe("fine-tune all", upto=0, steps=100, decay=0.8, batchnorm="frozen", keep_best=True)
+FINE_TUNE_LAST = replace(FINE_TUNE_ALL, name="fine-tune last", upto=-2)
+PROBE_THEN_FINE_TUNE = replace(FINE_TUNE_ALL, name="probe, then fine-tune", head_steps=100, head_lr=None)
 
 
 class Difference(dict):
