@@ -58,7 +58,7 @@ def test_it_comes_with_imagenets_classes_and_the_preprocessing_it_was_evaluated_
         "tench", "goldfinch", "daisy", "toilet tissue"
     ]  # fmt: skip
     assert (source.mean, source.std, source.size) == ((0.5,) * 3, (0.5,) * 3, 224)
-    resize, crop, *_ = source.transforms.transform.transforms
+    resize, crop, *_ = source.transforms.transforms[-1].transforms
     assert (resize.size, resize.interpolation.value, crop.size) == (256, "bicubic", (224, 224))  # 0.875 of the side
     white = torch.full((3, 256, 256), 255, dtype=torch.uint8)
     assert source.transforms(white).unique().tolist() == source.normalise(white[None]).unique().tolist() == [1.0]

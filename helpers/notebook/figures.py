@@ -88,7 +88,7 @@ def show(figure: Figure, alt: str, credits=()) -> None:
     colour_pictures = any(image.get_array().ndim == 3 for axes in figure.axes for image in axes.images)
     kind = "jpeg" if colour_pictures else "png"  # as PNG, a sheet of photographs takes megabytes of the notebook
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, bbox_inches="tight", pil_kwargs={"quality": 88} if colour_pictures else {})
+    figure.savefig(buffer, format=kind, bbox_inches="tight", pil_kwargs={"quality": 88, "optimize": True})
     data = base64.b64encode(buffer.getvalue()).decode()
     html = (
         f'<figure style="margin:0"><img src="data:image/{kind};base64,{data}" alt="{escape(alt)}" style="max-width:100%">'
