@@ -112,7 +112,7 @@ def test_diff_names_the_one_setting_that_differs_with_both_values(name):
 def test_diff_prints_a_line_for_all_that_differs():
     difference = diff(SCRATCH, FINE_TUNE_ALL)
     assert len(str(difference).splitlines()) == len(difference) == 7
-    assert "weights  None -> 'DEFAULT'" in str(difference) == repr(difference)
+    assert "weights    None -> 'DEFAULT'" in str(difference) == repr(difference)
     assert not diff(SCRATCH, replace(SCRATCH)) and str(diff(SCRATCH, SCRATCH)) == "no difference"
     with pytest.raises(TypeError, match="got dict"):
         diff(SCRATCH, {})

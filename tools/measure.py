@@ -14,10 +14,11 @@ import os
 import re
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pandas
-from studies import imagenet, studies
+from studies import imagenet, studies, suite
 
 from helpers.images.catalog import CARDS
 from helpers.images.tasks import EMBEDDED, open_task
@@ -191,6 +192,7 @@ def main(arguments=None) -> None:
         "probe": measure_probe,
         "budget": measure_budget,
         **{name: study.run for name, study in studies().items()},
+        **{f"suite-{source}": partial(suite.measure, source) for source in suite.PLACES},
         "texts": lambda seeds: None,  # what always happens at the end
     }
     parser.add_argument(
@@ -200,7 +202,7 @@ def main(arguments=None) -> None:
     options = parser.parse_args(arguments)
     if unknown := set(options.parts) - parts.keys():
         parser.error(f"there is no part {', '.join(sorted(unknown))}; choose from {', '.join(parts)}")
-    for part in options.parts or parts:
+    for part in options.parts or [part for part in parts if not part.startswith("suite-")]:
         parts[part](options.seeds)
     headline().savefig(ROOT / "docs/headline.png", dpi=100)
     if (DATA / "study-imagenet.json").exists():

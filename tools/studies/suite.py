@@ -1,0 +1,127 @@
+"""The suite that decides the defaults: the five recipes from three sources on drawings and photographs, with 5 to 100 labels.
+
+study-suite-SOURCE.json, a file a source. Each is written after every run, and the same command goes on where it stopped:
+
+    python tools/measure.py suite                 all sources, one after the other: more than a day on two cores
+    python tools/measure.py suite-garden          one of them, so that several can run side by side
+
+Left out, as senseless or too slow on a CPU: drawings at 128 px from "garden", which was trained at 64; tissue at 128 px; at
+224 px everything but feature extraction from "efficientnet_lite0"; from scratch more than two seeds of the ImageNet networks.
+Photographs need COURSE_PHOTOS (a folder of class folders), and squeezenet1_0 torchvision's weights.
+"""
+
+import os
+import time
+from dataclasses import replace
+
+from helpers.images.tasks import Task, open_task
+from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, FINE_TUNE_LAST, PROBE_THEN_FINE_TUNE, SCRATCH
+from helpers.training.study import SHIPPED, Case, Study, join_studies, load_study, run_study
+
+QUESTION = "Which recipe, from which source, on what, with how many labels?"
+COMMAND = "python tools/measure.py suite"
+RECIPES = (FEATURE_EXTRACTION, PROBE_THEN_FINE_TUNE, FINE_TUNE_ALL, FINE_TUNE_LAST, SCRATCH)
+LABELS = (5, 20, 100)
+PHOTOGRAPHS, DRAWN = "photographs", ("flowers", "goldfinches", "tissue")
+PLACES = {  # source: what it is tried on, in this order
+    "garden": [(name, 64) for name in (*DRAWN, PHOTOGRAPHS)],
+    "squeezenet1_0": [(PHOTOGRAPHS, 128), *((name, 64) for name in (*DRAWN, PHOTOGRAPHS)), ("flowers", 128),
+                      ("goldfinches", 128)],
+    "efficientnet_lite0": [(PHOTOGRAPHS, 128), (PHOTOGRAPHS, 224), ("flowers", 128), ("goldfinches", 128),
+                           *((name, 64) for name in (PHOTOGRAPHS, *DRAWN))],
+}  # fmt: skip
+SCRATCH_SEEDS = 2  # of the ImageNet networks: 400 steps of a whole network take ten minutes
+
+
+def run(seeds: int = 5) -> None:
+    """All sources, one after the other."""
+    for source in PLACES:
+        measure(source, seeds)
+
+
+def measure(source: str, seeds: int = 5) -> None:
+    """One source, from where its file stands; says after each run how much is left."""
+    path = SHIPPED / f"study-suite-{source}.json"
+    study = load_study(path) if path.exists() else None
+    left = [plan for plan in plans(source, seeds) if study is None or not _has(study, plan)]
+    spent = _spent(study)
+    for number, (target, size, labels, recipe, seed) in enumerate(left, 1):
+        started = time.monotonic()
+        one = run_study(QUESTION, [case(source, target, size, labels, recipe)], [seed], progress=Silent())
+        study = one if study is None else join_studies(study, one)
+        study.save(path, COMMAND)
+        spent.setdefault((target, size, recipe.name), []).append(time.monotonic() - started)
+        hours = sum(_expected(spent, plan) for plan in left[number:]) / 3600
+        print(f"{number} of {len(left)}, about {hours:.1f} h left: {source} on {target}, {size} px, {labels} a class, "
+              f"{recipe.name}, seed {seed}: {one.runs.accuracy.iloc[0]:.1%}", flush=True)  # fmt: skip
+
+
+def plans(source: str, seeds: int) -> list[tuple]:
+    """What is run: (target, size, labels, recipe, seed), place by place and there seed by seed."""
+    places = [place for place in PLACES[source] if place[0] in DRAWN or os.environ.get("COURSE_PHOTOS")]
+    return [
+        (target, size, labels, recipe, seed)
+        for target, size in places
+        for seed in range(seeds)
+        for labels in LABELS
+        for recipe in (RECIPES if size < 224 else [FEATURE_EXTRACTION])
+        if source == "garden" or recipe is not SCRATCH or seed < SCRATCH_SEEDS
+    ]
+
+
+def case(source: str, target: str, size: int, labels: int, recipe) -> Case:
+    """A cell of the suite."""
+    conditions = {"source": source, "target": target, "size": size, "per_class": labels, "recipe": recipe.name}
+    return Case(conditions, replace(recipe, source=source), task(target, size, labels))
+
+
+def task(target: str, size: int, labels: int) -> Task:
+    """The task of a target; its test images are the same whatever the labels and seeds."""
+    return open_task(os.environ["COURSE_PHOTOS"] if target == PHOTOGRAPHS else target, labels, size=size)
+
+
+class Silent:
+    """A progress line for one of many runs, which shows nothing."""
+
+    def step(self, count: int = 1) -> None:
+        pass
+
+    def done(self, text: str) -> None:
+        pass
+
+
+def suite() -> Study:
+    """What has been measured of the suite, all sources in one study."""
+    there = [source for source in PLACES if (SHIPPED / f"study-suite-{source}.json").exists()]
+    return join_studies(*(load_study(f"suite-{source}") for source in there))
+
+
+def stamps() -> dict[str, str]:
+    """The tables of docs/source_model.md."""
+    return {}
+
+
+def _has(study: Study, plan: tuple) -> bool:
+    target, size, labels, recipe, seed = plan
+    runs = study.runs
+    return bool(((runs.target == target) & (runs["size"] == size) & (runs.per_class == labels) & (runs.recipe == recipe.name)
+                 & (runs.seed == seed)).any())  # fmt: skip
+
+
+def _spent(study: Study | None) -> dict[tuple, list[float]]:
+    """Seconds that runs took, as far as they are known: {(target, size, recipe): ...}."""
+    rows = [] if study is None else study.runs.to_dict("records")
+    spent = {}
+    for row in rows:
+        spent.setdefault((row["target"], row["size"], row["recipe"]), []).append(row["seconds"])
+    return spent
+
+
+def _expected(spent: dict, plan: tuple) -> float:
+    """Seconds that a run will take: the mean of those like it, or of the same recipe by the number of pixels."""
+    target, size, _, recipe, _ = plan
+    if alike := spent.get((target, size, recipe.name)):
+        return sum(alike) / len(alike)
+    scaled = [s * (size / other) ** 2 for (_, other, name), them in spent.items() if name == recipe.name for s in them]
+    scaled = scaled or [s * (size / other) ** 2 for (_, other, _), them in spent.items() for s in them]
+    return sum(scaled) / len(scaled)
