@@ -15,7 +15,7 @@ class Recipe:
                  comes with the course and suits the task, see `source_for`
     weights      its weights, as in `load_backbone`; None: random, nothing is transferred
     upto         the first stage that trains, as in `freeze`: a stage's name, -1 the head alone, -2 also the last
-                 stage before it that has parameters, a fraction of the stages, 0 everything
+                 stage before it that has weights, a fraction of the stages, 0 everything
     head_steps   steps in which only the head trains, before the steps proper (0: none), at the rate head_lr; head_lr=None:
                  it is solved by L-BFGS, on the images as they are, in at most that many iterations
     steps        optimizer steps: batches seen, whatever the number of images
