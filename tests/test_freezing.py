@@ -172,8 +172,10 @@ def test_impossible_settings_are_refused(settings):
         parameter_groups(GardenNet(10), **settings)
 
 
-@pytest.mark.parametrize("name, first", [("densenet121", "features.denseblock4"), ("vit_b_32", "encoder.layers.encoder_layer_11"),
-                                         ("convnext_tiny", "features.7"), ("swin_t", "features.7"), ("resnet18", "layer4")])  # fmt: skip
+@pytest.mark.parametrize("name, first", [
+    ("densenet121", "features.denseblock4"), ("vit_b_32", "encoder.layers.encoder_layer_11"), ("convnext_tiny", "features.7"),
+    ("swin_t", "features.7"), ("resnet18", "layer4"),
+])  # fmt: skip
 def test_the_last_stage_before_the_head_is_one_with_weights_not_its_normalisation(name, first):
     model = freeze(build(name, meta=True), -2)
     training = [stage.name for stage in stages(model) if any(parameter.requires_grad for parameter in stage.parameters)]

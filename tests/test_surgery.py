@@ -27,7 +27,7 @@ from helpers.training.surgery import (
     transplant,
 )
 
-ALL, HEAD = short(FINE_TUNE_ALL, batchnorm="as frozen", keep_best=False), replace(HEAD_BY_STEPS, views=0)
+ALL, HEAD = short(FINE_TUNE_ALL, batchnorm="as frozen"), replace(HEAD_BY_STEPS, views=0)
 
 
 @pytest.fixture

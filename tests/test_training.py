@@ -30,7 +30,7 @@ def state_of(stage, model):
     return {name: t for name, t in model.state_dict().items() if name.split(".")[0] == stage}
 
 
-LIVE = replace(FINE_TUNE_ALL, batchnorm="as frozen", keep_best=False)  # all that trains moves, and the last step counts
+LIVE = replace(FINE_TUNE_ALL, batchnorm="as frozen")  # all that trains moves
 FROZEN = {
     "cached": (HEAD_BY_STEPS, "fc"),
     "uncached": (replace(HEAD_BY_STEPS, views=0), "fc"),
@@ -132,7 +132,7 @@ def test_test_and_validation_images_do_not_influence_what_is_learnt(part):
     task = small_task()
     held_out = getattr(task, part)
     garbled = replace(held_out, images=255 - held_out.images, labels=held_out.labels.flip(0))
-    for recipe in (short(FEATURE_EXTRACTION), short(FINE_TUNE_ALL, keep_best=False)):
+    for recipe in (short(FEATURE_EXTRACTION), short(FINE_TUNE_ALL)):
         run, other = fitted(recipe), fit(recipe, replace(task, **{part: garbled}))
         for name, tensor in other.model.state_dict().items():
             assert torch.equal(tensor, run.model.state_dict()[name])

@@ -38,6 +38,8 @@ class Fit:
                 as they were augmented), val_loss, val_accuracy (0..1)
     logits      of the test images, float32 (n, classes)
     trained     number of parameters that were trained
+    kept        the row of the history for the weights that were kept: its last row, but with patience or interpolate another;
+                halfway between two, its validation loss and accuracy are their own
     seconds     of training; loading the source model and the test are not in it
     cached      the cut point before which frozen features were kept ("-1": before the head), or "" if none were
     """
@@ -48,6 +50,7 @@ class Fit:
     classifier: Classifier
     history: pandas.DataFrame
     logits: torch.Tensor
+    kept: dict
     trained: int
     seconds: float
     cached: str
@@ -134,7 +137,7 @@ def fit(recipe: Recipe, task: Task, seed: int = 0, *, cache: bool = True, progre
         logits = classifier.logits(task.test)
     for warning in [run.warning for run, _ in phases if run.warning]:
         warnings.warn(warning, stacklevel=2)
-    result = Fit(recipe, task, seed, classifier, history, logits, trained, seconds, cached)
+    result = Fit(recipe, task, seed, classifier, history, logits, phases[-1][0].kept, trained, seconds, cached)
     if progress is None:
         line.done(repr(result))
     return result

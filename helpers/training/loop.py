@@ -30,17 +30,16 @@ VALIDATION_BATCH = 250
 class Run(lightning.LightningModule):
     """The optimizer steps of a recipe on images or features, with a validation step after every tenth of them.
 
-    recipe      steps, lr, batch size, schedule, weight decay, patience or keep_best, and whether batches are augmented
+    recipe      steps, lr, batch size, schedule, weight decay, patience, interpolate, and whether batches are augmented
     net         the model whose parameters the optimizer gets
     train, val  (images, labels): uint8 (N, 3, S, S) or features float32 (N, ...), and int64 (N,)
     trains      what is applied to a batch, if not `net` itself: its suffix, where the images are features
     normalise   uint8 images -> what `net` takes; not needed for features
     progress    its step() is called after each optimizer step
-    before      the last row of an earlier phase's history: its steps are counted on, and its network may be the best
-                of all where the recipe keeps the best
+    before      the last row of an earlier phase's history, whose steps are counted on
 
-    After `run()` or `steps()`: history, a row (as in `Fit.history`) for each validation step; and warning, a text if a
-    loss ended far above guessing, else "".
+    After `run()` or `steps()`: history, a row (as in `Fit.history`) for each validation step; kept, the row of the weights
+    that were kept; and warning, a text if their loss is far above guessing, else "".
     """
 
     def __init__(self, recipe: Recipe, net: nn.Module, train: tuple, val: tuple, *, seed: int = 0, trains: nn.Module = None,
@@ -53,8 +52,8 @@ class Run(lightning.LightningModule):
         self.callbacks = [thaw] if thaw else []
         self.accuracy = MulticlassAccuracy(int(max(train[1].max(), val[1].max())) + 1, average="micro")
         self.history, self.losses, self.hits, self.val_losses, self.warning = [], [], [], [], ""
-        self.best = ((-math.inf,), None, None)  # score, row and weights of the best validation step so far
-        self.lowest = (math.inf, 0)  # the lowest validation loss, and at which validation step it was
+        self.lowest = (math.inf, 0, None)  # the lowest validation loss, its validation step and its weights, for patience
+        self.kept = None
         self.batches = self._order(len(train[1]), seed)
 
     @property
@@ -90,11 +89,13 @@ class Run(lightning.LightningModule):
         on_interrupt = signal.getsignal(signal.SIGINT)
         try:
             with self._standardised(where):
-                if self.before and self.recipe.keep_best:
-                    self._watch(self.before)
+                begun = copy.deepcopy(self.net.state_dict()) if self.recipe.interpolate else {}
                 trainer.fit(self)
-                if self.best[2] is not None:
-                    self.net.load_state_dict(self.best[2])
+                if self.recipe.patience:
+                    self.net.load_state_dict(self.lowest[2])
+                    self.kept = self.history[self.lowest[1] - 1]
+                if begun:
+                    self._interpolate(begun, where)
         except SystemExit:  # Lightning turns a KeyboardInterrupt into it, and then ignores further interrupts
             signal.signal(signal.SIGINT, on_interrupt)
             raise KeyboardInterrupt from None
@@ -107,7 +108,7 @@ class Run(lightning.LightningModule):
         """Train one optimizer step at a time, with the same numbers as `run()`: yields how many are done, in each of them
         and after each batch of validation images. The history grows meanwhile; if you stop iterating, the training stops.
 
-        For recipes without patience, keep_best and gradual thawing. Raises ValueError if the training diverges.
+        For recipes without patience, interpolate and gradual thawing. Raises ValueError if the training diverges.
         """
         configured = self.configure_optimizers()
         optimizer, schedule = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
@@ -136,7 +137,8 @@ class Run(lightning.LightningModule):
 
     def _finish(self) -> None:
         self.train_data = self.val_data = None  # memory that would otherwise be free only after a garbage collection
-        kept, limit = self.best[1] or self.history[-1], FAR_ABOVE_GUESSING * math.log(self.accuracy.num_classes)
+        self.kept = kept = self.kept or self.history[-1]
+        limit = FAR_ABOVE_GUESSING * math.log(self.accuracy.num_classes)
         if max(kept["train_loss"], kept["val_loss"]) > limit:
             sure = "The network is very sure of wrong answers: judge it by its accuracy, or: "
             why = sure if kept["train_loss"] < limit else ""
@@ -201,25 +203,46 @@ class Run(lightning.LightningModule):
             "step": (self.before["step"] if self.before else 0) + self.done,
             "train_loss": torch.stack(self.losses).mean().item(),
             "train_accuracy": torch.cat(self.hits).mean().item(),
-            "val_loss": torch.cat(self.val_losses).mean().item(),
-            "val_accuracy": self.accuracy.compute().item(),
+            **self._validated(),
         }
         if not (math.isfinite(row["train_loss"]) and math.isfinite(row["val_loss"])):
             raise self._diverged(row)
         self.history.append(row)
-        self.accuracy.reset()
-        self.losses, self.hits, self.val_losses = [], [], []
-        if self.recipe.patience or self.recipe.keep_best:
-            self._watch(row)
-        if self.recipe.patience:  # end the training when the lowest loss has been the lowest for long enough
-            self.lowest = min(self.lowest, (row["val_loss"], len(self.history)))
-            self.trainer.should_stop = len(self.history) - self.lowest[1] >= self.recipe.patience
+        self.losses, self.hits = [], []
+        if self.recipe.patience:
+            self._watch(row["val_loss"])
 
-    def _watch(self, row: dict) -> None:
-        """Keep the weights if they are the best so far: by accuracy, then loss, with keep_best; by loss alone without."""
-        score = (row["val_accuracy"], -row["val_loss"]) if self.recipe.keep_best else (-row["val_loss"],)
-        if score > self.best[0]:
-            self.best = score, row, copy.deepcopy(self.net.state_dict())
+    def _validated(self) -> dict:
+        """What the validation images said since it was last asked."""
+        found = {"val_loss": torch.cat(self.val_losses).mean().item(), "val_accuracy": self.accuracy.compute().item()}
+        self.accuracy.reset()
+        self.val_losses = []
+        return found
+
+    def _watch(self, val_loss: float) -> None:
+        """Keep the best weights, and end the training when they have been the best for long enough."""
+        checks = len(self.history)
+        if val_loss < self.lowest[0]:
+            self.lowest = val_loss, checks, copy.deepcopy(self.net.state_dict())
+        self.trainer.should_stop = checks - self.lowest[1] >= self.recipe.patience
+
+    @torch.no_grad()
+    def _interpolate(self, begun: dict, where: torch.device) -> None:
+        """Go back halfway to where the training began, unless the validation loss is higher there; and all the way, if the
+        network of the beginning classified more validation images correctly."""
+        ended = copy.deepcopy(self.net.cpu().state_dict())
+        begun = {name: tensor.cpu() for name, tensor in begun.items()}
+        halfway = {name: begun[name].lerp(end, 0.5) if end.is_floating_point() else end for name, end in ended.items()}
+        last = self.kept or self.history[-1]
+        self.net.load_state_dict(halfway)
+        self.to(where).eval()
+        for rows in self._validation_rows():
+            self.validation_step(rows, 0)
+        between = last | self._validated()
+        self.kept, weights = (between, halfway) if between["val_loss"] <= last["val_loss"] else (last, ended)
+        if self.before["val_accuracy"] > self.kept["val_accuracy"]:
+            self.kept, weights = self.before, begun
+        self.net.load_state_dict(weights)
 
     def _diverged(self, row: dict) -> ValueError:
         return ValueError(

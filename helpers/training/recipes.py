@@ -37,9 +37,10 @@ class Recipe:
     copied         a cut point as in upto: only the stages before it come from the source, the others start at random
     gradual        stages thaw one after the other, the head first, down to `upto` halfway through the steps
     patience       if above 0: after this many validation steps (one for each tenth of the steps) without a lower loss the
-                   training ends and goes back to the weights with the lowest, or the best with keep_best
-    keep_best      True: afterwards the network goes back to its best validation step: the highest accuracy, then the lowest
-                   loss; the network as the head's own steps left it counts, too
+                   training ends and goes back to the weights with the lowest
+    interpolate    True, with head_steps: afterwards the weights go back halfway to where the head's own steps had left
+                   them, if the validation loss is lower there (Wortsman et al., 2022); and all the way, if that network
+                   classified more validation images correctly
     only           "batchnorm", "bias" or "lora": what trains of the stages that are not frozen, see `train_only`
 
     Raises ValueError for a setting out of range, and for settings that exclude one another.
@@ -64,7 +65,7 @@ class Recipe:
     copied: str | float | None = None
     gradual: bool = False
     patience: int = 0
-    keep_best: bool = False
+    interpolate: bool = False
     only: str | None = None
 
     def __post_init__(self):
@@ -88,7 +89,7 @@ class Recipe:
             ("copied", self.copied is None or _is_cut_point(self.copied), "None or a cut point, as upto is"),
             ("gradual", isinstance(self.gradual, bool), "True or False"),
             ("patience", _is_count(self.patience, 0), "a whole number, 0 or more"),
-            ("keep_best", isinstance(self.keep_best, bool), "True or False"),
+            ("interpolate", isinstance(self.interpolate, bool), "True or False"),
             ("only", *_one_of(self.only, (None, *SUBSETS))),
         ):
             if not ok:
@@ -109,6 +110,8 @@ class Recipe:
                 f"recipe {self.name!r} has lr=None, which solves a head on fixed features: it goes with upto=-1, and with "
                 'augment=False or views; not with batchnorm="live" or "statistics"'
             )
+        if self.interpolate and not self.head_steps:
+            raise ValueError(f"recipe {self.name!r}: interpolate=True needs a trained head to begin with, so set head_steps")
         if self.views and not self.augment:
             raise ValueError(f"recipe {self.name!r} asks for {self.views} views but augment=False")
 
@@ -121,7 +124,8 @@ class Recipe:
     @property
     def head_phase(self) -> "Recipe":
         """The recipe of the steps in which only the head trains: as this one, or solved on the images as they are."""
-        changes = {"upto": -1, "steps": self.head_steps, "lr": self.head_lr, "gradual": False, "patience": 0, "keep_best": False}
+        changes = {"upto": -1, "steps": self.head_steps, "lr": self.head_lr}
+        changes |= {"head_steps": 0, "gradual": False, "patience": 0, "interpolate": False}
         if self.head_lr is None:
             moving = self.batchnorm in ("live", "statistics")
             changes |= {"augment": False, "views": 0, "batchnorm": "as frozen" if moving else self.batchnorm}
@@ -156,9 +160,10 @@ def _is_cut_point(value) -> bool:
 
 SCRATCH = Recipe("scratch", weights=None, steps=400, lr=2e-3)  # longer: see docs/source_model.md
 FEATURE_EXTRACTION = Recipe("feature extraction", upto=-1, lr=None, augment=False, steps=100)
-FINE_TUNE_ALL = Recipe("fine-tune all", upto=0, steps=100, decay=0.8, batchnorm="frozen", keep_best=True)
-FINE_TUNE_LAST = replace(FINE_TUNE_ALL, name="fine-tune last", upto=-2)
-PROBE_THEN_FINE_TUNE = replace(FINE_TUNE_ALL, name="probe, then fine-tune", head_steps=100, head_lr=None)
+FINE_TUNE_LAST = Recipe("fine-tune last", upto=-2, batchnorm="frozen")
+FINE_TUNE_ALL = Recipe("fine-tune all", upto=0, batchnorm="frozen")
+PROBE_THEN_FINE_TUNE = Recipe("probe, then fine-tune", upto=0, head_steps=100, head_lr=None, steps=100, decay=0.8,
+                              batchnorm="frozen", interpolate=True)  # fmt: skip
 
 
 class Difference(dict):
