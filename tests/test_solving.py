@@ -1,6 +1,7 @@
 """A head on fixed features is solved: to the optimum, whatever the scale of the features, the seed and the order of images."""
 
 import copy
+import math
 from dataclasses import replace
 
 import pytest
@@ -94,14 +95,15 @@ def test_the_weights_go_back_halfway_if_the_validation_loss_is_lower_there_or_al
         scores[name] = (val.argmax(1) == task.val.labels).float().mean().item(), F.cross_entropy(val, task.val.labels).item()
         logits[name] = network(normalise(task.test.pixels))
     best = min(("end", "halfway"), key=lambda name: scores[name][1])
-    best = "probe" if scores["probe"][0] > scores[best][0] else best
+    gain = scores[best][0] - scores["probe"][0]
+    best = "probe" if gain < 0 or (gain == 0 and scores[best][1] > math.log(4)) else best
     torch.testing.assert_close(run.logits, logits[best].detach(), rtol=0, atol=1e-3 * run.logits.abs().max().item())
     assert (run.kept["val_accuracy"], run.kept["val_loss"]) == pytest.approx(scores[best], rel=1e-3)
 
 
 def test_a_fine_tuning_that_only_harms_leaves_the_probe_as_it_was():
     probe = fitted(replace(FEATURE_EXTRACTION, steps=5))
-    run = fit(short(PROBE_THEN_FINE_TUNE, lr=10.0), small_task())
+    run = fit(short(PROBE_THEN_FINE_TUNE, lr=10.0), small_task())  # its loss at the end is 1e9
     assert run.history.val_accuracy.iloc[-1] <= probe.history.val_accuracy.iloc[-1]
     torch.testing.assert_close(run.logits, probe.logits, rtol=0, atol=1e-3 * probe.logits.abs().max().item())
 

@@ -229,7 +229,7 @@ class Run(lightning.LightningModule):
     @torch.no_grad()
     def _interpolate(self, begun: dict, where: torch.device) -> None:
         """Go back halfway to where the training began, unless the validation loss is higher there; and all the way, if the
-        network of the beginning classified more validation images correctly."""
+        network of the beginning classified more validation images correctly, or as many and now the loss is above guessing."""
         ended = copy.deepcopy(self.net.cpu().state_dict())
         begun = {name: tensor.cpu() for name, tensor in begun.items()}
         halfway = {name: begun[name].lerp(end, 0.5) if end.is_floating_point() else end for name, end in ended.items()}
@@ -240,7 +240,8 @@ class Run(lightning.LightningModule):
             self.validation_step(rows, 0)
         between = last | self._validated()
         self.kept, weights = (between, halfway) if between["val_loss"] <= last["val_loss"] else (last, ended)
-        if self.before["val_accuracy"] > self.kept["val_accuracy"]:
+        gain = self.kept["val_accuracy"] - self.before["val_accuracy"]
+        if gain < 0 or gain == 0 and self.kept["val_loss"] > math.log(self.accuracy.num_classes):
             self.kept, weights = self.before, begun
         self.net.load_state_dict(weights)
 
