@@ -39,7 +39,7 @@ class Fit:
     logits      of the test images, float32 (n, classes)
     trained     number of parameters that were trained
     kept        the row of the history for the weights that were kept: its last row, but with patience or interpolate another;
-                halfway between two, its validation loss and accuracy are their own
+                for weights between two steps, with the loss and accuracy that they have on the validation images
     seconds     of training; loading the source model and the test are not in it
     cached      the cut point before which frozen features were kept ("-1": before the head), or "" if none were
     """

@@ -25,6 +25,7 @@ CHECKS = 10  # validation steps of a run
 LARGEST_GRADIENT = 1.0  # its norm is clipped to this
 FAR_ABOVE_GUESSING = 10  # times the loss of a guess, log(classes): no training ends there, unless it diverged
 VALIDATION_BATCH = 250
+BACK = 1 / 3  # of the way that fine-tuning went, with interpolate: see docs/source_model.md
 
 
 class Run(lightning.LightningModule):
@@ -228,18 +229,18 @@ class Run(lightning.LightningModule):
 
     @torch.no_grad()
     def _interpolate(self, begun: dict, where: torch.device) -> None:
-        """Go back halfway to where the training began, unless the validation loss is higher there; and all the way, if the
+        """Go back a third of the way to where the training began, unless the validation loss is higher there; and all the way, if the
         network of the beginning classified more validation images correctly, or as many and now the loss is above guessing."""
         ended = copy.deepcopy(self.net.cpu().state_dict())
         begun = {name: tensor.cpu() for name, tensor in begun.items()}
-        halfway = {name: begun[name].lerp(end, 0.5) if end.is_floating_point() else end for name, end in ended.items()}
+        between = {name: end.lerp(begun[name], BACK) if end.is_floating_point() else end for name, end in ended.items()}
         last = self.kept or self.history[-1]
-        self.net.load_state_dict(halfway)
+        self.net.load_state_dict(between)
         self.to(where).eval()
         for rows in self._validation_rows():
             self.validation_step(rows, 0)
-        between = last | self._validated()
-        self.kept, weights = (between, halfway) if between["val_loss"] <= last["val_loss"] else (last, ended)
+        there = last | self._validated()
+        self.kept, weights = (there, between) if there["val_loss"] <= last["val_loss"] else (last, ended)
         gain = self.kept["val_accuracy"] - self.before["val_accuracy"]
         if gain < 0 or gain == 0 and self.kept["val_loss"] > math.log(self.accuracy.num_classes):
             self.kept, weights = self.before, begun

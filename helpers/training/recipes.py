@@ -38,8 +38,8 @@ class Recipe:
     gradual        stages thaw one after the other, the head first, down to `upto` halfway through the steps
     patience       if above 0: after this many validation steps (one for each tenth of the steps) without a lower loss the
                    training ends and goes back to the weights with the lowest
-    interpolate    True, with head_steps: afterwards the weights go back halfway to where the head's own steps had left
-                   them, if the validation loss is lower there (Wortsman et al., 2022); and all the way, if that network
+    interpolate    True, with head_steps: afterwards the weights go back a third of the way to where the head's own steps had
+                   left them, if the validation loss is lower there (Wortsman et al., 2022); and all the way, if that network
                    classified more validation images correctly
     only           "batchnorm", "bias" or "lora": what trains of the stages that are not frozen, see `train_only`
 
