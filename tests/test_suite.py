@@ -4,8 +4,11 @@ from dataclasses import replace
 
 import pytest
 from fits import short, small_task
-from studies import suite
+from studies import real, resuming, suite
 
+from helpers.freezing import freeze
+from helpers.sources.backbones import load_backbone
+from helpers.training.recipes import FEATURE_EXTRACTION, PROBE_THEN_FINE_TUNE, diff
 from helpers.training.study import load_study
 
 
@@ -20,7 +23,7 @@ def quick(monkeypatch, tmp_path):
 
 def test_it_is_written_after_every_run_and_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
     quick(monkeypatch, tmp_path)
-    fitted, run_study = [], suite.run_study
+    fitted, run_study = [], resuming.run_study
 
     def stops(question, cases, seeds, **settings):
         if len(fitted) == 3:
@@ -28,12 +31,12 @@ def test_it_is_written_after_every_run_and_goes_on_where_it_stopped(tmp_path, mo
         fitted.append((cases[0].conditions["recipe"], cases[0].conditions["per_class"], seeds[0]))
         return run_study(question, cases, seeds, **settings)
 
-    monkeypatch.setattr(suite, "run_study", stops)
+    monkeypatch.setattr(resuming, "run_study", stops)
     with pytest.raises(KeyboardInterrupt):
         suite.measure("garden", seeds=2)
     path = tmp_path / "study-suite-garden.json"
-    assert len(load_study(path).runs) == 3 and capsys.readouterr().out.count("left: garden on goldfinches, 32 px") == 3
-    monkeypatch.setattr(suite, "run_study", run_study)
+    assert len(load_study(path).runs) == 3 and capsys.readouterr().out.count("h left: garden, goldfinches, 32, ") == 3
+    monkeypatch.setattr(resuming, "run_study", run_study)
     suite.measure("garden", seeds=2)
     said = capsys.readouterr().out
     assert "1 of 5, about 0.0 h left" in said and "5 of 5" in said
@@ -46,10 +49,29 @@ def test_it_is_written_after_every_run_and_goes_on_where_it_stopped(tmp_path, mo
 def test_what_is_left_out_is_what_it_says(monkeypatch):
     monkeypatch.setenv("COURSE_PHOTOS", "somewhere")
     plans = {source: suite.plans(source, 5) for source in suite.PLACES}
-    assert not [plan for plan in plans["garden"] if plan[1] != 64]
-    assert {plan[3].name for plan in plans["efficientnet_lite0"] if plan[1] == 224} == {"feature extraction"}
-    for source, of in plans.items():
-        scratch = {plan[4] for plan in of if plan[3].name == "scratch"}
+    assert {of["size"] for of, _ in plans["garden"]} == {64}
+    assert {of["recipe"] for of, _ in plans["efficientnet_lite0"] if of["size"] == 224} == {"feature extraction"}
+    for source, planned in plans.items():
+        scratch = {seed for of, seed in planned if of["recipe"] == "scratch"}
         assert scratch == ({0, 1, 2, 3, 4} if source == "garden" else {0, 1})
     monkeypatch.delenv("COURSE_PHOTOS")
-    assert not [plan for plan in suite.plans("garden", 1) if plan[0] == suite.PHOTOGRAPHS]
+    assert not [of for of, _ in suite.plans("garden", 1) if of["target"] == suite.PHOTOGRAPHS]
+
+
+@pytest.mark.parametrize("name", real.STUDIES)
+def test_a_study_on_photographs_changes_what_its_question_asks_and_nothing_else(name):
+    _, cells = real.STUDIES[name]
+    recipes = [real.recipe(conditions) for conditions in cells]
+    changed = set().union(*(diff(recipes[-1], recipe).keys() for recipe in recipes))
+    allowed = {"resolution": set(), "labels": set(), "batchnorm": {"batchnorm"},
+               "warmup": {"lr", "head_lr", "head_steps", "steps"},
+               "depth": set(diff(FEATURE_EXTRACTION, PROBE_THEN_FINE_TUNE))}  # fmt: skip
+    assert changed <= allowed[name], changed - allowed[name]
+    if name == "warmup":
+        assert {recipe.steps + recipe.head_steps for recipe in recipes} == {150}
+
+
+def test_the_depths_of_the_study_are_cut_points_of_the_network_from_late_to_early():
+    model = load_backbone(real.SOURCE, weights=None).model
+    trained = [sum(p.numel() for p in freeze(model, upto).parameters() if p.requires_grad) for upto in real.DEPTHS.values()]
+    assert trained == sorted(trained) and len(set(trained)) == len(trained)

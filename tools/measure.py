@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import pandas
-from studies import imagenet, studies, suite
+from studies import imagenet, real, studies, suite
 
 from helpers.images.catalog import CARDS
 from helpers.images.tasks import EMBEDDED, open_task
@@ -193,6 +193,7 @@ def main(arguments=None) -> None:
         "budget": measure_budget,
         **{name: study.run for name, study in studies().items()},
         **{f"suite-{source}": partial(suite.measure, source) for source in suite.PLACES},
+        **{f"real-{name}": partial(real.measure, name) for name in real.STUDIES},
         "texts": lambda seeds: None,  # what always happens at the end
     }
     parser.add_argument(
@@ -202,7 +203,7 @@ def main(arguments=None) -> None:
     options = parser.parse_args(arguments)
     if unknown := set(options.parts) - parts.keys():
         parser.error(f"there is no part {', '.join(sorted(unknown))}; choose from {', '.join(parts)}")
-    for part in options.parts or [part for part in parts if not part.startswith("suite-")]:
+    for part in options.parts or [part for part in parts if not part.startswith(("suite-", "real-"))]:
         parts[part](options.seeds)
     headline().savefig(ROOT / "docs/headline.png", dpi=100)
     if (DATA / "study-imagenet.json").exists():

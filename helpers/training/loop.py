@@ -229,8 +229,9 @@ class Run(lightning.LightningModule):
 
     @torch.no_grad()
     def _interpolate(self, begun: dict, where: torch.device) -> None:
-        """Go back a third of the way to where the training began, unless the validation loss is higher there; and all the way, if the
-        network of the beginning classified more validation images correctly, or as many and now the loss is above guessing."""
+        """Go back a third of the way to where the training began, unless the validation loss is higher there; and all the way
+        if the network of the beginning classified more validation images correctly, or as many and now the loss is above
+        guessing."""
         ended = copy.deepcopy(self.net.cpu().state_dict())
         begun = {name: tensor.cpu() for name, tensor in begun.items()}
         between = {name: end.lerp(begun[name], BACK) if end.is_floating_point() else end for name, end in ended.items()}

@@ -11,12 +11,12 @@ Photographs need COURSE_PHOTOS (a folder of class folders), and squeezenet1_0 to
 """
 
 import os
-import time
 from dataclasses import replace
 
 from helpers.images.tasks import Task, open_task
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, FINE_TUNE_LAST, PROBE_THEN_FINE_TUNE, SCRATCH
-from helpers.training.study import SHIPPED, Case, Study, join_studies, load_study, run_study
+from helpers.training.study import SHIPPED, Case, Study, join_studies, load_study
+from studies.resuming import go_on
 
 QUESTION = "Which recipe, from which source, on what, with how many labels?"
 COMMAND = "python tools/measure.py suite"
@@ -42,25 +42,14 @@ def run(seeds: int = 5) -> None:
 def measure(source: str, seeds: int = 5) -> None:
     """One source, from where its file stands; says after each run how much is left."""
     path = SHIPPED / f"study-suite-{source}.json"
-    study = load_study(path) if path.exists() else None
-    left = [plan for plan in plans(source, seeds) if study is None or not _has(study, plan)]
-    spent = _spent(study)
-    for number, (target, size, labels, recipe, seed) in enumerate(left, 1):
-        started = time.monotonic()
-        one = run_study(QUESTION, [case(source, target, size, labels, recipe)], [seed], progress=Silent())
-        study = one if study is None else join_studies(study, one)
-        study.save(path, COMMAND)
-        spent.setdefault((target, size, recipe.name), []).append(time.monotonic() - started)
-        hours = sum(_expected(spent, plan) for plan in left[number:]) / 3600
-        print(f"{number} of {len(left)}, about {hours:.1f} h left: {source} on {target}, {size} px, {labels} a class, "
-              f"{recipe.name}, seed {seed}: {one.runs.accuracy.iloc[0]:.1%}", flush=True)  # fmt: skip
+    go_on(path, f"{COMMAND}-{source}", QUESTION, plans(source, seeds), case, kind=("target", "size", "recipe"))
 
 
-def plans(source: str, seeds: int) -> list[tuple]:
-    """What is run: (target, size, labels, recipe, seed), place by place; there the two cheaper recipes first, seed by seed."""
+def plans(source: str, seeds: int) -> list[tuple[dict, int]]:
+    """What is run: (conditions, seed), place by place; there the two cheaper recipes first, seed by seed."""
     places = [place for place in PLACES[source] if place[0] in DRAWN or os.environ.get("COURSE_PHOTOS")]
     return [
-        (target, size, labels, recipe, seed)
+        ({"source": source, "target": target, "size": size, "per_class": labels, "recipe": recipe.name}, seed)
         for target, size in places
         for recipes in ((RECIPES[:2], RECIPES[2:]) if size < 224 else [[FEATURE_EXTRACTION]])
         for seed in range(seeds)
@@ -70,25 +59,16 @@ def plans(source: str, seeds: int) -> list[tuple]:
     ]
 
 
-def case(source: str, target: str, size: int, labels: int, recipe) -> Case:
+def case(conditions: dict) -> Case:
     """A cell of the suite."""
-    conditions = {"source": source, "target": target, "size": size, "per_class": labels, "recipe": recipe.name}
-    return Case(conditions, replace(recipe, source=source), task(target, size, labels))
+    (recipe,) = (recipe for recipe in RECIPES if recipe.name == conditions["recipe"])
+    opened = task(conditions["target"], conditions["size"], conditions["per_class"])
+    return Case(conditions, replace(recipe, source=conditions["source"]), opened)
 
 
 def task(target: str, size: int, labels: int) -> Task:
     """The task of a target; its test images are the same whatever the labels and seeds."""
     return open_task(os.environ["COURSE_PHOTOS"] if target == PHOTOGRAPHS else target, labels, size=size)
-
-
-class Silent:
-    """A progress line for one of many runs, which shows nothing."""
-
-    def step(self, count: int = 1) -> None:
-        pass
-
-    def done(self, text: str) -> None:
-        pass
 
 
 def suite() -> Study:
@@ -100,29 +80,3 @@ def suite() -> Study:
 def stamps() -> dict[str, str]:
     """The tables of docs/source_model.md."""
     return {}
-
-
-def _has(study: Study, plan: tuple) -> bool:
-    target, size, labels, recipe, seed = plan
-    runs = study.runs
-    return bool(((runs.target == target) & (runs["size"] == size) & (runs.per_class == labels) & (runs.recipe == recipe.name)
-                 & (runs.seed == seed)).any())  # fmt: skip
-
-
-def _spent(study: Study | None) -> dict[tuple, list[float]]:
-    """Seconds that runs took, as far as they are known: {(target, size, recipe): ...}."""
-    rows = [] if study is None else study.runs.to_dict("records")
-    spent = {}
-    for row in rows:
-        spent.setdefault((row["target"], row["size"], row["recipe"]), []).append(row["seconds"])
-    return spent
-
-
-def _expected(spent: dict, plan: tuple) -> float:
-    """Seconds that a run will take: the mean of those like it, or of the same recipe by the number of pixels."""
-    target, size, _, recipe, _ = plan
-    if alike := spent.get((target, size, recipe.name)):
-        return sum(alike) / len(alike)
-    scaled = [s * (size / other) ** 2 for (_, other, name), them in spent.items() if name == recipe.name for s in them]
-    scaled = scaled or [s * (size / other) ** 2 for (_, other, _), them in spent.items() for s in them]
-    return sum(scaled) / len(scaled)
