@@ -230,7 +230,7 @@ def test_logits_and_fit_go_without_a_copy_of_all_test_images_to_the_same_bits(ca
     monkeypatch.setattr(Split, "pixels", property(lambda split: copied.append(split) or pixels.fget(split)))
     assert torch.equal(classifier.logits(task.test, 5), together)
     assert [len(batch) for batch in task.test.batches(5)] == [5, 5, 2]
-    result = fit(replace(FEATURE_EXTRACTION, steps=2, views=1), task)
+    result = fit(replace(FEATURE_EXTRACTION, steps=2, source="garden"), task)
     assert result.n == len(task.test) and task.test not in copied and task.train in copied
 
 

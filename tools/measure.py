@@ -30,10 +30,10 @@ from helpers.training.study import Study, compare, load_study
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "helpers/data"
-RECIPES = [SCRATCH, FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE]
+RECIPES = [replace(recipe, source="garden") for recipe in (SCRATCH, FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE)]
 BUDGETS = (100, 200, 400, 800)
 PHOTOGRAPHS = "photographs of 5 kinds of flowers"
-PROBE_SOURCE = "squeezenet1_0"
+PROBE_SOURCE = "efficientnet_lite0"
 COMMAND = "python tools/measure.py"
 COMPARISONS = ("goldfinches-5", "flowers-5", "photographs-20", "photographs-20-imagenet")
 
@@ -45,7 +45,7 @@ def measure_embedded(seeds: int) -> None:
 
 
 def measure_photographs(seeds: int) -> None:
-    """Real photographs, 20 a class: from the garden at 64 px, and a probe of ImageNet weights at 128 px."""
+    """Real photographs, 20 a class, from the garden at 64 px."""
     folder = os.environ.get("COURSE_PHOTOS")
     if not folder:
         print("photographs: left out, COURSE_PHOTOS names no folder of class folders")
@@ -62,7 +62,7 @@ def measure_probe(seeds: int) -> None:
         print("probe: left out, COURSE_PHOTOS names no folder of class folders")
         return
     task = open_task(folder, per_class=20, size=128)
-    probe = replace(FEATURE_EXTRACTION, source=PROBE_SOURCE, views=2, name=f"feature extraction, {PROBE_SOURCE}")
+    probe = replace(FEATURE_EXTRACTION, source=PROBE_SOURCE, name=f"feature extraction, {PROBE_SOURCE}")
     started = time.process_time()
     fit(probe, task)
     seconds = time.process_time() - started
