@@ -21,7 +21,7 @@ import pandas
 from studies import imagenet, real, studies, suite
 
 from helpers.images.catalog import CARDS
-from helpers.images.tasks import EMBEDDED, open_task
+from helpers.images.tasks import EMBEDDED, PHOTO_SIZE, open_task
 from helpers.notebook.progress import Progress
 from helpers.training.devices import provenance
 from helpers.training.fitting import fit
@@ -112,6 +112,15 @@ def sentence(result: Study, name: str = PROBE_THEN_FINE_TUNE.name, baseline: str
     )
 
 
+def own_images() -> str:
+    """What the three lines of the README give on photographs, in words."""
+    row = load_study("real-resolution").table("size").loc[PHOTO_SIZE]
+    return (
+        f"On photographs of five kinds of flowers, 20 of each to train on, this classifies {row['accuracy %']:.0f}% "
+        f"(95% interval {row['low']:.0f} to {row['high']:.0f}) of {row['n']:.0f} test photographs correctly."
+    )
+
+
 def results_table() -> str:
     """All shipped comparisons as one Markdown table."""
     lines = [
@@ -174,6 +183,7 @@ def stamps() -> dict[str, str]:
     rows = [f"| {name} | " + " | ".join(f"{value:.1f}" for value in row) + " |" for name, row in budgets.iterrows()]
     return {
         "headline": sentence(load_study("flowers-5")),
+        "own": own_images(),
         "results": "\n\n" + results_table() + "\n\n",
         "sources": "\n\n" + sources_table() + "\n\n",
         "budget": "\n\n" + "\n".join([header, "|---" * (len(budgets.columns) + 1) + "|", *rows]) + "\n\n",

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from helpers.images.tasks import open_task
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, Recipe
-from helpers.training.study import SHIPPED, Case
+from helpers.training.study import SHIPPED, Case, Study, load_study
 from studies.resuming import go_on
 
 COMMAND = "python tools/measure.py real"
@@ -26,6 +26,7 @@ SIZES = (64, 96, 128, 160, 192, 224)
 LABELS = (1, 2, 5, 10, 20, 50, 100, 200)
 BATCHNORM = {"live": "as frozen", "at rest": "frozen", "re-estimated": "re-estimated"}
 DEPTHS = {"the head": -1, "the last block": "blocks.6", "the last half": 0.5, "everything": 0}
+HEADINGS = {"size": "pixels a side", "per_class": "photographs a class"}
 RATES = (1e-4, 3e-4, 1e-3)
 
 STUDIES = {  # the question, and its conditions in the order in which they are measured
@@ -80,5 +81,22 @@ def photographs(per_class: int, size: int):
 
 
 def stamps() -> dict[str, str]:
-    """Nothing yet: the texts quote the studies by themselves."""
-    return {}
+    """The tables of docs/source_model.md and docs/photographs.md, of what has been measured."""
+    texts = {}
+    for name, (_, cells) in STUDIES.items():
+        if (SHIPPED / f"study-real-{name}.json").exists():
+            texts[f"real.{name}"] = "\n\n" + _table(load_study(f"real-{name}"), list(cells[0])) + "\n\n"
+    return texts
+
+
+def _table(study: Study, conditions: list[str]) -> str:
+    """Accuracy by the conditions, with intervals, and what a fit took as a share of the longest, as Markdown."""
+    seconds = study.runs.groupby(conditions).seconds.mean()
+    head = [*(HEADINGS.get(name, name) for name in conditions), "accuracy % (95% interval)", "time", "seeds, n"]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for key, row in study.table(conditions).iterrows():
+        values = key if isinstance(key, tuple) else (key,)
+        accuracy = f"{row['accuracy %']:.1f} ({row['low']:.1f} to {row['high']:.1f})"
+        share = f"{seconds[key] / seconds.max():.2f}"
+        lines.append("| " + " | ".join([*map(str, values), accuracy, share, f"{row['seeds']:.0f}, {row['n']:.0f}"]) + " |")
+    return "\n".join(lines)
