@@ -6,12 +6,8 @@ import shutil
 import subprocess
 import sys
 
-import demo
 import pytest
-from photos import photos
 from project import MAKEFILE, ROOT, clean_environment
-
-from helpers.images.tasks import Files
 
 MAKE = shutil.which("make")
 needs_make = pytest.mark.skipif(MAKE is None, reason="there is no make")
@@ -112,16 +108,3 @@ def test_interrupted_or_moved_set_up_is_made_afresh_and_a_finished_one_is_left_a
     assert debris.exists(), "a finished environment is brought up to date in place"
     moved = copy.rename(tmp_path / "elsewhere")
     assert "displaced" in run_set_up(moved, "").stdout, "a moved environment is made afresh"
-
-
-def test_the_demo_compares_on_drawings_or_on_a_folder_and_writes_its_figure(tmp_path, capsys):
-    photos(tmp_path / "my_birds", robin=8, wren=8)
-    files = Files(tmp_path / "cache")
-    own = str(tmp_path / "my_birds"), {"per_class": 3, "files": files}
-    for folder, settings in ((None, {"val": 1, "test": 2}), own):
-        demo.main(folder, tmp_path, **{"size": 32} | settings)
-        said = capsys.readouterr().out
-        assert "copied  0 -> None" in said and "learnt on ImageNet" in said.split("accuracy %")[1] and "trained" in said
-        assert (tmp_path / "demo.png").stat().st_size > 1000
-        (tmp_path / "demo.png").unlink()
-    assert "my_birds: 2 classes, 32 x 32 pixels" in said
