@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from helpers import Case, compare, load_study, run_study
+from helpers.lessons.fine_tuning.learning_curves import learning_curves, overfitting, plot_curves
 from helpers.training.fitting import fit
 from helpers.training.intervals import interval
-from helpers.training.learning_curves import learning_curves, overfitting, plot_curves
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, SCRATCH
 from helpers.training.study import SHIPPED, Study, join_studies
 
