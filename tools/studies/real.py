@@ -1,10 +1,11 @@
 """Studies of an ImageNet network on photographs, study-real-NAME.json: what the lectures claim, measured where it matters.
 
-resolution   the probe at 64 to 224 pixels, 20 labels a class: accuracy and seconds
-labels       the probe from 1 to 200 labels a class
-batchnorm    a probe and then fine-tuning, with BatchNorm live, at rest, and re-estimated on the training images
-depth        where training starts, after a probe: the head alone, the last block, the last half, everything; 5 to 100 labels
-warmup       the head first, or everything at once with the same rate for the head, at three rates
+resolution     the probe at 64 to 224 pixels, 20 labels a class: accuracy and seconds
+labels         the probe from 1 to 200 labels a class
+interpolation  a probe and then fine-tuning, at its end, and a third of the way back: 20 and 100 labels
+batchnorm      a probe and then fine-tuning, with BatchNorm live, at rest, and re-estimated on the training images
+depth          where training starts, after a probe: the head alone, the last block, the last half, everything; 5 to 100 labels
+warmup         the head first, or everything at once with the same rate for the head, at three rates
 
 efficientnet_lite0 on the folder that COURSE_PHOTOS names, at 128 px unless said otherwise. Each is written after every run and
 goes on where it stopped: `python tools/measure.py real`, or one of them, `real-resolution`.
@@ -32,6 +33,8 @@ RATES = (1e-4, 3e-4, 1e-3)
 STUDIES = {  # the question, and its conditions in the order in which they are measured
     "resolution": ("At which resolution?", [{"size": size} for size in SIZES]),
     "labels": ("How many labels does a probe need?", [{"per_class": labels} for labels in LABELS]),
+    "interpolation": ("At the end of fine-tuning, or a third of the way back?",
+                      [{"per_class": labels, "weights": which} for labels in (20, 100) for which in ("at the end", "between")]),
     "batchnorm": ("What should BatchNorm do on photographs?", [{"batchnorm": how} for how in BATCHNORM]),
     "depth": ("Where should training start?",
               [{"per_class": labels, "depth": depth} for labels in (5, 20, 100) for depth in DEPTHS]),
@@ -65,6 +68,8 @@ def case(conditions: dict) -> Case:
 
 def recipe(conditions: dict) -> Recipe:
     """What the conditions change of the course's recipes, and nothing else."""
+    if "weights" in conditions:
+        return replace(PROBE_THEN_FINE_TUNE, interpolate=conditions["weights"] == "between")
     if "batchnorm" in conditions:
         return replace(PROBE_THEN_FINE_TUNE, batchnorm=BATCHNORM[conditions["batchnorm"]])
     if "depth" in conditions and conditions["depth"] != "the head":
