@@ -194,10 +194,10 @@ def _phase(recipe, backbone, task, seed, cache, progress, before=None) -> tuple[
     """
     upto = recipe.upto
     model = prepare(backbone.model.to(device()), recipe, task, backbone)  # Lightning puts it back onto the CPU
-    images, labels = task.train.pixels, task.train.labels
+    images, labels = task.train, task.train.labels
     if recipe.views:
         images, labels = fixed_views(task.train, recipe.views, seed)
-    val_images, trains, kept = task.val.pixels, model, ""
+    val_images, trains, kept = task.val, model, ""
     if cache and recipe.fixed:
         prefix, suffix = split(model, upto)
         if worth_caching(prefix, images, len(images) + len(val_images), backbone):

@@ -17,6 +17,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from helpers.freezing import parameter_groups
 from helpers.images.augmentation import augment
+from helpers.images.splits import Split
 from helpers.training.features import standardised
 from helpers.training.recipes import Recipe
 from helpers.training.steps import training_steps
@@ -33,7 +34,7 @@ class Run(lightning.LightningModule):
 
     recipe      steps, lr, batch size, schedule, weight decay, patience, interpolate, and whether batches are augmented
     net         the model whose parameters the optimizer gets
-    train, val  (images, labels): uint8 (N, 3, S, S) or features float32 (N, ...), and int64 (N,)
+    train, val  (images, labels): a Split, uint8 (N, 3, S, S) or features float32 (N, ...), and int64 (N,)
     trains      what is applied to a batch, if not `net` itself: its suffix, where the images are features
     normalise   uint8 images -> what `net` takes; not needed for features
     progress    its step() is called after each optimizer step
@@ -171,9 +172,12 @@ class Run(lightning.LightningModule):
 
     def _batch(self, data, rows):
         images, labels = data
-        rows = rows.to(images.device)
-        # index_select is far faster on pixels; features keep their memory format this way
-        images = images.index_select(0, rows) if images.dtype == torch.uint8 else images[rows]
+        if isinstance(images, Split):  # only these rows are copied, perhaps from a memory map
+            images = images[rows.cpu()][0]
+        else:
+            rows = rows.to(images.device)
+            # index_select is far faster on pixels; features keep their memory format this way
+            images = images.index_select(0, rows) if images.dtype == torch.uint8 else images[rows]
         return images.to(self.device), labels[rows.to(labels.device)].to(self.device)
 
     def _normalised(self, images):
