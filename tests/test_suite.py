@@ -8,7 +8,7 @@ from studies import real, resuming, suite
 
 from helpers.freezing import freeze
 from helpers.sources.backbones import load_backbone
-from helpers.training.recipes import FEATURE_EXTRACTION, PROBE_THEN_FINE_TUNE, diff
+from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, SCRATCH, diff
 from helpers.training.study import load_study
 
 
@@ -75,3 +75,38 @@ def test_the_depths_of_the_study_are_cut_points_of_the_network_from_late_to_earl
     model = load_backbone(real.SOURCE, weights=None).model
     trained = [sum(p.numel() for p in freeze(model, upto).parameters() if p.requires_grad) for upto in real.DEPTHS.values()]
     assert trained == sorted(trained) and len(set(trained)) == len(trained)
+
+
+def gains(of, over, seeds=5):
+    """Mean gain of a recipe over another, in points, in every cell of the shipped suite where both have so many seeds."""
+    runs = suite.suite().runs.pivot_table(
+        index=["source", "target", "size", "per_class", "seed"], columns="recipe", values="accuracy"
+    )
+    if not {of, over} <= set(runs.columns):
+        pytest.skip(f"the suite has not measured {of} and {over} yet")
+    of_cells = (100 * (runs[of] - runs[over])).dropna().groupby(["source", "target", "size", "per_class"])
+    found = of_cells.mean()[of_cells.size() >= seeds]
+    if found.empty:
+        pytest.skip(f"the suite has not measured {of} and {over} with {seeds} seeds yet")
+    return found
+
+
+def test_with_20_labels_or_more_fine_tuning_after_a_probe_is_nowhere_a_point_below_the_probe_and_above_it_on_the_whole():
+    found = gains(PROBE_THEN_FINE_TUNE.name, FEATURE_EXTRACTION.name)
+    found = found[found.index.get_level_values("per_class") >= 20]
+    assert found.min() >= -1, found[found < -1]
+    assert found.mean() > 0
+
+
+def test_fine_tuning_everything_is_nowhere_below_training_from_scratch():
+    found = gains(FINE_TUNE_ALL.name, SCRATCH.name, seeds=2)
+    assert found.min() >= 0, found[found < 0]
+
+
+@pytest.mark.parametrize("labels, least", [(20, 2), (100, 3)])
+def test_on_photographs_fine_tuning_the_imagenet_network_gains_over_its_probe(labels, least):
+    found = gains(PROBE_THEN_FINE_TUNE.name, FEATURE_EXTRACTION.name)
+    cell = ("efficientnet_lite0", suite.PHOTOGRAPHS, 128, labels)
+    if cell not in found.index:
+        pytest.skip("the suite has not measured it with five seeds yet")
+    assert found[cell] >= least
