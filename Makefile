@@ -34,8 +34,8 @@ test: environment ## run every test, the notebooks included (JOBS=2 at a time)
 test-colab: environment ## the tests of helpers and all notebooks with the versions that Google Colab has (5 GB)
 	@$(BIN)/python tools/colab.py
 
-demo: environment ## the headline comparison in the terminal, with a figure, in about a minute
-	@$(BIN)/python tools/demo.py
+demo: environment ## transfer in the terminal, in about a minute (FOLDER=my_birds: on your own photographs)
+	@$(BIN)/python tools/demo.py $(if $(FOLDER),"$(FOLDER)")
 
 fetch: environment ## fetch photographs and weights for use offline (NAMES="flowers102 resnet18"; without: list them)
 	@$(BIN)/python tools/fetch.py $(NAMES)

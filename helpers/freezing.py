@@ -23,7 +23,7 @@ def freeze(model: nn.Module, upto: str | float) -> nn.Module:
     `upto` is the first stage that trains:
         "layer4"     a name from stage_names(model)
         -1           the head: everything else is frozen
-        -2, -3, ...  the last one, two, ... stages with parameters before the head, and the head
+        -2, -3, ...  the last one, two, ... stages with weights (a mere normalisation has none) before the head, and the head
         0            nothing is frozen
         0.0 .. 1.0   this fraction of the stages before the head is frozen (rounded to whole stages)
 

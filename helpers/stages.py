@@ -117,17 +117,17 @@ def part(model: nn.Module, some: list[Stage], start: fx.Node | None = None, end:
 def _position(at: str | float, found: list[Stage]) -> int:
     """The number of stages before the cut point `at`."""
     names = [stage.name for stage in found]
-    with_parameters = [i for i, stage in enumerate(found) if stage.parameters]
+    weighted = [i for i, stage in enumerate(found) if any(parameter.ndim > 1 for parameter in stage.parameters)]
     is_fitting = isinstance(at, (str, int, float)) and not isinstance(at, bool)
     if isinstance(at, str) and at in [*names, "head"]:
         return names.index(at) if at in names else len(names) - 1
-    if is_fitting and isinstance(at, int) and -len(with_parameters) <= at < 0:
-        return with_parameters[at]
+    if is_fitting and isinstance(at, int) and -len(weighted) <= at < 0:
+        return weighted[at]
     if is_fitting and (at == 0 or (isinstance(at, float) and 0 <= at <= 1)):
         return round(at * (len(names) - 1))
     raise (ValueError if is_fitting else TypeError)(
-        f"{at!r} is not a cut point: use -1 (before the head), -2 to {-len(with_parameters)} (the last two, three, ... stages "
-        f"with parameters), 0 (before everything), a fraction from 0.0 to 1.0, or one of the stages {', '.join(names)}"
+        f"{at!r} is not a cut point: use -1 (before the head), -2 to {-len(weighted)} (the last two, three, ... stages "
+        f"with weights), 0 (before everything), a fraction from 0.0 to 1.0, or one of the stages {', '.join(names)}"
     )
 
 

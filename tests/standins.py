@@ -23,7 +23,11 @@ from scipy.io import savemat
 from helpers.images import published
 from helpers.images.catalog import CARDS
 
-SIZES = {"flowers102": {"train": 2, "val": 1, "test": 2}, "hotdog": {"train": 16, "test": 6}}  # images a class
+SIZES = {  # images a class
+    "flowers102": {"train": 2, "val": 1, "test": 2},
+    "hotdog": {"train": 16, "test": 6},
+    "ants-bees": {"train": 16, "test": 6},
+}
 
 
 def picture(label: int, number: int, kind: str = "JPEG", side: int = 16) -> bytes:
@@ -41,7 +45,7 @@ def picture(label: int, number: int, kind: str = "JPEG", side: int = 16) -> byte
 @lru_cache
 def archives(name: str, **images) -> dict[str, bytes]:
     """{file name: its content} of a published set. images: how many a class, as in SIZES."""
-    return {"flowers102": _flowers102, "hotdog": _hotdog}[name](**SIZES[name] | images)
+    return {"flowers102": _flowers102, "hotdog": _hotdog, "ants-bees": _ants_bees}[name](**SIZES[name] | images)
 
 
 def _flowers102(train: int, val: int, test: int) -> dict[str, bytes]:
@@ -68,12 +72,23 @@ def _flowers102(train: int, val: int, test: int) -> dict[str, bytes]:
 
 
 def _hotdog(train: int, test: int) -> dict[str, bytes]:
-    members = {}
-    for split, count, first in (("train", train, 0), ("test", test, 1000)):
-        for label, folder in enumerate(("hotdog", "not-hotdog")):
-            for number in range(count):
-                members[f"hotdog/{split}/{folder}/{number}.png"] = picture(label, first + number, "PNG")
-    return {"hotdog.zip": zipped(members)}
+    return {"hotdog.zip": zipped(_parts("hotdog", ("hotdog", "not-hotdog"), {"train": train, "test": test}))}
+
+
+def _ants_bees(train: int, test: int) -> dict[str, bytes]:
+    members = _parts("hymenoptera_data", ("ants", "bees"), {"train": train, "val": test})
+    members["hymenoptera_data/train/ants/imageNotFound.gif"] = picture(5, 0, "GIF")
+    return {"hymenoptera_data.zip": zipped(members)}
+
+
+def _parts(folder: str, classes: tuple, counts: dict[str, int]) -> dict[str, bytes]:
+    """{name in the archive: picture} of a folder with so many pictures of each class in each of its parts."""
+    return {
+        f"{folder}/{split}/{name}/{number}.png": picture(label, 1000 * part + number, "PNG")
+        for part, (split, count) in enumerate(counts.items())
+        for label, name in enumerate(classes)
+        for number in range(count)
+    }
 
 
 def zipped(members: dict[str, bytes]) -> bytes:
@@ -91,12 +106,15 @@ def standing_in(files: dict[str, bytes], address: str = "http://127.0.0.1:9/"):
     from torchvision.datasets import Flowers102
 
     md5 = {part: (name, _digest("md5", files.get(name))) for part, (name, _) in Flowers102._file_dict.items()}
+    ants_bees = f"sha256:{_digest('sha256', files.get('hymenoptera_data.zip'))}"
     sizes = {name: len(content) for name, content in files.items()}
     with (
         mock.patch.object(Flowers102, "_file_dict", md5),
         mock.patch.object(Flowers102, "_download_url_prefix", address),
         mock.patch.object(published, "FLOWERS_SIZES", published.FLOWERS_SIZES | sizes),
         mock.patch.object(published, "HOTDOG_ADDRESS", f"{address}hotdog.zip"),
+        mock.patch.object(published, "ANTS_BEES_ADDRESS", f"{address}hymenoptera_data.zip"),
+        mock.patch.object(published, "ANTS_BEES", {"size": sizes.get("hymenoptera_data.zip"), "digest": ants_bees}),
         mock.patch.object(published, "HOTDOG_DIGEST", f"sha1:{_digest('sha1', files.get('hotdog.zip'))}"),
     ):
         yield

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from fits import fitted, short, small_task, write_source
+from fits import HEAD_BY_STEPS, fitted, short, small_task, write_source
 
 from helpers.freezing import freeze
 from helpers.images.tasks import Split
@@ -14,9 +14,10 @@ from helpers.training.features import fixed_views
 from helpers.training.fitting import fit
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_LAST, PROBE_THEN_FINE_TUNE
 
+SOLVED = {"lr": None, "augment": False, "views": 0}
 CACHED = {
-    "feature extraction, fixed views": short(FEATURE_EXTRACTION),
-    "feature extraction, no augmentation": short(FEATURE_EXTRACTION, augment=False, views=0),
+    "a head by steps on fixed views": HEAD_BY_STEPS,
+    "feature extraction, no augmentation": short(FEATURE_EXTRACTION),
     "fine-tune last, fixed views": short(FINE_TUNE_LAST, views=2),
     "fine-tune last, no augmentation": short(FINE_TUNE_LAST, augment=False),
     "a stage by name": short(FINE_TUNE_LAST, augment=False, upto="layer3"),
@@ -65,7 +66,7 @@ def test_fit_says_before_which_stage_it_kept_features(changes, cached):
 
 
 def test_features_too_large_for_memory_are_not_kept_and_the_result_is_the_same(monkeypatch):
-    recipe = CACHED["feature extraction, fixed views"]
+    recipe = CACHED["a head by steps on fixed views"]
     needed = (2 * len(small_task().train) + len(small_task().val)) * 256 * 4  # 256 features of 4 bytes each
     for limit, cached in ((needed, "-1"), (needed - 1, "")):
         monkeypatch.setattr(features, "LARGEST_CACHE", limit)
@@ -135,9 +136,9 @@ def test_standardising_is_for_a_head_that_trains_alone():
     assert features.lone_head(wide) is None, "padding with zeros is no padding with means"
 
 
-@pytest.mark.parametrize("changes", [{}, {"views": 0}, {"views": 0, "batchnorm": "live"}, {"batchnorm": "re-estimated"}])
+@pytest.mark.parametrize("changes", [{}, {"views": 0}, {"views": 0, "batchnorm": "live"}, {"batchnorm": "re-estimated"}, SOLVED])
 def test_a_trained_probe_is_a_plain_network_again(changes):
-    run, plain = fitted(short(FEATURE_EXTRACTION, **changes)), load_backbone("garden").model
+    run, plain = fitted(replace(HEAD_BY_STEPS, **changes)), load_backbone("garden").model
     assert {name: type(module) for name, module in run.model.named_modules()} == {
         name: type(module) for name, module in plain.named_modules()
     }

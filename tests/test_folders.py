@@ -84,9 +84,50 @@ def test_what_is_no_folder_of_class_folders_is_refused(tmp_path):
     photos(tmp_path / "deep/train", a=5, b=5)
     refused(tmp_path / "deep", "only one class folder, 'train'", f"did you mean {tmp_path / 'deep/train'}?")
     photos(tmp_path / "deep/test", a=3, b=3)
-    refused(tmp_path / "deep", "test, train", "look like the parts of a split")
+    photos(tmp_path / "deep/more", a=3, b=3)
+    refused(tmp_path / "deep", "more, test, train", "look like the parts of a split")
     Image.open(tmp_path / "deep/train/a/3.png").save(tmp_path / "deep/train/b/other name.bmp")
     refused(tmp_path / "deep/train", "a/3.png", "b/other name.bmp", "in two classes", "where it belongs")
+
+
+def divided(folder, **parts):
+    for seed, (name, classes) in enumerate(parts.items()):
+        photos(folder / name, seed, **classes)
+    return folder
+
+
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("Training", "Validation", "Testing"), ("train", "valid", "test")])
+def test_a_folder_that_is_divided_into_parts_keeps_them(tmp_path, names):
+    folder = divided(tmp_path / "p", **dict(zip(names, ({"a": 9, "b": 7}, {"a": 2, "b": 3}, {"a": 4, "b": 5}), strict=True)))
+    for seed in (0, 1):
+        task = open_small(folder, 3, seed)
+        assert task.classes == ["a", "b"] and len(task.train) == 6
+        for split, name, counts in zip(parts(task).values(), names, ([9, 7], [2, 3], [4, 5]), strict=True):
+            assert all(f"/p/{name}/" in file for file in split.files) and split.labels.bincount().tolist() == counts
+
+
+@pytest.mark.parametrize("name", ["val", "validation", "test"])
+def test_two_parts_are_training_and_test_and_validation_is_set_aside_from_training(tmp_path, name):
+    task = open_small(divided(tmp_path / "p", train={"a": 16, "b": 24}, **{name: {"a": 4, "b": 4}}))
+    assert all(f"/p/{name}/" in file for file in task.test.files) and len(task.test) == 8
+    assert all("/p/train/" in file for file in [*task.val.files, *task.pool.files])
+    assert task.val.labels.bincount().tolist() == [2, 3] and len(task.pool) == 35
+    assert any("validation is set aside from 'train'" in note for note in task.notes) == (name != "test")
+    assert open_small(tmp_path / "p", seed=1).val.files == task.val.files, "the same for everybody"
+
+
+def test_a_test_part_without_labels_is_left_out_and_said(tmp_path):
+    folder = divided(tmp_path / "p", train={"a": 16, "b": 16})
+    write_pictures(folder / "test", np.random.default_rng(9), 3)
+    task = open_small(folder)
+    assert all("/train/" in file for split in parts(task).values() for file in split.files)
+    assert [len(split) for split in parts(task).values()] == [20, 4, 8]
+    assert any("'test', which has no class folders" in note for note in task.notes)
+
+
+def test_parts_with_other_classes_are_refused(tmp_path):
+    folder = divided(tmp_path / "p", train={"a": 5, "b": 5, "c": 5}, val={"a": 2, "b": 2, "d": 2})
+    refused(folder, "do not have the same classes: d only in 'val' and c only in 'train'", str(folder))
 
 
 def test_fewer_images_than_asked_for_says_how_many_are_possible(tmp_path):

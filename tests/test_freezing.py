@@ -10,7 +10,7 @@ from zoo import build
 
 from helpers.freezing import freeze, held_modules, parameter_groups
 from helpers.sources.gardennet import GardenNet
-from helpers.stages import split
+from helpers.stages import split, stages
 
 
 def small_batch():
@@ -170,3 +170,13 @@ def test_frozen_parameters_are_in_the_groups_and_train_once_thawed():
 def test_impossible_settings_are_refused(settings):
     with pytest.raises(ValueError, match="need lr >= 0, decay > 0, weight_decay >= 0"):
         parameter_groups(GardenNet(10), **settings)
+
+
+@pytest.mark.parametrize("name, first", [
+    ("densenet121", "features.denseblock4"), ("vit_b_32", "encoder.layers.encoder_layer_11"), ("convnext_tiny", "features.7"),
+    ("swin_t", "features.7"), ("resnet18", "layer4"),
+])  # fmt: skip
+def test_the_last_stage_before_the_head_is_one_with_weights_not_its_normalisation(name, first):
+    model = freeze(build(name, meta=True), -2)
+    training = [stage.name for stage in stages(model) if any(parameter.requires_grad for parameter in stage.parameters)]
+    assert training[0].startswith(first) and len(training) >= 2

@@ -173,5 +173,5 @@ def test_ten_minute_version_at_the_end_of_the_lab_works_as_printed(tmp_path, mon
     if missing_for_onnx():
         code = "".join(line for line in code.splitlines(True) if "onnx" not in line)
     exec(compile(code, "the ten minutes", "exec"), {})
-    assert h.load_classifier(tmp_path / "birds.safetensors").size == 64
+    assert h.load_classifier(tmp_path / "birds.safetensors").size == 224
     assert "80 image files in 2 classes" in capsys.readouterr().out

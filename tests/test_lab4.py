@@ -155,7 +155,7 @@ BUGS = {
         "body_frozen": "buffers move",
         "step_trains": "mode changed",
         "helpers_used": "buffers move",
-        "pair_is_fair": ("copied=0", 'copied=0, batchnorm="live"'),
+        "pair_is_fair": ("copied=0", 'copied=0, lr=1e-2, batchnorm="live"'),
         "advice_taken": "live BatchNorm",
         "all_saved": "buffers missing",
         "lamp_shows_all": "buffers missed",

@@ -8,10 +8,11 @@ from train_vit import train_vit
 
 from helpers.images.drawn.garden import render
 from helpers.lessons.fine_tuning import studies as tuning
+from helpers.lessons.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, SCRATCH
 from helpers.lessons.variants import studies as variants
 from helpers.sources.backbones import load_backbone
 from helpers.training.fitting import fit
-from helpers.training.recipes import BATCHNORM, FEATURE_EXTRACTION, FINE_TUNE_ALL, SCRATCH, diff
+from helpers.training.recipes import BATCHNORM, diff
 
 
 @pytest.mark.parametrize("what", ["head", "fine-tuned"])

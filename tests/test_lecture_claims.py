@@ -9,10 +9,10 @@ from studies import choosing, labels
 from helpers.lessons.choosing import against_none
 from helpers.lessons.choosing.overlap import NUMBERS, UNTOUCHED
 from helpers.lessons.choosing.studies import SOURCES
+from helpers.lessons.fine_tuning.learning_curves import overfitting
 from helpers.lessons.fine_tuning.studies import DEPTHS as COPIED
 from helpers.lessons.fine_tuning.studies import RATES, SWITCHES
 from helpers.lessons.variants import studies as variants
-from helpers.training.learning_curves import overfitting
 from helpers.training.study import load_study
 
 load = cache(load_study)

@@ -56,6 +56,7 @@ CALLS = {
 # More ways into the same functions.
 MORE = {
     "hotdog": lambda _: helpers.open_task("hotdog"),
+    "ants-bees": lambda _: helpers.open_task("ants-bees"),
     "goldfinch-photos": lambda _: helpers.open_task("goldfinch-photos"),
     "timm": lambda _: helpers.load_backbone("timm:resnet18.a1_in1k"),
 }

@@ -86,6 +86,14 @@ def test_hotdog_keeps_its_test_images_and_sets_validation_aside_from_training(ca
     assert task.val.labels.bincount().tolist() == [2, 2]  # 12.5% of 16
 
 
+def test_ants_and_bees_are_tested_on_their_folder_val_without_the_picture_that_says_image_not_found(cache):
+    task = opened("ants-bees", cache)
+    assert task.classes == ["ants", "bees"] and task.test.labels.bincount().tolist() == [6, 6]
+    assert all("/val/" in file for file in task.test.files)
+    assert len(task.pool) + len(task.val) == 2 * SIZES["ants-bees"]["train"]
+    assert not [file for split in (task.pool, task.val) for file in split.files if "imageNotFound" in file or "/val/" in file]
+
+
 @pytest.mark.parametrize("name", SIZES)
 def test_another_seed_draws_other_training_images_and_nothing_else(cache, name):
     first, again, other = (opened(name, cache, 1, seed) for seed in (0, 0, 1))
@@ -215,15 +223,15 @@ def test_an_interrupted_unpacking_leaves_nothing_that_looks_whole(tmp_path, monk
 # Without a copy of everything
 
 
-def test_logits_and_fit_go_without_a_copy_of_all_test_images_to_the_same_bits(cache, monkeypatch):
+def test_logits_and_fit_go_without_a_copy_of_all_images_to_the_same_bits(cache, monkeypatch):
     task, copied, pixels = opened("hotdog", cache, 4, size=32), [], Split.pixels
     classifier = Classifier(load_backbone("garden"), task.classes, 32, "garden")
     together = classifier.logits(task.test.pixels, 5)
     monkeypatch.setattr(Split, "pixels", property(lambda split: copied.append(split) or pixels.fget(split)))
     assert torch.equal(classifier.logits(task.test, 5), together)
     assert [len(batch) for batch in task.test.batches(5)] == [5, 5, 2]
-    result = fit(replace(FEATURE_EXTRACTION, steps=2, views=1), task)
-    assert result.n == len(task.test) and task.test not in copied and task.train in copied
+    result = fit(replace(FEATURE_EXTRACTION, steps=2, source="garden"), task)
+    assert result.n == len(task.test) and not copied, "nor of all training and validation images"
 
 
 @pytest.mark.parametrize("floating", [False, True])

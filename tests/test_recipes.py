@@ -18,14 +18,14 @@ SHIPPED = [SCRATCH, FEATURE_EXTRACTION, FINE_TUNE_LAST, FINE_TUNE_ALL, PROBE_THE
 NAN, INFINITY = float("nan"), float("inf")
 BAD = {
     "name": ["  ", None, 3],
-    "source": ["", None, 18],
+    "source": ["", "  ", 18],
     "weights": ["", 1, True],
     "upto": ["", None, True, 1, 1.5, -0.5, NAN],
     "head_steps": [-1, 1.0, True, "10", None],
-    "head_lr": [0, -1e-3, NAN, INFINITY, "1e-2", None, True],
+    "head_lr": [0, -1e-3, NAN, INFINITY, "1e-2", True],
     "steps": [0, -1, 10.0, True, "300", None],
     "batch_size": [0, -8, 32.0, False, None],
-    "lr": [0, 0.0, -1e-3, NAN, INFINITY, "1e-3", None, True],
+    "lr": [0, 0.0, -1e-3, NAN, INFINITY, "1e-3", True],
     "decay": [0, -0.5, 1.1, NAN, "1", None],
     "weight_decay": [-0.1, NAN, INFINITY, "0", None],
     "augment": [1, 0, "no", None],
@@ -36,13 +36,14 @@ BAD = {
     "copied": ["", True, 1, 1.5, NAN],
     "gradual": [1, 0, "no", None],
     "patience": [-1, 2.0, True, None],
+    "interpolate": [1, 0, "no", None],
     "only": ["", "heads", True, 1],
 }
 OTHER = {
     "name": "another", "source": "resnet18", "weights": "garden", "upto": "layer4", "head_steps": 7, "head_lr": 0.5,
     "steps": 11, "batch_size": 5, "lr": 0.25, "decay": 0.5, "weight_decay": 0.125, "augment": False, "views": 3,
     "preprocessing": "none", "schedule": "constant", "batchnorm": "live", "copied": "layer2", "gradual": True, "patience": 2,
-    "only": "bias",
+    "interpolate": True, "only": "bias",
 }  # fmt: skip
 
 
@@ -70,6 +71,10 @@ def test_every_setting_has_bad_values_in_these_tests():
         ({"gradual": True, "upto": -1}, "gradual thaws down"),
         ({"gradual": True, "only": "bias"}, "gradual thaws down"),
         ({"gradual": True, "batchnorm": "live"}, "gradual thaws down"),
+        ({"interpolate": True}, "needs a trained head to begin with, so set head_steps"),
+        ({"lr": None}, "solves a head on fixed features"),
+        ({"lr": None, "upto": -1}, "solves a head on fixed features"),
+        ({"lr": None, "upto": -1, "augment": False, "batchnorm": "live"}, "solves a head on fixed features"),
     ],
 )
 def test_settings_that_exclude_one_another_are_refused(changes, message):
@@ -99,7 +104,7 @@ def test_the_shipped_recipes_are_what_their_names_say():
 
 @pytest.mark.parametrize("name", OTHER)
 def test_diff_names_the_one_setting_that_differs_with_both_values(name):
-    base = Recipe("base", views=0)
+    base = Recipe("base", views=0, head_steps=1)
     changed = replace(base, **{name: OTHER[name]})
     assert diff(base, changed) == {name: (getattr(base, name), OTHER[name])}
     assert diff(changed, base) == {name: (OTHER[name], getattr(base, name))}
@@ -107,8 +112,8 @@ def test_diff_names_the_one_setting_that_differs_with_both_values(name):
 
 def test_diff_prints_a_line_for_all_that_differs():
     difference = diff(SCRATCH, FINE_TUNE_ALL)
-    assert len(str(difference).splitlines()) == len(difference) == 4
-    assert "weights  None -> 'DEFAULT'" in str(difference) == repr(difference)
+    assert len(str(difference).splitlines()) == len(difference) == 5
+    assert "weights    None -> 'DEFAULT'" in str(difference) == repr(difference)
     assert not diff(SCRATCH, replace(SCRATCH)) and str(diff(SCRATCH, SCRATCH)) == "no difference"
     with pytest.raises(TypeError, match="got dict"):
         diff(SCRATCH, {})

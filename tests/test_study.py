@@ -7,19 +7,19 @@ from types import SimpleNamespace
 import pandas
 import pytest
 import torch
-from fits import fitted, invented, short, small_task
+from fits import HEAD_BY_STEPS, fitted, invented, short, small_task
 from matplotlib.figure import Figure
 from scipy import stats
 
 from helpers import Case, compare, load_study, run_study
+from helpers.lessons.fine_tuning.learning_curves import learning_curves, overfitting, plot_curves
 from helpers.training.fitting import fit
 from helpers.training.intervals import interval
-from helpers.training.learning_curves import learning_curves, overfitting, plot_curves
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, SCRATCH
 from helpers.training.study import SHIPPED, Study, join_studies
 
-SLOW = replace(FEATURE_EXTRACTION, lr=1e-4, steps=5, views=1)
-FAST = replace(FEATURE_EXTRACTION, lr=1e-2, steps=5, views=1)
+SLOW = replace(HEAD_BY_STEPS, name="slow", lr=1e-4, steps=5)
+FAST = replace(HEAD_BY_STEPS, name="fast", lr=1e-2, steps=5)
 PROBE = short(FEATURE_EXTRACTION)
 BAD_PROBE = replace(PROBE, name="a head that hardly moves", lr=1e-6)
 

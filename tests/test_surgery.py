@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from fits import fitted, short
+from fits import HEAD_BY_STEPS, fitted, short
 from torch import nn
 from torchvision.models import VisionTransformer, resnet18, vgg11
 
@@ -15,7 +15,7 @@ from helpers.heads import swap_head
 from helpers.sources.gardennet import GardenNet
 from helpers.stages import cut
 from helpers.training.classifier import load_trained, save_trained
-from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL
+from helpers.training.recipes import FINE_TUNE_ALL
 from helpers.training.surgery import (
     BATCHNORM,
     added_by,
@@ -27,7 +27,7 @@ from helpers.training.surgery import (
     transplant,
 )
 
-ALL, HEAD = short(FINE_TUNE_ALL), short(FEATURE_EXTRACTION, views=0)
+ALL, HEAD = short(FINE_TUNE_ALL, batchnorm="as frozen"), replace(HEAD_BY_STEPS, views=0)
 
 
 @pytest.fixture

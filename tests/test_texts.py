@@ -86,11 +86,12 @@ def test_examples_in_a_text_run(file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code = "\n".join(re.findall(r"```python\n(.*?)```", TEXTS[file][1], re.DOTALL))
     scope = {"__name__": "__main__"}
-    exec(re.sub(r"(steps)=\d+", r"\1=2", code), scope)
+    code = re.sub(r"(steps)=\d+", r"\1=2", code).replace("per_class=20", "per_class=20, size=64")
+    exec(code, scope)
     if "h.Thaw" in code:
         parameters = scope["trainer"].lightning_module.model.named_parameters()
         trained = {name.split(".")[0] for name, parameter in parameters if parameter.requires_grad}
-        assert scope["trainer"].current_epoch == 6 and trained == {"layer2", "layer3", "layer4", "fc"}
+        assert scope["trainer"].current_epoch == 6 and trained == {"blocks", "conv_head", "bn2", "classifier"}
     if ".save(" in code:
         assert helpers.load_classifier("my_birds.safetensors").classes == ["robin", "wren"]
 

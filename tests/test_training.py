@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fits import RECIPES, fitted, short, small_task, write_source
+from fits import HEAD_BY_STEPS, RECIPES, fitted, short, small_task, write_source
 from photos import needs_photographs, needs_squeezenet
 from safetensors.torch import load_file, save_file
 from scipy import stats
@@ -22,7 +22,7 @@ from helpers.sources.checkpoints import read_safetensors
 from helpers.stages import stages
 from helpers.training.fitting import fit
 from helpers.training.loop import Run
-from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, FINE_TUNE_LAST, PROBE_THEN_FINE_TUNE, SCRATCH
+from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, SCRATCH
 
 
 def state_of(stage, model):
@@ -30,15 +30,17 @@ def state_of(stage, model):
     return {name: t for name, t in model.state_dict().items() if name.split(".")[0] == stage}
 
 
+LIVE = replace(FINE_TUNE_ALL, batchnorm="as frozen")  # all that trains moves
 FROZEN = {
-    "cached": (short(FEATURE_EXTRACTION), "fc"),
-    "uncached": (short(FEATURE_EXTRACTION, views=0), "fc"),
-    "last stage": (short(FINE_TUNE_LAST), "layer4"),
-    "by name": (short(FINE_TUNE_ALL, upto="layer3", augment=False), "layer3"),
-    "by fraction": (short(FINE_TUNE_ALL, upto=0.5), "layer1"),
-    "head first": (short(PROBE_THEN_FINE_TUNE, upto="layer4"), "layer4"),
-    "nothing": (short(FINE_TUNE_ALL), "conv1"),
-    "nothing, head first": (short(PROBE_THEN_FINE_TUNE), "conv1"),
+    "cached": (HEAD_BY_STEPS, "fc"),
+    "uncached": (replace(HEAD_BY_STEPS, views=0), "fc"),
+    "solved": (short(FEATURE_EXTRACTION), "fc"),
+    "last stage": (short(LIVE, upto=-2), "layer4"),
+    "by name": (short(LIVE, upto="layer3", augment=False), "layer3"),
+    "by fraction": (short(LIVE, upto=0.5), "layer1"),
+    "head first": (short(LIVE, head_steps=5, head_lr=None, upto="layer4"), "layer4"),
+    "nothing": (short(LIVE), "conv1"),
+    "nothing, head first": (short(LIVE, head_steps=5), "conv1"),
     "nothing, from scratch": (short(SCRATCH), "conv1"),
 }
 
@@ -141,7 +143,7 @@ def test_test_and_validation_images_do_not_influence_what_is_learnt(part):
 def test_training_learns():
     """On the images that it trains on, which a few steps of the head suffice to tell apart."""
     task = small_task()
-    run = fit(short(FEATURE_EXTRACTION, steps=60, augment=False, views=0), replace(task, test=task.train))
+    run = fit(replace(HEAD_BY_STEPS, steps=60, augment=False, views=0), replace(task, test=task.train))
     assert run.accuracy > 0.9
     assert run.history.train_loss.iloc[-1] < 0.5 * run.history.train_loss.iloc[0]
 
@@ -163,8 +165,8 @@ def test_a_large_validation_loss_is_a_warning_with_its_number_and_no_error():
     """Wrong labels that it is very sure of: the training loss is small, the validation loss is not."""
     task = small_task()
     other = replace(task.val, labels=(task.val.labels + 1) % len(task.classes))
-    recipe = short(FEATURE_EXTRACTION, steps=40, augment=False, views=0, lr=1.0)
-    with pytest.warns(UserWarning, match=r"validation loss ends at \d+.*judge it by its accuracy"):
+    recipe = replace(HEAD_BY_STEPS, steps=40, augment=False, views=0, lr=1.0)
+    with pytest.warns(UserWarning, match=r"and \d.* on validation images, far above guessing.*judge it by its accuracy"):
         run = fit(recipe, replace(task, val=other))
     assert run.history.train_loss.iloc[-1] < 1 < run.history.val_loss.iloc[-1]
 
@@ -174,8 +176,8 @@ def test_a_large_validation_loss_is_a_warning_with_its_number_and_no_error():
 
 def test_gradual_thawing_starts_with_the_head_and_ends_where_upto_says():
     steps = 20
-    gradual = fitted(short(FINE_TUNE_ALL, name="gradual", gradual=True, steps=steps, upto="layer3"))
-    at_once = fitted(short(FINE_TUNE_ALL, name="at once", steps=steps, upto="layer3"))
+    gradual = fitted(short(LIVE, name="gradual", gradual=True, steps=steps, upto="layer3"))
+    at_once = fitted(short(LIVE, name="at once", steps=steps, upto="layer3"))
     assert gradual.trained == at_once.trained and not torch.equal(gradual.logits, at_once.logits)
     source = fitted(short(FEATURE_EXTRACTION)).model.state_dict()
     moved = {name.split(".")[0] for name, tensor in gradual.model.state_dict().items() if not torch.equal(tensor, source[name])}
@@ -183,7 +185,7 @@ def test_gradual_thawing_starts_with_the_head_and_ends_where_upto_says():
 
 
 def test_patience_goes_back_to_the_lowest_validation_loss():
-    recipe = short(FINE_TUNE_ALL, name="patient", patience=2, schedule="constant", lr=2e-2, steps=40, augment=False)
+    recipe = short(LIVE, name="patient", patience=2, schedule="constant", lr=2e-2, steps=40, augment=False)
     run = fitted(recipe)
     lowest = run.history.val_loss.idxmin()
     assert len(run.history) == lowest + 1 + 2 < 10

@@ -12,7 +12,8 @@ from helpers.images.imagecache import Pictures
 
 CREDITS = "CREDITS.csv"  # in a folder of photographs: whose they are
 _SYSTEM = ("thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "#recycle", "$recycle.bin", "system volume information")
-_TRAINING, _TESTING = {"train", "training"}, {"test", "testing", "val", "valid", "validation"}
+_PARTS = {"train": "pool", "training": "pool", "val": "val", "valid": "val", "validation": "val", "test": "test",
+          "testing": "test"}  # fmt: skip
 
 
 def find_images(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
@@ -39,6 +40,38 @@ def find_images(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
     if others:
         notes.append(f"ignored, as not an image: {len(others):,} {'entry' if len(others) == 1 else 'entries'} ({some(others)})")
     return classes, notes
+
+
+def find_parts(folder: Path) -> tuple[dict[str, dict[str, list[str]]], list[str]] | None:
+    """The parts of a folder that is divided already, {"pool" | "val" | "test": {class: images, "train/class/name"}}, and notes.
+
+    That is a folder with train/ and val/ or test/ in it (or training, valid, validation, testing) and no other folder; each of
+    them has class folders. Without a test/, val/ is the test. A part whose pictures are in no class folders, as the test sets
+    of contests are, has no labels and is left out. None for any other folder.
+    Raises ValueError where the parts do not have the same classes, and as `find_images` does for each of them.
+    """
+    inside = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not is_hidden(entry.name))
+    parts = {_PARTS.get(name.lower()): name for name in inside}
+    if "pool" not in parts or None in parts or not 1 < len(parts) == len(inside):
+        return None
+    found, notes = {}, []
+    for part, name in parts.items():
+        if part != "pool" and not any(entry.is_dir() and not is_hidden(entry.name) for entry in os.scandir(folder / name)):
+            notes.append(f"left out, as nothing says what is in which picture: the folder {name!r}, which has no class folders")
+            continue
+        classes, more = find_images(folder / name)
+        found[part] = {label: [f"{name}/{file}" for file in files] for label, files in classes.items()}
+        notes += [f"{name}: {note}" for note in more]
+    for part, classes in found.items():
+        if classes.keys() != found["pool"].keys():
+            only = [f"{some(sorted(one - other))} only in {where!r}" for one, other, where in (
+                (classes.keys(), found["pool"].keys(), parts[part]), (found["pool"].keys(), classes.keys(), parts["pool"]))
+                if one - other]  # fmt: skip
+            raise ValueError(f"the parts of {folder} do not have the same classes: {' and '.join(only)}. Each needs all of them.")
+    if "test" not in found and "val" in found:
+        found["test"] = found.pop("val")
+        notes.append(f"the test is the folder {parts['val']!r}, as it is; validation is set aside from {parts['pool']!r}")
+    return found, notes
 
 
 def distinct_images(folder: Path, classes: dict[str, list[str]], pictures: Pictures):
@@ -125,7 +158,8 @@ def read_credits(folder: Path) -> dict[str, str]:
 def _refuse(folder: Path, classes: dict[str, list[str]], loose: int) -> None:
     """Raise ValueError for what is no folder of class folders; loose: how many pictures are in no class folder."""
     names = {name.lower(): name for name in classes}
-    if names.keys() & _TRAINING and names.keys() & _TESTING:
+    kinds = {_PARTS[name] for name in names.keys() & _PARTS.keys()}
+    if "pool" in kinds and len(kinds) > 1:
         raise ValueError(
             f"the folders {some(classes)} in {folder} look like the parts of a split, not like classes. Give one of them, such "
             f"as {folder / next(iter(classes))}, or put all images of a class into one folder: the course divides them itself."

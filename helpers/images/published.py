@@ -15,7 +15,7 @@ from helpers.data.downloads import fetch
 from helpers.data.files import cache_folder, content_hash, write_whole
 from helpers.images.archives import ENDINGS, is_archive, unpack
 from helpers.images.catalog import CARDS, Card
-from helpers.images.folders import divide, find_images, is_hidden
+from helpers.images.folders import divide, find_parts, is_hidden
 from helpers.images.goldfinch_photos import open_set
 from helpers.images.imagecache import Pictures
 from helpers.images.inaturalist import collect
@@ -26,11 +26,15 @@ FLOWERS_SIZES = {"102flowers.tgz": 344_862_509, "imagelabels.mat": 502, "setid.m
 # Zhang et al., Dive into Deep Learning, section "Fine-Tuning" (d2l.ai); its size is stated nowhere
 HOTDOG_ADDRESS = "http://d2l-data.s3-accelerate.amazonaws.com/hotdog.zip"
 HOTDOG_DIGEST = "sha1:fba480ffa8aa7e0febbb511d181409f899b9baa5"
+# The PyTorch tutorial "Transfer Learning for Computer Vision"; size and digest as the library rktorch states them
+ANTS_BEES_ADDRESS = "https://download.pytorch.org/tutorial/hymenoptera_data.zip"
+ANTS_BEES = {"size": 47_286_322, "digest": "sha256:fbc41b31d544714d18dd1230b1e2b455e1557766e13e67f9f5a7a23af7c02209"}
+NO_ANT = "imageNotFound.gif"  # what lies in its folder of ants beside the photographs
 
 
 @dataclass(frozen=True)
 class Published:
-    """A published set of photographs on this machine.
+    """A set of photographs on this machine that is divided already.
 
     folder: where it is. parts: {"pool" | "val" | "test": {class: files below the folder}}; only "pool" where it is not
     published in parts. credits: {file: "author, licence, link"}. notes: what else to know about it.
@@ -40,6 +44,11 @@ class Published:
     parts: dict[str, dict[str, list[str]]]
     credits: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def files(self) -> list[str]:
+        """Of all parts and classes, below the folder."""
+        return [file for classes in self.parts.values() for its in classes.values() for file in its]
 
 
 def load(card: Card, cache_dir=None, offline: bool | None = None, manifest=None) -> Published:
@@ -57,7 +66,7 @@ def load(card: Card, cache_dir=None, offline: bool | None = None, manifest=None)
     listed = folder / "listed.json"
     with suppress(OSError, ValueError):
         return Published(folder, json.loads(listed.read_text(encoding="utf-8")))
-    parts = {"flowers102": _flowers102, "hotdog": _hotdog}[card.name](card, folder, offline)
+    parts = {"ants-bees": _ants_bees, "flowers102": _flowers102, "hotdog": _hotdog}[card.name](card, folder, offline)
     write_whole(listed, json.dumps(parts))
     for archive in (*folder.glob("*.tgz"), *folder.glob("*.zip")):  # unpacked by now
         with suppress(OSError):  # another program is reading it
@@ -152,19 +161,28 @@ def _flowers102(card: Card, folder: Path, offline) -> dict[str, dict[str, list[s
 
 
 def _hotdog(card: Card, folder: Path, offline) -> dict[str, dict[str, list[str]]]:
+    return _divided(card, folder, offline, HOTDOG_ADDRESS, digest=HOTDOG_DIGEST)
+
+
+def _ants_bees(card: Card, folder: Path, offline) -> dict[str, dict[str, list[str]]]:
+    parts = _divided(card, folder, offline, ANTS_BEES_ADDRESS, **ANTS_BEES)
+    return {part: {name: [file for file in files if not file.endswith(NO_ANT)] for name, files in classes.items()}
+            for part, classes in parts.items()}  # fmt: skip
+
+
+def _divided(card: Card, folder: Path, offline, address: str, **about) -> dict[str, dict[str, list[str]]]:
+    """The parts of an archive that holds one folder, with train/ and test/ or val/ in it."""
     place = folder / "unpacked"
     if not place.is_dir():
-        archive = _fetch(card, HOTDOG_ADDRESS, folder, "the archive of its photographs", offline, digest=HOTDOG_DIGEST)
-        unpack(archive, place)
-    parts = {}
-    for part, split in {"pool": "train", "test": "test"}.items():
-        below = f"unpacked/hotdog/{split}"
-        try:
-            classes, _ = find_images(folder / below)
-        except (OSError, ValueError) as error:
-            raise changed(folder, error) from error
-        parts[part] = {name: [f"{below}/{file}" for file in files] for name, files in classes.items()}
-    return parts
+        unpack(_fetch(card, address, folder, "the archive of its photographs", offline, **about), place)
+    try:
+        (inside,) = (entry for entry in place.iterdir() if not is_hidden(entry.name))
+        parts, _ = find_parts(inside)
+    except (OSError, ValueError, TypeError) as error:
+        raise changed(folder, error) from error
+    below = inside.relative_to(folder).as_posix()
+    return {part: {name: [f"{below}/{file}" for file in files] for name, files in classes.items()}
+            for part, classes in parts.items()}  # fmt: skip
 
 
 def _fetch(card: Card, url: str, folder: Path, what: str, offline, **about) -> Path:
@@ -173,7 +191,7 @@ def _fetch(card: Card, url: str, folder: Path, what: str, offline, **about) -> P
                  **about)  # fmt: skip
 
 
-def share_out(card: Card, found: Published, pictures: Pictures, per_class, val, test, seed: int, together: bool):
+def share_out(name: str, found: Published, pictures: Pictures, per_class, val, test, seed: int, together: bool):
     """What is trained, validated and tested on: {"pool" | "val" | "test": {class: rows}}, per_class, notes.
 
     Parts that are published stay as they are, or shrink to `val` and `test` (a number of images or a share of each class).
@@ -201,7 +219,7 @@ def share_out(card: Card, found: Published, pictures: Pictures, per_class, val, 
     if per_class is not None and per_class > have[0]:
         counts = str(have[0]) if len(have) == 1 else f"{have[0]} to {have[-1]}"
         notes.append(f"per_class={per_class}: there are only {counts} training images a class; all of them are used")
-        print(f"{card.name} has {counts} training images a class, not {per_class}: all of them are used.")
+        print(f"{name} has {counts} training images a class, not {per_class}: all of them are used.")
         per_class = min(per_class, have[-1])
     return parts, per_class, notes
 

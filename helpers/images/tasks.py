@@ -11,11 +11,12 @@ import torch
 from helpers.images.catalog import CARDS, Card, meant
 from helpers.images.closing import refuse_if_closed
 from helpers.images.decoding import MAX_PIXELS
-from helpers.images.folders import distinct_images, divide, find_images, read_credits
+from helpers.images.folders import distinct_images, divide, find_images, find_parts, read_credits
 from helpers.images.imagecache import Pictures, decode_once
 from helpers.images.splits import Split
 from helpers.notebook.tables import html_table
 
+DRAWN_SIZE, PHOTO_SIZE = 64, 224  # pixels a side, unless another size is asked for; docs/source_model.md says why
 MOST_ROWS = 12  # classes in the table of `describe`
 EMBEDDED = tuple(name for name, card in CARDS.items() if card.embedded)
 
@@ -111,17 +112,18 @@ class Task:
         return f"Task({self.name!r}: {about}, train / val / test {counts})"
 
 
-def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_bad="error", together=False, files=None) -> Task:
+def open_task(name, per_class=20, seed=0, *, size=None, val=None, test=None, on_bad="error", together=False, files=None) -> Task:
     """Open a task by its name (`describe()` lists them), or a folder or zip of class folders (cat/1.jpg, ...).
 
     A name always means the task. A folder that has such a name is given with a separator ("./hotdog") or as a Path.
     per_class: training images a class; None for all there are. seed: another gives another split and draw.
-    size: pixels a side; photographs are cropped to their central square.
+    size: pixels a side, by default 64 for drawn images and 224 for photographs, which are cropped to their central square.
     val, test: what is set aside of each class, a share (0.25) or a number of images (40). A folder's default
     is 12.5% and 25%; embedded tasks have 20 and 100 a class, and at least 100 to draw training images from.
     A folder is split by what is in its files, whatever their names and place; the same picture is used once.
-    Where a published task has official splits, those are used whole, the seed only draws from the training images, and a
-    `per_class`, `val` or `test` above what they hold takes what they hold and reports it; nothing changes sides.
+    Where a published task has official splits, or a folder has train/ and val/ or test/, those are used whole, the seed only
+    draws from the training images, and a `per_class`, `val` or `test` above what they hold takes what they hold and reports
+    it; nothing changes sides.
     on_bad: "error" refuses images that can't be decoded or are too large; "skip" leaves them out and lists them in `notes`.
     together: near-duplicates (see `twins.py`) stay on one side, so that no test picture has a twin in training; official
     splits stay as they are. files: a `Files`: the cache folder, offline, the largest picture; None for the usual ones.
@@ -130,7 +132,8 @@ def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_ba
     """
     files = files or Files()
     _whole("seed", seed, 0)
-    _whole("size", size, 8)
+    if size is not None:
+        _whole("size", size, 8)
     if per_class is not None:
         _whole("per_class", per_class, 1)
     if on_bad not in ("error", "skip"):
@@ -142,7 +145,8 @@ def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_ba
     if card and Path(name).is_dir():
         print(f"{name!r} is the task of this name, not the folder that is here: for the folder write './{name}'")
     if card and card.embedded:
-        return _embedded(name, per_class, seed, size, 20 if val is None else val, 100 if test is None else test)
+        return _embedded(name, per_class, seed, size or DRAWN_SIZE, 20 if val is None else val, 100 if test is None else test)
+    size = size or PHOTO_SIZE
     for setting, part in (("val", val), ("test", test)):
         if part is not None and not (isinstance(part, float) and 0 < part < 1):
             _whole(setting, part, 1, "or a share of each class such as 0.25")
@@ -158,6 +162,13 @@ def open_task(name, per_class=20, seed=0, *, size=64, val=None, test=None, on_ba
         from helpers.images.published import image_folder
 
         folder = image_folder(folder, files.cache_dir)
+    if divided := find_parts(folder):
+        from helpers.images.published import Published
+
+        parts, notes = divided
+        found = Published(folder, parts, read_credits(folder), notes)
+        decoded = _decode(folder, found.files, size, on_bad, files)
+        return _in_parts(folder.resolve().name, found, decoded, per_class, seed, val, test, together)
     classes, notes = find_images(folder)
     pictures, skipped = _decode(folder, sum(classes.values(), []), size, on_bad, files)
     rows, repeated = distinct_images(folder, classes, pictures)
@@ -190,17 +201,24 @@ def _render(*what):
 
 
 def _published(card: Card, per_class, seed, size, val, test, on_bad, together, files: Files) -> Task:
-    from helpers.images.published import changed, load, share_out
+    from helpers.images.published import changed, load
 
     found = load(card, files.cache_dir, files.offline, files.manifest)
-    members = [file for classes in found.parts.values() for its in classes.values() for file in its]
     try:
-        pictures, skipped = _decode(found.folder, members, size, on_bad, files)
+        decoded = _decode(found.folder, found.files, size, on_bad, files)
     except FileNotFoundError as error:
         raise changed(found.folder, error) from error
-    parts, per_class, notes = share_out(card, found, pictures, per_class, val, test, seed, together)
+    return _in_parts(card.name, found, decoded, per_class, seed, val, test, together, card)
+
+
+def _in_parts(name, found, decoded, per_class, seed, val, test, together, card=None) -> Task:
+    """The task of images that are divided already."""
+    from helpers.images.published import share_out
+
+    pictures, skipped = decoded
+    parts, per_class, notes = share_out(name, found, pictures, per_class, val, test, seed, together)
     splits = _splits(found.folder, pictures, parts, found.credits)
-    return _task(card.name, parts["pool"], size, per_class, seed, splits, notes + skipped, card)
+    return _task(name, parts["pool"], pictures.images.shape[-1], per_class, seed, splits, notes + skipped, card)
 
 
 def _task(name, classes, size, per_class, seed, splits, notes, card=None) -> Task:

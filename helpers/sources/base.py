@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from helpers.data.downloads import Offline
+from helpers.heads import mode
 
+USUAL_SIZES = (32, 64, 96, 128, 160, 192, 224, 256, 299, 384)  # pixels a side, of which an error names those that work
 FORBIDDEN = "must not be fetched: offline=True or COURSE_OFFLINE forbids it"
 
 
@@ -45,6 +47,29 @@ class Backbone:
             raise ValueError(f"expected uint8 images (N, 3, H, W), got {images.dtype} {tuple(images.shape)}")
         mean, std = (torch.tensor(x, device=images.device).view(3, 1, 1) for x in (self.mean, self.std))
         return (images.float() / 255 - mean) / std
+
+
+def check_size(backbone: Backbone, size: int) -> None:
+    """Raises ValueError, before anything is trained, if the network cannot take images of this size; it says which it takes."""
+    if (why := _refusal(backbone.model, size)) is None:
+        return
+    taken = [other for other in sorted({*USUAL_SIZES, backbone.size}) if _refusal(backbone.model, other) is None]
+    raise ValueError(
+        f"{backbone.name!r} cannot take images of {size} x {size} pixels ({why}). Of the usual sizes it takes "
+        f"{', '.join(map(str, taken))}: open_task(..., size={backbone.size}) is what it was trained on"
+    )
+
+
+@torch.no_grad()
+def _refusal(model: nn.Module, size: int) -> str | None:
+    """Why the model cannot take one image of this size, or None if it can."""
+    example = next(model.parameters())
+    try:
+        with mode(model, training=False):
+            model(torch.zeros(1, 3, size, size, device=example.device, dtype=example.dtype))
+    except (RuntimeError, ValueError, AssertionError, TypeError) as error:
+        return str(error).split("\n")[0][:120] or type(error).__name__
+    return None
 
 
 def missing(package: str, what: str) -> ModuleNotFoundError:

@@ -17,10 +17,10 @@ from helpers.freezing import freeze, held_modules, parameter_groups
 from helpers.heads import mode, swap_head
 from helpers.images.tasks import Task
 from helpers.notebook.tables import html_table
-from helpers.sources.backbones import load_backbone
 from helpers.stages import Stage, part, split, stages
 from helpers.training.devices import device, seeded
 from helpers.training.features import extract
+from helpers.training.fitting import for_task, prepare, source_of
 from helpers.training.recipes import Recipe
 from helpers.training.steps import take_steps
 
@@ -231,18 +231,19 @@ def _now() -> float:
 
 def _prepared(recipe: Recipe, task: Task, batch_size: int):
     """(name, what is applied to a batch, the whole model, the batch), with and, where it can be, without the cache."""
-    backbone = load_backbone(recipe.source, recipe.weights)
-    model = swap_head(backbone.model, len(task.classes)).to(device(), memory_format=torch.channels_last).train()
-    freeze(model, recipe.upto)
+    recipe = for_task(recipe, task)
+    backbone = source_of(recipe)
+    model = swap_head(backbone.model, len(task.classes)).to(device(), memory_format=torch.channels_last)
+    prepare(model, recipe, task, backbone)
     pixels = task.train[torch.arange(batch_size)][0].to(device())
     yield recipe.name, model, model, backbone.normalise(pixels)
-    if recipe.upto != 0 and (recipe.views or not recipe.augment):
+    if recipe.upto != 0 and recipe.fixed:
         prefix, suffix = split(model, recipe.upto)
         yield f"{recipe.name}, cached", suffix, model, extract(prefix, pixels, backbone)
 
 
 def _stepper(recipe: Recipe, trains: nn.Module, model: nn.Module, images: torch.Tensor, labels: torch.Tensor):
-    optimizer = torch.optim.AdamW(parameter_groups(model, recipe.lr, recipe.decay, recipe.weight_decay))
+    optimizer = torch.optim.AdamW(parameter_groups(model, recipe.lr or 1e-2, recipe.decay, recipe.weight_decay))
     return lambda: take_steps([images], lambda batch: F.cross_entropy(trains(batch), labels), optimizer)
 
 

@@ -30,21 +30,23 @@ def fixed_views(split: Split, views: int, seed: int) -> tuple[torch.Tensor, torc
 
 
 @torch.no_grad()
-def extract(prefix: nn.Module, images: torch.Tensor, backbone: Backbone, batch_size: int = 100) -> torch.Tensor:
-    """The prefix's output for uint8 images (N, 3, S, S): float32 (N, ...), computed in evaluation mode.
+def extract(prefix: nn.Module, images: torch.Tensor | Split, backbone: Backbone, batch_size: int = 100) -> torch.Tensor:
+    """The prefix's output for uint8 images (N, 3, S, S), or a split of them: float32 (N, ...), computed in evaluation mode.
 
-    It is computed, and stays, on the device on which the prefix is.
+    It is computed, and stays, on the device on which the prefix is. Of a split, one batch at a time is copied.
     """
     device = next(prefix.parameters()).device
+    batches = images.batches(batch_size) if isinstance(images, Split) else images.split(batch_size)
     with mode(prefix, training=False):
-        return torch.cat([prefix(backbone.normalise(batch.to(device))) for batch in images.split(batch_size)])
+        return torch.cat([prefix(backbone.normalise(batch.to(device))) for batch in batches])
 
 
-def worth_caching(prefix: nn.Module, images: torch.Tensor, count: int, backbone: Backbone) -> bool:
+def worth_caching(prefix: nn.Module, images: torch.Tensor | Split, count: int, backbone: Backbone) -> bool:
     """Whether the prefix has something to compute, and its output for `count` images like these can be kept."""
     if next(prefix.parameters(), None) is None:
         return False
-    return count * extract(prefix, images[:1], backbone).nbytes <= LARGEST_CACHE
+    first = images[:1][0] if isinstance(images, Split) else images[:1]
+    return count * extract(prefix, first, backbone).nbytes <= LARGEST_CACHE
 
 
 def lone_head(model: nn.Module) -> nn.Module | None:

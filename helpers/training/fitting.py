@@ -7,12 +7,14 @@ from numbers import Integral
 
 import pandas
 import torch
+from torch import nn
 
 from helpers.freezing import freeze
 from helpers.heads import swap_head
-from helpers.images.tasks import Task
+from helpers.images.tasks import DRAWN_SIZE, Task
 from helpers.notebook.progress import Progress
 from helpers.sources.backbones import Backbone, load_backbone
+from helpers.sources.base import check_size
 from helpers.stages import cut, split
 from helpers.training.classifier import Classifier
 from helpers.training.devices import device, seeded
@@ -20,8 +22,11 @@ from helpers.training.features import extract, fixed_views, worth_caching
 from helpers.training.intervals import wilson
 from helpers.training.loop import CHECKS, Run, quiet
 from helpers.training.recipes import Recipe
-from helpers.training.surgery import merge_adapters, release_batchnorm, set_batchnorm, train_only, transplant
+from helpers.training.solving import Solve
+from helpers.training.surgery import has_batchnorm, merge_adapters, release_batchnorm, set_batchnorm, train_only, transplant
 from helpers.training.thawing import Thaw
+
+_announced = set()  # tasks for which it was said which source model is used
 
 
 @dataclass(eq=False)
@@ -33,6 +38,8 @@ class Fit:
                 as they were augmented), val_loss, val_accuracy (0..1)
     logits      of the test images, float32 (n, classes)
     trained     number of parameters that were trained
+    kept        the row of the history for the weights that were kept: its last row, but with patience or interpolate another;
+                for weights between two steps, with the loss and accuracy that they have on the validation images
     seconds     of training; loading the source model and the test are not in it
     cached      the cut point before which frozen features were kept ("-1": before the head), or "" if none were
     """
@@ -43,12 +50,13 @@ class Fit:
     classifier: Classifier
     history: pandas.DataFrame
     logits: torch.Tensor
+    kept: dict
     trained: int
     seconds: float
     cached: str
 
     @property
-    def model(self) -> torch.nn.Module:
+    def model(self) -> nn.Module:
         """The trained network, on the CPU: normalised images -> logits."""
         return self.classifier.model
 
@@ -97,24 +105,26 @@ def fit(recipe: Recipe, task: Task, seed: int = 0, *, cache: bool = True, progre
     `helpers.training.features.standardised`.
     progress: a progress line to report to; by default a line of its own.
 
-    Warns if the validation loss ends far above guessing, though the training loss does not.
-    Raises ValueError for a recipe whose stage or source does not exist or whose training diverges, and for an invalid
-    seed; TypeError if recipe and task are something else.
+    A recipe without a source gets the one of `source_for`, and a line says which. Warns if a loss ends far above guessing.
+    Raises ValueError for a recipe whose stage or source does not exist, a size that the source cannot take, a loss that is
+    no longer a number, and an invalid seed; TypeError if recipe and task are something else.
     """
     if not isinstance(recipe, Recipe) or not isinstance(task, Task):
         raise TypeError(f"fit takes a Recipe and a Task, got {type(recipe).__name__} and {type(task).__name__}")
     if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
         raise ValueError(f"seed={seed!r} must be a whole number, 0 or more")
     with quiet(), seeded(seed):
+        recipe = for_task(recipe, task)
         backbone = source_of(recipe)
+        check_size(backbone, task.size)
         model = swap_head(backbone.model, len(task.classes)).to(memory_format=torch.channels_last)
         freeze(model, recipe.upto)  # a wrong stage name fails before anything is trained
         line = progress or Progress(recipe.head_steps + recipe.steps, recipe.name)
         started, phases = time.perf_counter(), []
         if recipe.head_steps:
-            head = replace(recipe, upto=-1, steps=recipe.head_steps, lr=recipe.head_lr, gradual=False)
-            phases.append(_phase(head, backbone, task, seed, cache, line))
-        phases.append(_phase(recipe, backbone, task, seed, cache, line, first_step=recipe.head_steps))
+            phases.append(_phase(recipe.head_phase, backbone, task, seed, cache, line))
+        before = phases[0][0].history[-1] if phases else None
+        phases.append(_phase(recipe, backbone, task, seed, cache, line, before))
         seconds = time.perf_counter() - started
         history = pandas.DataFrame([row for run, _ in phases for row in run.history])
         cached = next((kept for _, kept in reversed(phases) if kept), "")
@@ -125,12 +135,33 @@ def fit(recipe: Recipe, task: Task, seed: int = 0, *, cache: bool = True, progre
         classifier = Classifier(backbone, task.classes, task.size, backbone.arch)
         model.cpu().eval()
         logits = classifier.logits(task.test)
-    if warning := phases[-1][0].warning:
+    for warning in [run.warning for run, _ in phases if run.warning]:
         warnings.warn(warning, stacklevel=2)
-    result = Fit(recipe, task, seed, classifier, history, logits, trained, seconds, cached)
+    result = Fit(recipe, task, seed, classifier, history, logits, phases[-1][0].kept, trained, seconds, cached)
     if progress is None:
         line.done(repr(result))
     return result
+
+
+def source_for(task: Task) -> str:
+    """The source model that comes with the course and suits a task: "garden" for its drawn images up to 64 pixels, which is
+    what it was trained on; "efficientnet_lite0", trained on ImageNet, for photographs and larger drawings."""
+    drawn = task.card is not None and task.card.embedded
+    return "garden" if drawn and task.size <= DRAWN_SIZE else "efficientnet_lite0"
+
+
+def for_task(recipe: Recipe, task: Task) -> Recipe:
+    """The recipe with its source named; where it names none, the one of `source_for`, and a line says so, once a task."""
+    if recipe.source is not None:
+        return recipe
+    source = source_for(task)
+    if (announced := (task.name, task.size)) not in _announced:
+        _announced.add(announced)
+        print(
+            f"{task.name}: the source model is {source!r}, at {task.size} x {task.size} pixels. "
+            "Another: replace(recipe, source=...), open_task(..., size=...)"
+        )
+    return replace(recipe, source=source)
 
 
 def source_of(recipe: Recipe) -> Backbone:
@@ -144,27 +175,38 @@ def source_of(recipe: Recipe) -> Backbone:
     return backbone
 
 
-def _phase(recipe, backbone, task, seed, cache, progress, first_step=0) -> tuple[Run, str]:
-    """One run of the optimizer with one part frozen, and the cut point before which features were kept ("": none were)."""
-    where, upto = device(), recipe.upto
-    model = freeze(backbone.model.to(where).train(), upto)  # Lightning puts what it trained back onto the CPU
-    images, labels = task.train.pixels, task.train.labels
-    if recipe.batchnorm != "as frozen":
-        set_batchnorm(model, recipe.batchnorm, backbone.normalise(images.to(where)))
+def prepare(model: nn.Module, recipe: Recipe, task: Task, backbone: Backbone) -> nn.Module:
+    """Freeze what the recipe freezes, in place, with BatchNorm as it says; returns the model, in training mode."""
+    freeze(model.train(), recipe.upto)
+    if recipe.batchnorm not in ("as frozen", "frozen") or recipe.batchnorm == "frozen" and has_batchnorm(model):
+        measured = recipe.batchnorm == "re-estimated"
+        where = next(model.parameters()).device
+        set_batchnorm(model, recipe.batchnorm, backbone.normalise(task.train.pixels.to(where)) if measured else None)
     if recipe.only:
         train_only(model, recipe.only)
+    return model
+
+
+def _phase(recipe, backbone, task, seed, cache, progress, before=None) -> tuple[Run, str]:
+    """One run of the optimizer with one part frozen, and the cut point before which features were kept ("": none were).
+
+    before: the last row of the history of the phase before it.
+    """
+    upto = recipe.upto
+    model = prepare(backbone.model.to(device()), recipe, task, backbone)  # Lightning puts it back onto the CPU
+    images, labels = task.train, task.train.labels
     if recipe.views:
         images, labels = fixed_views(task.train, recipe.views, seed)
-    val_images, trains, kept = task.val.pixels, model, ""
-    moving = recipe.batchnorm in ("live", "statistics") or recipe.gradual
-    if cache and (recipe.views or not recipe.augment) and not moving:
+    val_images, trains, kept = task.val, model, ""
+    if cache and recipe.fixed:
         prefix, suffix = split(model, upto)
         if worth_caching(prefix, images, len(images) + len(val_images), backbone):
             images, val_images = extract(prefix, images, backbone), extract(prefix, val_images, backbone)
             trains, kept = suffix, str(upto)
-    run = Run(recipe, model, (images, labels), (val_images, task.val.labels), seed=seed, trains=trains,
-              normalise=backbone.normalise, progress=progress, first_step=first_step,
-              thaw=_thawing(model, upto) if recipe.gradual else None)  # fmt: skip
+    kind = Run if recipe.lr else Solve
+    run = kind(recipe, model, (images, labels), (val_images, task.val.labels), seed=seed, trains=trains,
+               normalise=backbone.normalise, progress=progress, before=before,
+               thaw=_thawing(model, upto) if recipe.gradual else None)  # fmt: skip
     run.run()
     return run, kept
 

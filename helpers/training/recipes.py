@@ -1,7 +1,7 @@
 """The transfer variants as values: what trains, starting from where, for how long, how fast."""
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
 from helpers.training.surgery import BATCHNORM, SUBSETS
 
@@ -11,16 +11,19 @@ class Recipe:
     """How to train on a target task. Change one with `dataclasses.replace(FINE_TUNE_ALL, lr=1e-4)`.
 
     name         what tables and figures call it
-    source       the source model, as in `load_backbone`: "garden", "resnet18", the path of a checkpoint
+    source       the source model, as in `load_backbone`: "garden", "resnet18", the path of a checkpoint; None: the one that
+                 comes with the course and suits the task, see `source_for`
     weights      its weights, as in `load_backbone`; None: random, nothing is transferred
     upto         the first stage that trains, as in `freeze`: a stage's name, -1 the head alone, -2 also the last
-                 stage before it that has parameters, a fraction of the stages, 0 everything
-    head_steps   steps in which only the head trains, before the steps proper (0: none), at the rate head_lr
+                 stage before it that has weights, a fraction of the stages, 0 everything
+    head_steps   steps in which only the head trains, before the steps proper (0: none), at the rate head_lr; head_lr=None:
+                 it is solved by L-BFGS, on the images as they are, in at most that many iterations
     steps        optimizer steps: batches seen, whatever the number of images
     batch_size   images a step (all of them, if there are fewer)
-    lr           peak learning rate; it rises over the first fifth of the steps and falls to zero (one cycle)
+    lr           peak learning rate; it rises over the first fifth of the steps and falls to zero (one cycle). None, where
+                 the head alone trains on fixed features: it is solved by L-BFGS, in at most `steps` iterations
     decay        learning rate of a stage relative to the stage after it (1: the same for all)
-    weight_decay of AdamW; biases and normalisation parameters are spared
+    weight_decay of AdamW; biases and normalisation parameters are spared. Of L-BFGS: half of it times the squared weights
     augment      random views of the training images (crop, flip, colour): a new view each time an image is used
     views        if above 0: this many views of each image, fixed in advance, so that frozen stages can be cached
 
@@ -29,25 +32,29 @@ class Recipe:
     preprocessing  "source": as the source model was trained; "none": pixels from 0 to 1 and no more
     schedule       "one cycle" of the learning rate, or "constant"
     batchnorm      "as frozen": in evaluation mode where the stage is frozen, in training mode where it trains; or, for all
-                   BatchNorm layers, "live", "frozen", "statistics" or "re-estimated": see `set_batchnorm`
+                   BatchNorm layers, "live", "frozen", "statistics" or "re-estimated": see `set_batchnorm`. "frozen" is
+                   at once true of a network without BatchNorm
     copied         a cut point as in upto: only the stages before it come from the source, the others start at random
     gradual        stages thaw one after the other, the head first, down to `upto` halfway through the steps
     patience       if above 0: after this many validation steps (one for each tenth of the steps) without a lower loss the
                    training ends and goes back to the weights with the lowest
+    interpolate    True, with head_steps: afterwards the weights go back a third of the way to where the head's own steps had
+                   left them, if the validation loss is lower there (Wortsman et al., 2022); and all the way, if that network
+                   classified more validation images correctly
     only           "batchnorm", "bias" or "lora": what trains of the stages that are not frozen, see `train_only`
 
     Raises ValueError for a setting out of range, and for settings that exclude one another.
     """
 
     name: str
-    source: str = "garden"
+    source: str | None = None
     weights: str | None = "DEFAULT"
     upto: str | float = 0
     head_steps: int = 0
-    head_lr: float = 1e-2
+    head_lr: float | None = 1e-2
     steps: int = 200
     batch_size: int = 32
-    lr: float = 1e-3
+    lr: float | None = 1e-3
     decay: float = 1.0
     weight_decay: float = 0.05
     augment: bool = True
@@ -58,19 +65,20 @@ class Recipe:
     copied: str | float | None = None
     gradual: bool = False
     patience: int = 0
+    interpolate: bool = False
     only: str | None = None
 
     def __post_init__(self):
         for name, ok, rule in (
             ("name", _is_text(self.name), "a non-empty string"),
-            ("source", _is_text(self.source), "the name of a source model, or the path of a checkpoint"),
+            ("source", self.source is None or _is_text(self.source), "the name of a source model, a checkpoint's path, or None"),
             ("weights", self.weights is None or _is_text(self.weights), "a non-empty string or None"),
             ("upto", _is_cut_point(self.upto), "a stage's name, a fraction from 0.0 to 1.0, 0, or -1, -2, ..."),
             ("head_steps", _is_count(self.head_steps, 0), "a whole number, 0 or more"),
-            ("head_lr", _is_number(self.head_lr) and self.head_lr > 0, "a number above 0"),
+            ("head_lr", _is_rate(self.head_lr), "a number above 0, or None for L-BFGS"),
             ("steps", _is_count(self.steps, 1), "a whole number, 1 or more"),
             ("batch_size", _is_count(self.batch_size, 1), "a whole number, 1 or more"),
-            ("lr", _is_number(self.lr) and self.lr > 0, "a number above 0"),
+            ("lr", _is_rate(self.lr), "a number above 0, or None for L-BFGS"),
             ("decay", _is_number(self.decay) and 0 < self.decay <= 1, "a number above 0, at most 1"),
             ("weight_decay", _is_number(self.weight_decay) and self.weight_decay >= 0, "a number, 0 or more"),
             ("augment", isinstance(self.augment, bool), "True or False"),
@@ -81,6 +89,7 @@ class Recipe:
             ("copied", self.copied is None or _is_cut_point(self.copied), "None or a cut point, as upto is"),
             ("gradual", isinstance(self.gradual, bool), "True or False"),
             ("patience", _is_count(self.patience, 0), "a whole number, 0 or more"),
+            ("interpolate", isinstance(self.interpolate, bool), "True or False"),
             ("only", *_one_of(self.only, (None, *SUBSETS))),
         ):
             if not ok:
@@ -93,10 +102,34 @@ class Recipe:
             raise ValueError(f"recipe {self.name!r} has nothing to copy from: copied needs weights")
         if self.gradual and (self.upto == -1 or self.only or self.batchnorm != "as frozen"):
             raise ValueError(
-                f"recipe {self.name!r}: gradual thaws down to an upto before the head, and excludes only and batchnorm"
+                f"recipe {self.name!r}: gradual thaws down to an upto before the head; it goes with batchnorm='as frozen' and "
+                "only=None"
             )
+        if self.lr is None and not (self.upto == -1 and self.fixed):
+            raise ValueError(
+                f"recipe {self.name!r} has lr=None, which solves a head on fixed features: it goes with upto=-1, and with "
+                'augment=False or views; not with batchnorm="live" or "statistics"'
+            )
+        if self.interpolate and not self.head_steps:
+            raise ValueError(f"recipe {self.name!r}: interpolate=True needs a trained head to begin with, so set head_steps")
         if self.views and not self.augment:
             raise ValueError(f"recipe {self.name!r} asks for {self.views} views but augment=False")
+
+    @property
+    def fixed(self) -> bool:
+        """Whether what leaves the frozen stages is the same each time an image is used, so that it can be kept."""
+        moving = self.batchnorm in ("live", "statistics") or self.gradual
+        return bool(self.views or not self.augment) and not moving
+
+    @property
+    def head_phase(self) -> "Recipe":
+        """The recipe of the steps in which only the head trains: as this one, or solved on the images as they are."""
+        changes = {"upto": -1, "steps": self.head_steps, "lr": self.head_lr}
+        changes |= {"head_steps": 0, "gradual": False, "patience": 0, "interpolate": False}
+        if self.head_lr is None:
+            moving = self.batchnorm in ("live", "statistics")
+            changes |= {"augment": False, "views": 0, "batchnorm": "as frozen" if moving else self.batchnorm}
+        return replace(self, **changes)
 
 
 def _one_of(value, known) -> tuple[bool, str]:
@@ -111,6 +144,10 @@ def _is_number(value) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def _is_rate(value) -> bool:
+    return value is None or _is_number(value) and value > 0
+
+
 def _is_count(value, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
@@ -122,10 +159,11 @@ def _is_cut_point(value) -> bool:
 
 
 SCRATCH = Recipe("scratch", weights=None, steps=400, lr=2e-3)  # longer: see docs/source_model.md
-FEATURE_EXTRACTION = Recipe("feature extraction", upto=-1, lr=1e-2, views=8)
-FINE_TUNE_LAST = Recipe("fine-tune last", upto=-2)
-FINE_TUNE_ALL = Recipe("fine-tune all", upto=0)
-PROBE_THEN_FINE_TUNE = Recipe("probe, then fine-tune", upto=0, head_steps=100)
+FEATURE_EXTRACTION = Recipe("feature extraction", upto=-1, lr=None, augment=False, steps=100)
+FINE_TUNE_LAST = Recipe("fine-tune last", upto=-2, batchnorm="frozen")
+FINE_TUNE_ALL = Recipe("fine-tune all", upto=0, batchnorm="frozen")
+PROBE_THEN_FINE_TUNE = Recipe("probe, then fine-tune", upto=0, head_steps=100, head_lr=None, steps=100, decay=0.8,
+                              batchnorm="frozen", interpolate=True)  # fmt: skip
 
 
 class Difference(dict):

@@ -13,7 +13,7 @@ import torch
 from helpers.images.tasks import Task
 from helpers.notebook.progress import Progress
 from helpers.training.devices import provenance
-from helpers.training.fitting import Fit, fit
+from helpers.training.fitting import fit
 from helpers.training.intervals import interval, mean_interval, paired_difference
 from helpers.training.recipes import Recipe
 
@@ -196,11 +196,11 @@ def _plain(value):
 
 
 def run_study(question: str, cases: list[Case], seeds: int | list[int] = 3, *,
-              also: Callable[[Fit], dict] | None = None, keep_history: bool = False, run=fit) -> Study:  # fmt: skip
+              also: Callable | None = None, keep_history: bool = False, run=fit, progress=None) -> Study:  # fmt: skip
     """Fit every case once a seed. A seed draws other training images, other new layers and another order of batches.
 
     Cases that share a task and a seed share their images, so that differences are paired.
-    also: what else to measure of a Fit, {column: number}. run: what trains, called as `fit` is.
+    also: what else to measure of a Fit, Fit -> {column: number}. run: what trains, called as `fit` is. progress: as in `fit`.
     Raises ValueError for no cases, two with the same conditions or other names, no seeds or one twice, and what `fit` raises.
     """
     cases = list(cases)
@@ -216,7 +216,7 @@ def run_study(question: str, cases: list[Case], seeds: int | list[int] = 3, *,
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"a study needs at least one seed, and each once, got {seeds}")
     steps = sum(case.recipe.head_steps + case.recipe.steps for case in cases)
-    progress = Progress(len(seeds) * steps, f"{question}:")
+    progress = progress or Progress(len(seeds) * steps, f"{question}:")
     rows, correct = [], []
     for seed in seeds:
         drawn = {}

@@ -65,6 +65,11 @@ def reestimate(model: nn.Module, images: torch.Tensor, batch_size: int = 100) ->
         layer.momentum = momentum
 
 
+def has_batchnorm(model: nn.Module) -> bool:
+    """Whether a model has BatchNorm layers, for which `set_batchnorm` can say what they do."""
+    return bool(_batchnorm_layers(model))
+
+
 def release_batchnorm(model: nn.Module) -> None:
     """Undo what `set_batchnorm` does in training; parameters and statistics keep their values."""
     for layer in _batchnorm_layers(model):

@@ -75,7 +75,7 @@ return np.unpackbits(np.frombuffer(digest, np.uint8)).astype(bool).reshape(16, 1
         "not as advised": (ADVISED, "h.FINE_TUNE_ALL"),
         "recipe changed": (f"return replace({ADVISED}, source=source)", f"{ADVISED}.source = source"),
         "another source": ("source=source", 'source="garden"'),
-        "live BatchNorm": ("source=source", 'source=source, batchnorm="live"'),
+        "live BatchNorm": ("source=source", 'source=source, lr=1e-2, batchnorm="live"'),
         "recipe without preprocessing": ("source=source", 'source=source, preprocessing="none"'),
     },
     "all_saved": {

@@ -13,8 +13,8 @@ import pandas
 from helpers.images.tasks import open_task
 from helpers.lessons.choosing import against_none, heads, rank_correlation
 from helpers.lessons.choosing.studies import QUESTION, cases, scores
+from helpers.lessons.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, SCRATCH
 from helpers.lessons.studies import percent, points
-from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, SCRATCH
 from helpers.training.study import SHIPPED, Case, Study, join_studies, load_study, run_study
 
 TARGETS = ("flowers", "goldfinches", "tissue")

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from helpers.lessons.pretext.studies import HEADS, QUESTION, TASKS, cases
+from helpers.lessons.recipes import PROBE_THEN_FINE_TUNE, SCRATCH
 from helpers.lessons.studies import percent, points
-from helpers.training.recipes import PROBE_THEN_FINE_TUNE, SCRATCH
 from helpers.training.study import SHIPPED, Study, join_studies, load_study, run_study
 
 MANY = (1, 2, 5, 10, 20, 50, 100)  # training images a class, where only a head is trained

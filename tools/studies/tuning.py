@@ -14,6 +14,7 @@ import torch
 
 from helpers.images.drawn.garden import render_split
 from helpers.lessons.fine_tuning import features_moved
+from helpers.lessons.fine_tuning.learning_curves import overfitting
 from helpers.lessons.fine_tuning.studies import (
     DEPTHS,
     batchnorm_cases,
@@ -25,7 +26,6 @@ from helpers.lessons.fine_tuning.studies import (
 from helpers.lessons.studies import percent, points
 from helpers.sources.backbones import load_backbone
 from helpers.training.fitting import Fit
-from helpers.training.learning_curves import overfitting
 from helpers.training.study import SHIPPED, join_studies, load_study, run_study
 
 COMMAND = "python tools/measure.py tuning"

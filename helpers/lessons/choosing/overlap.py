@@ -13,9 +13,10 @@ import torch
 
 from helpers.images.drawn.garden import render_split
 from helpers.images.tasks import Split, Task, open_task
+from helpers.lessons.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL
 from helpers.lessons.studies import study_of
 from helpers.sources.backbones import load_backbone
-from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, Recipe
+from helpers.training.recipes import Recipe
 from helpers.training.study import Case, Study, join_studies, run_study
 
 QUESTION = "Is the target already in the source?"

@@ -6,9 +6,9 @@ import pandas
 from scipy import stats
 
 from helpers.lessons.choosing.transferability import linear_probe, logme, source_features
+from helpers.lessons.recipes import FEATURE_EXTRACTION
 from helpers.sources.backbones import load_backbone
 from helpers.training.intervals import mean_interval
-from helpers.training.recipes import FEATURE_EXTRACTION
 from helpers.training.study import Case, Study, join_studies, run_study
 
 QUESTION = "Which source for which target?"

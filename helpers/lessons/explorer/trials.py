@@ -138,7 +138,7 @@ def steps_of(trial: Trial) -> Iterator[Step]:
             train = yield from _features(setting, upto, "training", prefix, backbone)
             val = yield from _features(setting, upto, "validation", prefix, backbone)
         run = Run(replace(recipe, steps=steps, lr=lr), trains, (train, task.train.labels), (val, task.val.labels),
-                  seed=setting.seed, normalise=backbone.normalise, first_step=first)  # fmt: skip
+                  seed=setting.seed, normalise=backbone.normalise, before={"step": first})  # fmt: skip
         earlier = trial.history
         for done in run.steps():
             trial.history = [*earlier, *run.history]

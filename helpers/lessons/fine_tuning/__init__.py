@@ -2,6 +2,7 @@
 
 from helpers.lessons.fine_tuning import flowers102
 from helpers.lessons.fine_tuning.flowers102 import reported
+from helpers.lessons.fine_tuning.learning_curves import overfitting, plot_curves
 from helpers.lessons.fine_tuning.lr_finder import plot_range_test, range_test
 from helpers.lessons.fine_tuning.movement import features_moved, first_steps, gradient_norms, plot_first_steps, weights_moved
 from helpers.lessons.fine_tuning.studies import (
@@ -15,7 +16,6 @@ from helpers.lessons.fine_tuning.studies import (
     warmup_cases,
 )
 from helpers.lessons.variants.studies import depth_cases
-from helpers.training.learning_curves import overfitting, plot_curves
 from helpers.training.surgery import added_by, merge_adapters, set_batchnorm, train_only, transplant
 
 __all__ = [

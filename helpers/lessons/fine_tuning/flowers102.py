@@ -16,12 +16,13 @@ from torchvision.models import get_model_weights
 from helpers.heads import swap_head
 from helpers.images.catalog import describe
 from helpers.images.tasks import Files, open_task
+from helpers.lessons.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE
 from helpers.sources.backbones import load_backbone
 from helpers.training.costs import stage_seconds
 from helpers.training.devices import device, seeded
 from helpers.training.fitting import Fit
 from helpers.training.loop import CHECKS, quiet
-from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, Recipe
+from helpers.training.recipes import Recipe
 from helpers.training.study import SHIPPED, Case, Study, load_study, run_study
 
 QUESTION = "ImageNet networks on Flowers102 at full size"

@@ -5,13 +5,13 @@ import math
 import pandas
 import torch
 
-from helpers.freezing import freeze, parameter_groups
+from helpers.freezing import parameter_groups
 from helpers.heads import swap_head
 from helpers.images.augmentation import augment
 from helpers.images.tasks import Task
 from helpers.notebook.figures import COLOURS, new_axes, styled
 from helpers.training.devices import seeded
-from helpers.training.fitting import source_of
+from helpers.training.fitting import for_task, prepare, source_of
 from helpers.training.recipes import Recipe
 from helpers.training.steps import training_steps
 
@@ -32,8 +32,9 @@ def range_test(
     if not (0 < low < high and steps >= 10):
         raise ValueError(f"need 0 < low < high and steps >= 10, got {low=}, {high=}, {steps=}")
     with seeded(seed):
+        recipe = for_task(recipe, task)
         backbone = source_of(recipe)
-        model = freeze(swap_head(backbone.model, len(task.classes)).train(), recipe.upto)
+        model = prepare(swap_head(backbone.model, len(task.classes)), recipe, task, backbone)
 
         def loss_of_a_batch(_):
             images, labels = task.train[torch.randperm(len(task.train))[: recipe.batch_size]]

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from helpers.images.tasks import open_task
-from helpers.training.recipes import FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, SCRATCH
+from helpers.lessons.recipes import FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, SCRATCH
 from helpers.training.study import Case
 from helpers.training.surgery import BATCHNORM
 

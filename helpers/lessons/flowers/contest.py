@@ -13,7 +13,7 @@ from scipy import stats
 
 from helpers.images.drawn.garden import render_split
 from helpers.images.tasks import EMBEDDED, Split, Task
-from helpers.training.fitting import Fit, fit
+from helpers.training.fitting import Fit, fit, source_for
 from helpers.training.intervals import interval
 from helpers.training.recipes import FEATURE_EXTRACTION, Recipe
 from helpers.training.study import load_study
@@ -114,7 +114,8 @@ def baselines(task: Task, plain: Recipe = FEATURE_EXTRACTION) -> dict[str, torch
     For the flowers as lab 1 opens them they come with the course. For another task, or another plain recipe, that recipe
     is trained here on the same training images.
     """
-    if (task.name, task.per_class, task.size, task.seed, plain) == (TASK, PER_CLASS, SIZE, 0, FEATURE_EXTRACTION):
+    plain, ours = (replace(recipe, source=recipe.source or source_for(task)) for recipe in (plain, FEATURE_EXTRACTION))
+    if (task.name, task.per_class, task.size, task.seed, plain) == (TASK, PER_CLASS, SIZE, 0, ours):
         study = load_study("contest")
         return {name: torch.stack(study.select(recipe=name).correct) for name in study.runs.recipe.unique()}
     return {plain.name: _plain(task, plain).correct[None]}

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, Recipe
+from helpers.lessons.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL
+from helpers.training.recipes import Recipe
 
 DEPTHS = {"head": -1, "layer2": "layer2", "all": 0}
 

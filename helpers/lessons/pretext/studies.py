@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from helpers.images.tasks import open_task
-from helpers.training.recipes import FEATURE_EXTRACTION
+from helpers.lessons.recipes import FEATURE_EXTRACTION
 from helpers.training.study import Case
 
 QUESTION = "How many labels are needed, from which source?"

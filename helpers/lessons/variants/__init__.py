@@ -3,7 +3,7 @@
 from helpers.lessons.variants import imagenet
 from helpers.lessons.variants.depths import draw_depth
 from helpers.lessons.variants.diagrams import plot_costs, plot_dataset_view, plot_model_view
-from helpers.lessons.variants.studies import AS_FOUND, DEPTHS, choice_by_validation, depth_cases, reversal_recipes
+from helpers.lessons.variants.studies import AS_FOUND, DEPTHS, FIXED, choice_by_validation, depth_cases, reversal_recipes
 from helpers.notebook.widgets import browse
 from helpers.training.charts import plot_comparisons
 from helpers.training.costs import step_costs
@@ -11,6 +11,7 @@ from helpers.training.costs import step_costs
 __all__ = [
     "AS_FOUND",
     "DEPTHS",
+    "FIXED",
     "browse",
     "choice_by_validation",
     "depth_cases",

@@ -64,11 +64,11 @@ def variant_table(recipes: list[Recipe], classes: int) -> pandas.DataFrame:
     """What each recipe does to each stage: a column a recipe, a row a stage that has parameters.
 
     "frozen": copied from the source and kept; "fine-tuned": copied, then trained; "new": random, then trained. Read from the
-    model that the recipe makes, not from its name.
+    model that the recipe makes, not from its name; a recipe that names no source is shown from "garden".
     """
     columns = {}
     for recipe in recipes:
-        model = swap_head(load_backbone(recipe.source, recipe.weights).model, classes)
+        model = swap_head(load_backbone(recipe.source or "garden", recipe.weights).model, classes)
         rows = [row for row in summary(freeze(model, recipe.upto), 64).rows if row["parameters"]]
         columns[recipe.name] = {
             row["stage"]: "new" if recipe.weights is None or row is rows[-1] else "fine-tuned" if row["trainable"] else "frozen"

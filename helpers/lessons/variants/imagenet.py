@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, SCRATCH, Recipe
+from helpers.lessons.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, SCRATCH
+from helpers.training.recipes import Recipe
 from helpers.training.study import Study, load_study
 
 SOURCE = "squeezenet1_0"

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pandas
 
 from helpers.images.tasks import open_task
-from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, SCRATCH, Recipe
+from helpers.lessons.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, SCRATCH
+from helpers.training.recipes import Recipe
 from helpers.training.study import Case, Study
 
 TASKS = ("flowers", "goldfinches", "tissue")
