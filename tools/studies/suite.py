@@ -46,15 +46,16 @@ def measure(source: str, seeds: int = 5) -> None:
 
 
 def plans(source: str, seeds: int) -> list[tuple[dict, int]]:
-    """What is run: (conditions, seed), place by place; there the two cheaper recipes first, seed by seed."""
+    """What is run: (conditions, seed); first the two cheaper recipes everywhere, place by place and there seed by seed."""
     places = [place for place in PLACES[source] if place[0] in DRAWN or os.environ.get("COURSE_PHOTOS")]
     return [
         ({"source": source, "target": target, "size": size, "per_class": labels, "recipe": recipe.name}, seed)
+        for recipes in (RECIPES[:2], RECIPES[2:])
         for target, size in places
-        for recipes in ((RECIPES[:2], RECIPES[2:]) if size < 224 else [[FEATURE_EXTRACTION]])
         for seed in range(seeds)
         for labels in LABELS
         for recipe in recipes
+        if size < 224 or recipe is FEATURE_EXTRACTION
         if source == "garden" or recipe is not SCRATCH or seed < SCRATCH_SEEDS
     ]
 
@@ -72,8 +73,10 @@ def task(target: str, size: int, labels: int) -> Task:
 
 
 def suite() -> Study:
-    """What has been measured of the suite, all sources in one study."""
+    """What has been measured of the suite, all sources in one study. Raises FileNotFoundError if nothing has."""
     there = [source for source in PLACES if (SHIPPED / f"study-suite-{source}.json").exists()]
+    if not there:
+        raise FileNotFoundError(f"nothing of the suite has been measured yet: {COMMAND}")
     return join_studies(*(load_study(f"suite-{source}") for source in there))
 
 
