@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 from helpers.training.study import Case, Study, join_studies, load_study, run_study
 
@@ -59,8 +60,7 @@ def _spent(study: Study, kind: tuple[str, ...]) -> dict[tuple, list[float]]:
 
 
 def _expected(spent: dict, wanted: tuple) -> float:
-    """Seconds that a run will take: the mean of those of its kind, or of those that share most of it."""
+    """Seconds that a run will take: the median of those of its kind, or of those that share most of it."""
     alike = lambda kind: sum(one == other for one, other in zip(kind, wanted, strict=True))
     most = max(map(alike, spent))
-    seconds = [s for kind, them in spent.items() if alike(kind) == most for s in them]
-    return sum(seconds) / len(seconds)
+    return median(s for kind, them in spent.items() if alike(kind) == most for s in them)
