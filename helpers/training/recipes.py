@@ -107,8 +107,9 @@ class Recipe:
             )
         if self.lr is None and not (self.upto == -1 and self.fixed):
             raise ValueError(
-                f"recipe {self.name!r} has lr=None, which solves a head on fixed features: it goes with upto=-1, and with "
-                'augment=False or views; not with batchnorm="live" or "statistics"'
+                f"recipe {self.name!r} has lr=None, which solves a head on features that stay the same: that goes with upto=-1 "
+                'and augment=False (or views), not with batchnorm="live" or "statistics". To train in steps, give it a learning '
+                "rate: lr=1e-2 for a head, lr=1e-3 for more"
             )
         if self.interpolate and not self.head_steps:
             raise ValueError(f"recipe {self.name!r}: interpolate=True needs a trained head to begin with, so set head_steps")
