@@ -72,9 +72,9 @@ def test_every_setting_has_bad_values_in_these_tests():
         ({"gradual": True, "only": "bias"}, "gradual thaws down"),
         ({"gradual": True, "batchnorm": "live"}, "gradual thaws down"),
         ({"interpolate": True}, "needs a trained head to begin with, so set head_steps"),
-        ({"lr": None}, "lr=None, which solves a head .* give it a learning rate"),
-        ({"lr": None, "upto": -1}, "lr=None, which solves a head .* give it a learning rate"),
-        ({"lr": None, "upto": -1, "augment": False, "batchnorm": "live"}, "lr=None, which solves a head .* give it a learning rate"),
+        ({"lr": None}, "which solves a head .* give it a learning rate"),
+        ({"lr": None, "upto": -1}, "which solves a head .* give it a learning rate"),
+        ({"lr": None, "upto": -1, "augment": False, "batchnorm": "live"}, "which solves a head .* give it a learning rate"),
     ],
 )
 def test_settings_that_exclude_one_another_are_refused(changes, message):
