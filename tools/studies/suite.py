@@ -14,6 +14,7 @@ import os
 from dataclasses import replace
 
 from helpers.images.tasks import Task, open_task
+from helpers.lessons.studies import percent, points
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, FINE_TUNE_LAST, PROBE_THEN_FINE_TUNE, SCRATCH
 from helpers.training.study import SHIPPED, Case, Study, join_studies, load_study
 from studies.resuming import go_on
@@ -81,5 +82,19 @@ def suite() -> Study:
 
 
 def stamps() -> dict[str, str]:
-    """The tables of docs/source_model.md."""
-    return {}
+    """The tables of docs/photographs.md: what has been measured with at least five seeds."""
+    texts, study = {}, suite()
+    for name, source, size in (("photographs", "efficientnet_lite0", 128), ("photographs-garden", "garden", 64)):
+        part = study.select(source=source, target=PHOTOGRAPHS, size=size)
+        seeds = part.runs.groupby(["per_class", "recipe"]).seed.nunique().unstack()
+        names = [recipe.name for recipe in RECIPES if recipe.name in seeds and (seeds[recipe.name] >= 5).all()]
+        table = part.select(recipe=names).table(["per_class", "recipe"])
+        head = ["photographs a class", *names]
+        lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+        lines += [f"| {labels} | " + " | ".join(percent(table.loc[(labels, one)]) for one in names) + " |" for labels in LABELS]
+        texts[f"suite.{name}"] = "\n\n" + "\n".join(lines) + "\n\n"
+    part = study.select(source="efficientnet_lite0", target=PHOTOGRAPHS, size=128)
+    gains = part.paired("recipe", FEATURE_EXTRACTION.name, by=["per_class"])
+    for labels in LABELS:
+        texts[f"suite.gain-{labels}"] = points(gains.loc[(labels, PROBE_THEN_FINE_TUNE.name)])
+    return texts
