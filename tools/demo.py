@@ -19,7 +19,7 @@ def main(folder: str | None = None, place: Path = Path(), **settings) -> None:
     started = time.monotonic()
     if folder is None:
         task = open_task("flowers", per_class=5, **{"size": 128, "test": 50} | settings)
-        print("Five drawings each of ten kinds of flowers, none of which the network has ever seen.", end=" ")
+        print("Five drawings each of ten kinds of flowers, none of which the network has ever seen.")
     else:
         task = open_task(folder, on_bad="skip", **{"per_class": 20, "together": True} | settings)
         print(task.describe(), "\n")
