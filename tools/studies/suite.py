@@ -6,7 +6,7 @@ study-suite-SOURCE.json, a file a source. Each is written after every run, and t
     python tools/measure.py suite-garden          one of them, so that several can run side by side
 
 Left out, as senseless or too slow on a CPU: drawings at 128 px from "garden", which was trained at 64; tissue at 128 px; at
-224 px everything but feature extraction from "efficientnet_lite0"; from scratch more than two seeds of the ImageNet networks.
+224 px everything but feature extraction from "efficientnet_lite0"; from scratch more than three seeds of the ImageNet networks.
 Photographs need COURSE_PHOTOS (a folder of class folders), and squeezenet1_0 torchvision's weights.
 """
 
@@ -31,7 +31,7 @@ PLACES = {  # source: what it is tried on, in this order
     "efficientnet_lite0": [(PHOTOGRAPHS, 128), (PHOTOGRAPHS, 224), ("flowers", 128), ("goldfinches", 128),
                            *((name, 64) for name in (PHOTOGRAPHS, *DRAWN))],
 }  # fmt: skip
-SCRATCH_SEEDS = 2  # of the ImageNet networks: 400 steps of a whole network take ten minutes
+SCRATCH_SEEDS = 3  # of the ImageNet networks: 400 steps of a whole network take ten minutes
 
 
 def run(seeds: int = 5) -> None:
