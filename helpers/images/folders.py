@@ -50,23 +50,23 @@ def find_parts(folder: Path) -> tuple[dict[str, dict[str, list[str]]], list[str]
     of contests are, has no labels and is left out. None for any other folder.
     Raises ValueError where the parts do not have the same classes, and as `find_images` does for each of them.
     """
-    inside = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not is_hidden(entry.name))
+    inside = [entry.name for entry in _entries(folder) if entry.is_dir()]
     parts = {_PARTS.get(name.lower()): name for name in inside}
     if "pool" not in parts or None in parts or not 1 < len(parts) == len(inside):
         return None
     found, notes = {}, []
     for part, name in parts.items():
-        if part != "pool" and not any(entry.is_dir() and not is_hidden(entry.name) for entry in os.scandir(folder / name)):
+        if part != "pool" and not any(entry.is_dir() for entry in _entries(folder / name)):
             notes.append(f"left out, as nothing says what is in which picture: the folder {name!r}, which has no class folders")
             continue
         classes, more = find_images(folder / name)
         found[part] = {label: [f"{name}/{file}" for file in files] for label, files in classes.items()}
         notes += [f"{name}: {note}" for note in more]
+    trained = found["pool"].keys()
     for part, classes in found.items():
-        if classes.keys() != found["pool"].keys():
-            only = [f"{some(sorted(one - other))} only in {where!r}" for one, other, where in (
-                (classes.keys(), found["pool"].keys(), parts[part]), (found["pool"].keys(), classes.keys(), parts["pool"]))
-                if one - other]  # fmt: skip
+        if classes.keys() != trained:
+            differences = {parts[part]: classes.keys() - trained, parts["pool"]: trained - classes.keys()}
+            only = [f"{some(sorted(names))} only in {where!r}" for where, names in differences.items() if names]
             raise ValueError(f"the parts of {folder} do not have the same classes: {' and '.join(only)}. Each needs all of them.")
     if "test" not in found and "val" in found:
         found["test"] = found.pop("val")
@@ -193,18 +193,22 @@ def is_hidden(name: str) -> bool:
     return name.startswith((".", "__")) or name.lower() in _SYSTEM
 
 
-def _walk(folder, below: str, endings) -> tuple[list[str], list[str]]:
-    """The images in a folder and in the folders within it, and what else is there; a folder without images counts as one."""
-    images, others = [], []
+def _entries(folder) -> list[os.DirEntry]:
+    """What is right inside a folder and not hidden. Raises PermissionError, with a remedy, if it may not be opened."""
     try:
         with os.scandir(folder) as found:
             # by name: paths themselves sort differently on Windows, which would change the order of the classes
-            entries = sorted((entry for entry in found if not is_hidden(entry.name)), key=lambda entry: entry.name)
+            return sorted((entry for entry in found if not is_hidden(entry.name)), key=lambda entry: entry.name)
     except PermissionError as error:
         raise PermissionError(
             f"the folder {shown(str(folder))} may not be opened ({error.strerror}). Allow yourself to read it, or move it."
         ) from error
-    for entry in entries:
+
+
+def _walk(folder, below: str, endings) -> tuple[list[str], list[str]]:
+    """The images in a folder and in the folders within it, and what else is there; a folder without images counts as one."""
+    images, others = [], []
+    for entry in _entries(folder):
         name = below + entry.name
         linked = entry.is_symlink() or getattr(entry, "is_junction", lambda: False)()  # links to folders may lead in a circle
         if not linked and entry.is_dir():

@@ -176,13 +176,14 @@ def _divided(card: Card, folder: Path, offline, address: str, **about) -> dict[s
     if not place.is_dir():
         unpack(_fetch(card, address, folder, "the archive of its photographs", offline, **about), place)
     try:
-        (inside,) = (entry for entry in place.iterdir() if not is_hidden(entry.name))
-        parts, _ = find_parts(inside)
-    except (OSError, ValueError, TypeError) as error:
+        inside = image_folder(place)
+        if (found := find_parts(inside)) is None:
+            raise ValueError(f"{inside} does not hold the parts of a split")
+    except (OSError, ValueError) as error:
         raise changed(folder, error) from error
     below = inside.relative_to(folder).as_posix()
     return {part: {name: [f"{below}/{file}" for file in files] for name, files in classes.items()}
-            for part, classes in parts.items()}  # fmt: skip
+            for part, classes in found[0].items()}  # fmt: skip
 
 
 def _fetch(card: Card, url: str, folder: Path, what: str, offline, **about) -> Path:
