@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from fits import fitted, short, small_task, write_source
+from photos import open_small, photos
 from torch.nn import functional as F
 
 from helpers.images.tasks import open_task
@@ -112,8 +113,6 @@ def test_a_fine_tuning_that_only_harms_leaves_the_probe_as_it_was():
 
 
 def test_where_no_source_is_named_the_garden_gets_small_drawings_and_the_imagenet_network_the_rest(tmp_path):
-    from photos import open_small, photos
-
     assert source_for(small_task()) == source_for(open_task("flowers", 1, val=1, test=1)) == "garden"
     assert source_for(open_task("flowers", 1, size=96, val=1, test=1)) == "efficientnet_lite0"
     assert source_for(open_small(photos(tmp_path / "p", a=5, b=5), size=64)) == "efficientnet_lite0"

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import pandas
-from studies import imagenet, real, studies, suite
+from studies import imagenet, markdown, real, studies, suite
 
 from helpers.images.catalog import CARDS
 from helpers.images.tasks import EMBEDDED, PHOTO_SIZE, open_task
@@ -123,10 +123,7 @@ def own_images() -> str:
 
 def results_table() -> str:
     """All shipped comparisons as one Markdown table."""
-    lines = [
-        "| on | recipe | accuracy % (95% interval) | gain over scratch, points | seeds, n |",
-        "|---|---|---|---|---|",
-    ]
+    rows = []
     for file in COMPARISONS:
         if not (DATA / f"study-{file}.json").exists():
             continue
@@ -138,8 +135,8 @@ def results_table() -> str:
                 by = gains.loc[name]
                 gain = f"{by['points']:+.1f} ({by['low']:+.1f} to {by['high']:+.1f})"
             accuracy = f"{row['accuracy %']:.1f} ({row['low']:.1f} to {row['high']:.1f})"
-            lines.append(f"| {result.question} | {name} | {accuracy} | {gain} | {row['seeds']:.0f}, {row['n']:.0f} |")
-    return "\n".join(lines)
+            rows.append([result.question, name, accuracy, gain, f"{row['seeds']:.0f}, {row['n']:.0f}"])
+    return markdown(["on", "recipe", "accuracy % (95% interval)", "gain over scratch, points", "seeds, n"], rows)
 
 
 def headline():
@@ -172,21 +169,21 @@ def _stamped(content: str, texts: dict[str, str]) -> str:
 def sources_table() -> str:
     """The tasks of photographs as a Markdown table."""
     cards = [card for name, card in CARDS.items() if name not in EMBEDDED]
-    rows = [f'| `"{card.name}"` | {card.title}: {card.images} | {card.source} | {card.licence} |' for card in cards]
-    return "\n".join(["| `h.open_task(...)` | what | source | licence |", "|---|---|---|---|", *rows])
+    rows = [[f'`"{card.name}"`', f"{card.title}: {card.images}", card.source, card.licence] for card in cards]
+    return markdown(["`h.open_task(...)`", "what", "source", "licence"], rows)
 
 
 def stamps() -> dict[str, str]:
     """The sentences and tables in the texts that come from the shipped results."""
     budgets = budget_table()
-    header = "| from scratch, % of validation images | " + " | ".join(f"{steps} steps" for steps in budgets) + " |"
-    rows = [f"| {name} | " + " | ".join(f"{value:.1f}" for value in row) + " |" for name, row in budgets.iterrows()]
+    head = ["from scratch, % of validation images", *(f"{steps} steps" for steps in budgets)]
+    rows = [[name, *(f"{value:.1f}" for value in row)] for name, row in budgets.iterrows()]
     return {
         "headline": sentence(load_study("flowers-5")),
         "own": own_images(),
         "results": "\n\n" + results_table() + "\n\n",
         "sources": "\n\n" + sources_table() + "\n\n",
-        "budget": "\n\n" + "\n".join([header, "|---" * (len(budgets.columns) + 1) + "|", *rows]) + "\n\n",
+        "budget": "\n\n" + markdown(head, rows) + "\n\n",
     } | {name: text for study in studies().values() for name, text in study.stamps().items()}
 
 

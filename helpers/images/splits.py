@@ -63,3 +63,8 @@ class Split:
 
     def __repr__(self) -> str:
         return f"Split({len(self)} images, {self.images.shape[-1]} px)"
+
+
+def batches_of(images: torch.Tensor | Split, size: int) -> Iterator[torch.Tensor]:
+    """Images (N, 3, S, S), or those of a split, `size` at a time; of a split, only one batch is ever copied."""
+    return images.batches(size) if isinstance(images, Split) else iter(images.split(size))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from helpers.freezing import held_modules
 from helpers.heads import find_head, swap_head
 from helpers.images.decoding import read_image
-from helpers.images.splits import Split
+from helpers.images.splits import Split, batches_of
 from helpers.sources.architectures import image_size, new_model
 from helpers.sources.backbones import Backbone, load_backbone
 from helpers.sources.checkpoints import read_safetensors
@@ -49,7 +49,7 @@ class Classifier:
         It computes on the accelerator, if there is one; afterwards the network is back where it was. Of a split, one batch
         at a time is copied: 6,149 photographs of 224 pixels are 0.9 GB.
         """
-        batches = images.batches(batch_size) if isinstance(images, Split) else images.split(batch_size)
+        batches = batches_of(images, batch_size)
         with borrowed(self.model) as device:
             return torch.cat([self.model(self.backbone.normalise(batch.to(device))).cpu() for batch in batches])
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from helpers.heads import find_head, mode
 from helpers.images.augmentation import augment
-from helpers.images.tasks import Split
+from helpers.images.splits import Split, batches_of
 from helpers.sources.backbones import Backbone
 from helpers.training.devices import seeded
 
@@ -36,17 +36,15 @@ def extract(prefix: nn.Module, images: torch.Tensor | Split, backbone: Backbone,
     It is computed, and stays, on the device on which the prefix is. Of a split, one batch at a time is copied.
     """
     device = next(prefix.parameters()).device
-    batches = images.batches(batch_size) if isinstance(images, Split) else images.split(batch_size)
     with mode(prefix, training=False):
-        return torch.cat([prefix(backbone.normalise(batch.to(device))) for batch in batches])
+        return torch.cat([prefix(backbone.normalise(batch.to(device))) for batch in batches_of(images, batch_size)])
 
 
 def worth_caching(prefix: nn.Module, images: torch.Tensor | Split, count: int, backbone: Backbone) -> bool:
     """Whether the prefix has something to compute, and its output for `count` images like these can be kept."""
     if next(prefix.parameters(), None) is None:
         return False
-    first = images[:1][0] if isinstance(images, Split) else images[:1]
-    return count * extract(prefix, first, backbone).nbytes <= LARGEST_CACHE
+    return count * extract(prefix, next(batches_of(images, 1)), backbone).nbytes <= LARGEST_CACHE
 
 
 def lone_head(model: nn.Module) -> nn.Module | None:

@@ -178,7 +178,7 @@ def source_of(recipe: Recipe) -> Backbone:
 def prepare(model: nn.Module, recipe: Recipe, task: Task, backbone: Backbone) -> nn.Module:
     """Freeze what the recipe freezes, in place, with BatchNorm as it says; returns the model, in training mode."""
     freeze(model.train(), recipe.upto)
-    if recipe.batchnorm not in ("as frozen", "frozen") or recipe.batchnorm == "frozen" and has_batchnorm(model):
+    if recipe.batchnorm != "as frozen" and (recipe.batchnorm != "frozen" or has_batchnorm(model)):
         measured = recipe.batchnorm == "re-estimated"
         where = next(model.parameters()).device
         set_batchnorm(model, recipe.batchnorm, backbone.normalise(task.train.pixels.to(where)) if measured else None)

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, fields, replace
 
 from helpers.training.surgery import BATCHNORM, SUBSETS
 
+MOVING = ("live", "statistics")  # ways of BatchNorm in which even frozen stages give other features each time
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -119,7 +121,7 @@ class Recipe:
     @property
     def fixed(self) -> bool:
         """Whether what leaves the frozen stages is the same each time an image is used, so that it can be kept."""
-        moving = self.batchnorm in ("live", "statistics") or self.gradual
+        moving = self.batchnorm in MOVING or self.gradual
         return bool(self.views or not self.augment) and not moving
 
     @property
@@ -128,8 +130,8 @@ class Recipe:
         changes = {"upto": -1, "steps": self.head_steps, "lr": self.head_lr}
         changes |= {"head_steps": 0, "gradual": False, "patience": 0, "interpolate": False}
         if self.head_lr is None:
-            moving = self.batchnorm in ("live", "statistics")
-            changes |= {"augment": False, "views": 0, "batchnorm": "as frozen" if moving else self.batchnorm}
+            still = "as frozen" if self.batchnorm in MOVING else self.batchnorm
+            changes |= {"augment": False, "views": 0, "batchnorm": still}
         return replace(self, **changes)
 
 

@@ -12,6 +12,11 @@ NAMES = (
 )  # fmt: skip
 
 
+def markdown(head: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown."""
+    return "\n".join(["| " + " | ".join(head) + " |", "|---" * len(head) + "|", *("| " + " | ".join(row) + " |" for row in rows)])
+
+
 def studies() -> dict:
     """Every study module by its name."""
     return {name: import_module(f"studies.{name}") for name in NAMES}

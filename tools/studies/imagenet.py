@@ -15,6 +15,7 @@ from helpers.lessons.studies import percent, points
 from helpers.lessons.variants.imagenet import RECIPES, best_rates, tuned
 from helpers.training.charts import plot_lines
 from helpers.training.study import SHIPPED, Case, Study, join_studies, load_study, run_study
+from studies import markdown
 
 QUESTION = "What are ImageNet weights worth on real photographs?"
 COMMAND = "python tools/measure.py imagenet"
@@ -102,15 +103,14 @@ def stamps() -> dict[str, str]:
     """The tables and numbers of docs/photographs.md."""
     study, trials, everything = load_study("imagenet"), load_study("imagenet-rates"), with_changes()
     table, rates = study.table(["per_class", "recipe"]), best_rates(trials)
-    head = "| training photographs a class | " + " | ".join(RECIPES) + " |"
-    rows = [f"| {number} | " + " | ".join(percent(table.loc[(number, name)]) for name in RECIPES) + " |" for number in LABELS]
+    rows = [[str(number), *(percent(table.loc[(number, name)]) for name in RECIPES)] for number in LABELS]
     changes = {
         f"photographs.{_short(name)}-{_short(baseline)}-{number}": points(row)
         for baseline in RECIPES
         for (number, name), row in study.paired("recipe", baseline, by=["per_class"]).iterrows()
     }
-    columns = ("with 100 photographs a class", "as above", "four times the steps", "difference", "against the probe", "seeds")
-    changed = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    columns = ["with 100 photographs a class", "as above", "four times the steps", "difference", "against the probe", "seeds"]
+    changed = []
     means = everything.select(per_class=100).table("recipe")
     for name, (of, _, numbers) in CHANGED.items():
         for number in numbers:
@@ -119,13 +119,13 @@ def stamps() -> dict[str, str]:
         if numbers == (100,):
             probe = everything.select(recipe=[name, "probe"], per_class=100).paired("recipe", "probe", by=[]).iloc[0]
             cells = percent(means.loc[of]), percent(means.loc[name]), points(pair.iloc[0]), points(probe)
-            changed.append(f"| {of} | {' | '.join(cells)} | {pair.seeds.iloc[0]} |")
+            changed.append([of, *cells, str(pair.seeds.iloc[0])])
     best, scratch = "probe, then fine-tune, 240 steps", "scratch, 480 steps"
     longest = everything.select(recipe=[best, scratch], per_class=100).paired("recipe", scratch, by=[])
     changes["photographs.probe-fine-tune-scratch-longer"] = points(longest.iloc[0])
     return changes | {
-        "photographs.changed": "\n\n" + "\n".join(changed) + "\n\n",
-        "photographs": "\n\n" + "\n".join([head, "|---" * (len(RECIPES) + 1) + "|", *rows]) + "\n\n",
+        "photographs.changed": "\n\n" + markdown(columns, changed) + "\n\n",
+        "photographs": "\n\n" + markdown(["training photographs a class", *RECIPES], rows) + "\n\n",
         "photographs.figure": f"\n\n![{alt()}](photographs.png)\n\n",
         "photographs.rates": ", ".join(f"{name} {rates[name]:g}" for name in TRIED),
         "photographs.n": f"{study.runs.n.iloc[0]} test images, {study.runs.seed.nunique()} seeds",

@@ -13,10 +13,12 @@ goes on where it stopped: `python tools/measure.py real`, or one of them, `real-
 
 import os
 from dataclasses import replace
+from functools import lru_cache
 
 from helpers.images.tasks import open_task
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, Recipe
 from helpers.training.study import SHIPPED, Case, Study, load_study
+from studies import markdown
 from studies.resuming import go_on
 
 COMMAND = "python tools/measure.py real"
@@ -80,6 +82,7 @@ def recipe(conditions: dict) -> Recipe:
     return FEATURE_EXTRACTION
 
 
+@lru_cache(maxsize=len(LABELS))
 def photographs(per_class: int, size: int):
     """The photographs; the test images are the same whatever the labels, sizes and seeds."""
     return open_task(os.environ["COURSE_PHOTOS"], per_class, size=size, val=VAL)
@@ -98,10 +101,10 @@ def _table(study: Study, conditions: list[str]) -> str:
     """Accuracy by the conditions, with intervals, and what a fit took as a share of the longest, as Markdown."""
     seconds = study.runs.groupby(conditions).seconds.mean()
     head = [*(HEADINGS.get(name, name) for name in conditions), "accuracy % (95% interval)", "time", "seeds, n"]
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    rows = []
     for key, row in study.table(conditions).iterrows():
         values = key if isinstance(key, tuple) else (key,)
         accuracy = f"{row['accuracy %']:.1f} ({row['low']:.1f} to {row['high']:.1f})"
         share = f"{seconds[key] / seconds.max():.2f}"
-        lines.append("| " + " | ".join([*map(str, values), accuracy, share, f"{row['seeds']:.0f}, {row['n']:.0f}"]) + " |")
-    return "\n".join(lines)
+        rows.append([*map(str, values), accuracy, share, f"{row['seeds']:.0f}, {row['n']:.0f}"])
+    return markdown(head, rows)

@@ -12,11 +12,13 @@ Photographs need COURSE_PHOTOS (a folder of class folders), and squeezenet1_0 to
 
 import os
 from dataclasses import replace
+from functools import lru_cache
 
 from helpers.images.tasks import Task, open_task
 from helpers.lessons.studies import percent, points
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, FINE_TUNE_LAST, PROBE_THEN_FINE_TUNE, SCRATCH
 from helpers.training.study import SHIPPED, Case, Study, join_studies, load_study
+from studies import markdown
 from studies.resuming import go_on
 
 QUESTION = "Which recipe, from which source, on what, with how many labels?"
@@ -68,6 +70,7 @@ def case(conditions: dict) -> Case:
     return Case(conditions, replace(recipe, source=conditions["source"]), opened)
 
 
+@lru_cache(maxsize=len(LABELS))
 def task(target: str, size: int, labels: int) -> Task:
     """The task of a target; its test images are the same whatever the labels and seeds."""
     return open_task(os.environ["COURSE_PHOTOS"] if target == PHOTOGRAPHS else target, labels, size=size)
@@ -89,10 +92,8 @@ def stamps() -> dict[str, str]:
         seeds = part.runs.groupby(["per_class", "recipe"]).seed.nunique().unstack()
         names = [recipe.name for recipe in RECIPES if recipe.name in seeds and (seeds[recipe.name] >= 5).all()]
         table = part.select(recipe=names).table(["per_class", "recipe"])
-        head = ["photographs a class", *names]
-        lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-        lines += [f"| {labels} | " + " | ".join(percent(table.loc[(labels, one)]) for one in names) + " |" for labels in LABELS]
-        texts[f"suite.{name}"] = "\n\n" + "\n".join(lines) + "\n\n"
+        rows = [[str(labels), *(percent(table.loc[(labels, one)]) for one in names)] for labels in LABELS]
+        texts[f"suite.{name}"] = "\n\n" + markdown(["photographs a class", *names], rows) + "\n\n"
     part = study.select(source="efficientnet_lite0", target=PHOTOGRAPHS, size=128)
     gains = part.paired("recipe", FEATURE_EXTRACTION.name, by=["per_class"])
     for labels in LABELS:
