@@ -97,5 +97,5 @@ def stamps() -> dict[str, str]:
     part = study.select(source="efficientnet_lite0", target=PHOTOGRAPHS, size=128)
     gains = part.paired("recipe", FEATURE_EXTRACTION.name, by=["per_class"])
     for labels in LABELS:
-        texts[f"suite.gain-{labels}"] = points(gains.loc[(labels, PROBE_THEN_FINE_TUNE.name)])
+        texts[f"suite.gain-{labels}"] = points(gains.loc[(labels, PROBE_THEN_FINE_TUNE.name)], digits=1)
     return texts
