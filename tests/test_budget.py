@@ -142,7 +142,7 @@ def test_guess_stands_beside_the_outcome_with_interval_and_distance():
         {"accuracy %": [36.4, 88.0], "low": [31.0, 80.0], "high": [42.0, 92.0]}, index=["scratch", "fine-tune all"]
     )
     table = beside({"fine-tune all": 90, "scratch": 50}, outcome)
-    assert list(table.columns) == ["guess", "measured", "interval", "off by"]
+    assert list(table.columns) == ["you guessed", "measured", "interval", "off by"]
     assert list(table.loc["scratch"]) == ["50", "36.4", "31.0 to 42.0", "13.6 too high"]
     assert list(table.loc["fine-tune all"]) == ["90", "88.0", "80.0 to 92.0", "2.0 too high, inside the interval"]
 

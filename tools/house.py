@@ -175,7 +175,7 @@ def code(path):
 
 
 def notebooks():
-    return [path for folder in ("notebooks", "solutions") for path in sorted((ROOT / folder).glob("*.ipynb"))]
+    return [path for folder in ("notebooks", "notebooks/appendix", "solutions") for path in sorted((ROOT / folder).glob("*.ipynb"))]
 
 
 def unused_names():

@@ -187,7 +187,8 @@ def stamps() -> dict[str, str]:
     } | {name: text for study in studies().values() for name, text in study.stamps().items()}
 
 
-LECTURES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("notebooks/0[1-9]*.ipynb"))
+PATTERNS = ("notebooks/0[1-9]*.ipynb", "notebooks/appendix/*.ipynb")
+LECTURES = [path.relative_to(ROOT).as_posix() for pattern in PATTERNS for path in sorted(ROOT.glob(pattern))]
 STAMPED = ("README.md", "docs/source_model.md", "docs/photographs.md", "notebooks/00_start_here.ipynb", *LECTURES)
 
 

@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 from helpers.notebook.quiz import find, to_html, to_text  # noqa: E402
 
 QUIZ = re.compile(r"(?:import helpers as h\s+)?h\.quiz\(\"(.+)\"\)\s*")
-FOLDERS = ("notebooks", "solutions", "labs")
+FOLDERS = ("notebooks", "notebooks/appendix", "solutions", "labs")
 LEAD = "*On Google Colab:* "  # words first: a line that begins with a comment is HTML, and Markdown sees no links in it
 LINE = re.compile(rf"({re.escape(LEAD)})?<!-- colab -->.*?<!-- /colab -->", re.DOTALL)
 
@@ -43,13 +43,13 @@ def setup_source(template, address):
 
 def colab_line(file, address):
     """How to run the notebook `file` (its path in the project) on Colab, in Markdown."""
-    parts = urlsplit(address)
+    parts, up = urlsplit(address), "../" * file.count("/")
     if parts.hostname == "github.com":
         project = parts.path.strip("/").removesuffix(".git")
         link = f"https://colab.research.google.com/github/{project}/blob/main/{file}"
-        text = f"[![Open in Colab](../docs/open-in-colab.svg)]({link})"  # our own picture: nothing is loaded from elsewhere
+        text = f"[![Open in Colab]({up}docs/open-in-colab.svg)]({link})"  # our own picture: nothing is loaded from elsewhere
     else:  # Colab opens notebooks from GitHub only
-        text = "see [how to install](../docs/installing.md#on-google-colab)."
+        text = f"see [how to install]({up}docs/installing.md#on-google-colab)."
     return f"{LEAD}<!-- colab -->{text}<!-- /colab -->"
 
 
@@ -84,7 +84,7 @@ def stamp(notebook, file, template, address):
 
 def stamp_of_project(notebook, path, root=ROOT):
     """Stamp the notebook that is stored at `path`, if that is in one of the project's folders of notebooks."""
-    if path.parent.parent == root and path.parent.name in FOLDERS:
+    if path.parent in [root / folder for folder in FOLDERS]:
         project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
         template = nbformat.read(root / "notebooks/00_start_here.ipynb", as_version=4)
         stamp(notebook, path.relative_to(root).as_posix(), template, project["project"]["urls"]["Repository"])

@@ -9,15 +9,15 @@ MEASURED = ("accuracy %", "points", "mean")  # the columns of a table that hold 
 
 
 def beside(guess: Mapping, outcome, column: str | None = None) -> pandas.DataFrame:
-    """Each guess beside what was measured: a table guess | measured | interval | off by.
+    """Each guess beside what was measured: a table you guessed | measured | interval | off by.
 
-    guess    {name: number}, written down before the experiment
+    guess    {name: number}, written down before the experiment; None where you did not guess
     outcome  {name: number} or {name: (number, low, high)}; or a table of a study, such as `Study.table()`, `.values()`
              or `.paired()`. A row with several conditions is named by a tuple of their values, or by the values with
              ", " between them
     column   of the table: what was measured; default "accuracy %", "points" or "mean", with the interval low to high
 
-    Rows that nobody guessed are shown without a guess. Raises TypeError for a guess that is not a number, ValueError for
+    Rows that nobody guessed are shown without a guess, and the columns too where there is none. Raises TypeError for a guess that is not a number, ValueError for
     one that nothing was measured for.
     """
     if not isinstance(guess, Mapping) or not guess:
@@ -26,12 +26,13 @@ def beside(guess: Mapping, outcome, column: str | None = None) -> pandas.DataFra
     names = {name: key for key in measured for name in (_label(key), key)}
     guesses, rows = {}, {}
     for name, value in guess.items():
-        if not isinstance(value, Real) or isinstance(value, bool) or value != value:
+        if value is not None and (not isinstance(value, Real) or isinstance(value, bool) or value != value):
             raise TypeError(f"your guess for {name!r} is {value!r}: put a number there, such as 50")
         if name not in names:
             known = ", ".join(map(_label, measured))
             raise ValueError(f"you guessed {name!r}, but what was measured is {known}: use these names")
-        guesses[names[name]] = value
+        if value is not None:
+            guesses[names[name]] = value
     for key, numbers in measured.items():
         try:
             value, *interval = map(float, numbers)
@@ -42,13 +43,13 @@ def beside(guess: Mapping, outcome, column: str | None = None) -> pandas.DataFra
         if any(bound != bound for bound in interval):  # with one seed there is no interval
             interval = []
         rows[_label(key)] = {
-            "guess": f"{guesses[key]:,}" if key in guesses else "-",
+            "you guessed": f"{guesses[key]:,}" if key in guesses else "-",
             "measured": _number(value),
             "interval": " to ".join(map(_number, interval)) or "-",
             "off by": _off(guesses[key], value, interval) if key in guesses else "-",
         }
     table = pandas.DataFrame.from_dict(rows, orient="index")
-    return table.drop(columns="interval") if (table.interval == "-").all() else table
+    return table.loc[:, (table != "-").any()]
 
 
 def _measured(outcome, column) -> dict[object, list]:
