@@ -59,7 +59,7 @@ def test_first_page_says_what_it_is_shows_what_came_out_and_where_to_begin(site)
     assert begin < result < path
     (alt,) = re.findall(r"!\[([^\]]*)\]\(docs/headline.png\)", readme.split("```")[0])  # before any command
     assert alt in first.all("img", "alt") and alt.index("photographs") < alt.index("laboratory")
-    assert first.text.index("outputlayer") < result, "what a head is comes before what it does"
+    assert result < first.text.index("outputlayer") < path, "what a head is"
     assert first.html.count('class="step docutils container"') == len(re.findall(r"^\| \[", readme, re.MULTILINE)) >= 7
 
 
