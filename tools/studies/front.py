@@ -78,8 +78,9 @@ def sentence() -> str:
     return (
         f"With {TOLD} photographs of each of five kinds of flowers, a network that knows ImageNet and only gets a new head "
         f"classifies {frozen['accuracy %']:.0f}% (95% interval {frozen['low']:.0f} to {frozen['high']:.0f}) of {frozen['n']:.0f} "
-        f"test photographs correctly, the same network trained from scratch {scratch['accuracy %']:.0f}%: a gain of "
-        f"{row['points']:.0f} points ({row['low']:.0f} to {row['high']:.0f}), over the {row['seeds']:.0f} seeds that both have."
+        f"test photographs correctly, the same network trained from scratch, for {SCRATCH.steps} steps, "
+        f"{scratch['accuracy %']:.0f}%: a gain of {row['points']:.0f} points ({row['low']:.0f} to {row['high']:.0f}), over the "
+        f"{row['seeds']:.0f} seeds that both have."
     )
 
 
