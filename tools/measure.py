@@ -215,6 +215,7 @@ def main(arguments=None) -> None:
     headline().savefig(ROOT / "docs/headline.png", dpi=100)
     if (DATA / "study-imagenet.json").exists():
         imagenet.figure().savefig(ROOT / "docs/photographs.png", dpi=100)
+    real.draw_figures(ROOT / "docs")
     for file in STAMPED:
         stamp(ROOT / file, stamps())
     print(results_table())
