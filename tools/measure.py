@@ -204,6 +204,7 @@ def main(arguments=None) -> None:
     front.figure().savefig(ROOT / "docs/headline.png", dpi=100)
     if (DATA / "study-imagenet.json").exists():
         imagenet.figure().savefig(ROOT / "docs/photographs.png", dpi=100)
+    real.draw_figures(ROOT / "docs")
     for file in STAMPED:
         stamp(ROOT / file, stamps())
     print(results_table())
