@@ -57,7 +57,9 @@ def test_first_page_says_what_it_is_shows_what_came_out_and_where_to_begin(site)
     headline = squeezed(re.search(r"<!-- headline -->(.*?)<!-- /headline -->", readme, re.DOTALL)[1])
     begin, result, path = (first.text.index(words) for words in ("Startwithlecture1", headline, "Thepath¶"))
     assert begin < result < path
-    assert any(source.endswith("headline.png") for source in first.all("img", "src"))
+    (alt,) = re.findall(r"!\[([^\]]*)\]\(docs/headline.png\)", readme.split("```")[0])  # before any command
+    assert alt in first.all("img", "alt") and alt.index("photographs") < alt.index("laboratory")
+    assert result < first.text.index("outputlayer") < path, "what a head is"
     assert first.html.count('class="step docutils container"') == len(re.findall(r"^\| \[", readme, re.MULTILINE)) >= 7
 
 

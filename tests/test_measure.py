@@ -5,6 +5,7 @@ import json
 import measure
 import pytest
 from project import ROOT
+from studies import front, suite
 
 from helpers import load_study
 
@@ -30,6 +31,29 @@ def test_twice_the_steps_would_gain_scratch_less_than_four_points():
     """By the validation images, means over seeds: the comparisons do not stop training from scratch too early."""
     for task, row in measure.budget_table().iterrows():
         assert row[2 * measure.SCRATCH.steps] - row[measure.SCRATCH.steps] < 4, f"{task}: {row.to_dict()}"
+
+
+def test_the_headline_opens_with_photographs_and_says_what_the_shipped_study_says():
+    """On photographs both ways to transfer are ahead of scratch at any number of labels; in the laboratory scratch catches up."""
+    ahead = front.part(front.REAL).paired("recipe", "scratch", by=["per_class"])
+    assert len(ahead) == 6 and (ahead.supported == "yes").all(), ahead
+    caught = front.part(front.LABORATORY).paired("recipe", "scratch", by=["per_class"]).points
+    assert (caught[5] > 0).all() and (caught[100] < 0).all(), caught
+    assert [axis.get_title("left").split(":")[0] for axis in front.figure().axes] == ["Photographs", "The laboratory"]
+    row = load_study("suite-efficientnet_lite0").select(per_class=20, size=128, recipe="feature extraction")
+    assert f" {row.select(target='photographs').table('recipe').iloc[0, 0]:.0f}% (95% " in measure.stamps()["headline"]
+
+
+def test_a_headline_whose_runs_are_missing_says_what_to_measure(monkeypatch):
+    some = suite.suite().select(recipe=["feature extraction", "probe, then fine-tune"])
+    monkeypatch.setattr(front, "suite", lambda: some)
+    with pytest.raises(ValueError, match=r"of scratch at 5, .* Run `python tools/measure.py suite-efficientnet_lite0`"):
+        front.figure()
+
+
+def test_what_takes_more_than_a_day_is_measured_only_if_it_is_named():
+    left_out = set(measure.parts()) - set(measure.by_default())
+    assert {part.partition("-")[0] for part in left_out} == {"suite", "real"} < left_out
 
 
 @pytest.mark.parametrize("file", measure.STAMPED)

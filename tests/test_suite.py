@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from fits import short, small_task
-from studies import real, resuming, suite
+import torch
+from fits import fitted, invented, short, small_task
+from studies import old_classifier, real, real_texts, resuming, suite
 
 from helpers.freezing import freeze
 from helpers.sources.backbones import load_backbone
@@ -65,8 +66,9 @@ def test_a_study_on_photographs_changes_what_its_question_asks_and_nothing_else(
     changed = set().union(*(diff(recipes[-1], recipe).keys() for recipe in recipes))
     allowed = {"resolution": set(), "labels": set(), "batchnorm": {"batchnorm"}, "interpolation": {"interpolate"},
                "warmup": {"lr", "head_lr", "head_steps", "steps"},
-               "depth": set(diff(FEATURE_EXTRACTION, PROBE_THEN_FINE_TUNE))}  # fmt: skip
-    assert changed <= allowed[name], changed - allowed[name]
+               "depth": set(diff(FEATURE_EXTRACTION, PROBE_THEN_FINE_TUNE)), "sources": {"source", "copied", "batchnorm"},
+               "splits": set(), "daisy": {"name"}}  # fmt: skip
+    assert name == "forgotten" or changed <= allowed[name], changed - allowed[name]
     if name == "warmup":
         assert {recipe.steps + recipe.head_steps for recipe in recipes} == {150}
 
@@ -75,6 +77,31 @@ def test_the_depths_of_the_study_are_cut_points_of_the_network_from_late_to_earl
     model = load_backbone(real.SOURCE, weights=None).model
     trained = [sum(p.numel() for p in freeze(model, upto).parameters() if p.requires_grad) for upto in real.DEPTHS.values()]
     assert trained == sorted(trained) and len(set(trained)) == len(trained)
+
+
+@pytest.mark.parametrize("name, cells", [(name, cells) for name, (_, cells) in real.STUDIES.items()])
+def test_whatever_is_measured_is_told_and_drawn_once_it_is_whole(name, cells, tmp_path):
+    plans = [(*of.values(), seed) for of in cells for seed in range(int(min(3, real.most_seeds(of))))]
+    study = invented({plan: torch.arange(40) % (3 + i % 5) > 0 for i, plan in enumerate(plans)}, tuple(cells[0]))
+    shares = ["daisy called daisy", "roses called daisy", "photographs kept", "drawings kept"]
+    shares += [f"{stage} moved" for stage in real_texts.MOVED]
+    study.runs = study.runs.assign(seconds=1.0, daisies=8, **dict.fromkeys(shares, 0.5))
+    real_texts.draw(name, study, tmp_path)
+    assert f"(figures/{next(tmp_path.rglob('*.png')).name})" in real_texts.section(name, study)
+    assert real.whole(study, cells) and not real.whole(replace(study, runs=study.runs[1:]), cells)
+
+
+def test_a_trunk_that_was_left_alone_gives_all_the_old_answers_and_a_trained_one_does_not():
+    runs = (fitted(short(recipe)) for recipe in (FEATURE_EXTRACTION, FINE_TUNE_ALL))
+    alone, trained = (old_classifier.forgotten(run)["photographs kept"] for run in runs)
+    assert trained < alone == 1
+
+
+@pytest.mark.parametrize("size", [128, 224])
+def test_the_split_of_the_studies_is_neither_a_lucky_nor_an_unlucky_one(size):
+    study = load_study("real-splits").select(size=size)
+    own, means = study.select(split=0).table("size").loc[size], study.runs.groupby("split").accuracy.mean()
+    assert len(means) == 10 and own["low"] < 100 * means.mean() < own["high"]
 
 
 def gains(of, over, seeds=5):

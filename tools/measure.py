@@ -1,4 +1,4 @@
-"""Measure what the course quotes: `make results`. Writes helpers/data/*.json, the headline figure and its sentences.
+"""Measure what the course quotes: `make results`. Writes helpers/data/*.json, the headline figure and its sentence.
 
 embedded      goldfinches and flowers, 5 training images a class: scratch, feature extraction, fine-tuning
 photographs   the same on real photographs, 20 a class, where the environment variable COURSE_PHOTOS names a folder
@@ -6,6 +6,8 @@ photographs   the same on real photographs, 20 a class, where the environment va
 probe         there, with ImageNet weights from torchvision's cache
 budget        how many steps training from scratch needs, measured on the validation images
 and the studies of the lectures and labs, by the names of the modules in tools/studies
+
+suite and real, which take more than a day, are measured only where they are named: `make results NAMES="suite real"`.
 """
 
 import argparse
@@ -18,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 import pandas
-from studies import imagenet, markdown, real, studies, suite
+from studies import front, imagenet, markdown, real, studies, suite
 
 from helpers.images.catalog import CARDS
 from helpers.images.tasks import EMBEDDED, PHOTO_SIZE, open_task
@@ -26,7 +28,7 @@ from helpers.notebook.progress import Progress
 from helpers.training.devices import provenance
 from helpers.training.fitting import fit
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, SCRATCH
-from helpers.training.study import Study, compare, load_study
+from helpers.training.study import compare, load_study
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "helpers/data"
@@ -35,6 +37,7 @@ BUDGETS = (100, 200, 400, 800)
 PHOTOGRAPHS = "photographs of 5 kinds of flowers"
 PROBE_SOURCE = "efficientnet_lite0"
 COMMAND = "python tools/measure.py"
+LONG = ("suite", "real")  # more than a day
 COMPARISONS = ("goldfinches-5", "flowers-5", "photographs-20", "photographs-20-imagenet")
 
 
@@ -96,28 +99,12 @@ def budget_table() -> pandas.DataFrame:
     return (100 * rows.groupby(["task", "steps"]).val_accuracy.mean()).unstack().round(1)
 
 
-def sentence(result: Study, name: str = PROBE_THEN_FINE_TUNE.name, baseline: str = SCRATCH.name) -> str:
-    """What a comparison says of a recipe against a baseline, in words."""
-    table, gain = result.table("recipe"), result.paired("recipe", baseline).loc[name]
-    a, b, n = table.loc[name], table.loc[baseline], int(table.n.iloc[0])
-    seeds = gain["seeds"]
-
-    def percent(row):
-        return f"{row['accuracy %']:.0f}% (95% interval {row['low']:.0f} to {row['high']:.0f})"
-
-    return (
-        f'On {result.question}, the course\'s own source model with the recipe "{name}" classifies {percent(a)} of {n:,} '
-        f"test images correctly, the same network trained from scratch {percent(b)}: a gain of {gain['points']:.0f} points "
-        f"({gain['low']:.0f} to {gain['high']:.0f}), over {seeds} seeds that share their images."
-    )
-
-
 def own_images() -> str:
     """What the three lines of the README give on photographs, in words."""
     row = load_study("real-resolution").table("size").loc[PHOTO_SIZE]
     return (
         f"On photographs of five kinds of flowers, 20 of each to train on, this classifies {row['accuracy %']:.0f}% "
-        f"(95% interval {row['low']:.0f} to {row['high']:.0f}) of {row['n']:.0f} test photographs correctly."
+        f"(95% interval {row['low']:.0f} to {row['high']:.0f}) of {row['n']:.0f} test photographs correctly, at {PHOTO_SIZE} px."
     )
 
 
@@ -137,13 +124,6 @@ def results_table() -> str:
             accuracy = f"{row['accuracy %']:.1f} ({row['low']:.1f} to {row['high']:.1f})"
             rows.append([result.question, name, accuracy, gain, f"{row['seeds']:.0f}, {row['n']:.0f}"])
     return markdown(["on", "recipe", "accuracy % (95% interval)", "gain over scratch, points", "seeds, n"], rows)
-
-
-def headline():
-    """The headline figure and what is to be seen in it, from the shipped results."""
-    from helpers.training.charts import plot_comparisons
-
-    return plot_comparisons([load_study(name) for name in COMPARISONS[:3] if (DATA / f"study-{name}.json").exists()])
 
 
 def stamp(path: Path, texts: dict[str, str]) -> None:
@@ -179,7 +159,7 @@ def stamps() -> dict[str, str]:
     head = ["from scratch, % of validation images", *(f"{steps} steps" for steps in budgets)]
     rows = [[name, *(f"{value:.1f}" for value in row)] for name, row in budgets.iterrows()]
     return {
-        "headline": sentence(load_study("flowers-5")),
+        "headline": front.sentence(),
         "own": own_images(),
         "results": "\n\n" + results_table() + "\n\n",
         "sources": "\n\n" + sources_table() + "\n\n",
@@ -192,9 +172,9 @@ LECTURES = [path.relative_to(ROOT).as_posix() for pattern in PATTERNS for path i
 STAMPED = ("README.md", "docs/source_model.md", "docs/photographs.md", "notebooks/00_start_here.ipynb", *LECTURES)
 
 
-def main(arguments=None) -> None:
-    parser = argparse.ArgumentParser(prog="python tools/measure.py", description=__doc__.splitlines()[0])
-    parts = {
+def parts() -> dict:
+    """{name: what measures it, called with a number of seeds} of everything that can be named."""
+    return {
         "embedded": measure_embedded,
         "photographs": measure_photographs,
         "probe": measure_probe,
@@ -204,18 +184,28 @@ def main(arguments=None) -> None:
         **{f"real-{name}": partial(real.measure, name) for name in real.STUDIES},
         "texts": lambda seeds: None,  # what always happens at the end
     }
-    parser.add_argument(
-        "parts", nargs="*", help=f"{', '.join(parts)} (brings figure and texts up to date); default: all"
-    )
+
+
+def by_default() -> list[str]:
+    """What is measured if nothing is named: all but the suite and the real studies, which take more than a day."""
+    return [part for part in parts() if part.partition("-")[0] not in LONG]
+
+
+def main(arguments=None) -> None:
+    parser = argparse.ArgumentParser(prog="python tools/measure.py", description=__doc__.splitlines()[0])
+    known = parts()
+    parser.add_argument("parts", nargs="*", help=f"{', '.join(known)} (brings figure and texts up to date); default: all but "
+                        f"those that begin with {' or '.join(LONG)}, which take more than a day")  # fmt: skip
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args(arguments)
-    if unknown := set(options.parts) - parts.keys():
-        parser.error(f"there is no part {', '.join(sorted(unknown))}; choose from {', '.join(parts)}")
-    for part in options.parts or [part for part in parts if not part.startswith(("suite-", "real-"))]:
-        parts[part](options.seeds)
-    headline().savefig(ROOT / "docs/headline.png", dpi=100)
+    if unknown := set(options.parts) - known.keys():
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; choose from {', '.join(known)}")
+    for part in options.parts or by_default():
+        known[part](options.seeds)
+    front.figure().savefig(ROOT / "docs/headline.png", dpi=100)
     if (DATA / "study-imagenet.json").exists():
         imagenet.figure().savefig(ROOT / "docs/photographs.png", dpi=100)
+    real.draw_figures(ROOT / "docs")
     for file in STAMPED:
         stamp(ROOT / file, stamps())
     print(results_table())

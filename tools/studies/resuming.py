@@ -19,13 +19,13 @@ class Silent:
 
 
 def go_on(path: Path, command: str, question: str, plans: list[tuple[dict, int]], case: Callable[[dict], Case], *,
-          kind: tuple[str, ...], also: Callable | None = None) -> None:  # fmt: skip
+          kind: tuple[str, ...], **settings) -> None:  # fmt: skip
     """Run what the file at `path` does not have yet; after each run it is written, and a line says how much is left.
 
-    plans  what is to be run, in this order: (conditions, seed)
-    case   makes the case of some conditions
-    kind   the conditions by which runs take different times, for the estimate of the time left
-    also   as in `run_study`
+    plans     what is to be run, in this order: (conditions, seed)
+    case      makes the case of some conditions
+    kind      the conditions by which runs take different times, for the estimate of the time left
+    settings  of `run_study`, such as also
     """
     study = load_study(path) if path.exists() else None
     done = set() if study is None else {_key(row, row["seed"], study.conditions) for row in study.runs.to_dict("records")}
@@ -33,7 +33,7 @@ def go_on(path: Path, command: str, question: str, plans: list[tuple[dict, int]]
     spent = {} if study is None else _spent(study, kind)
     for number, (conditions, seed) in enumerate(left, 1):
         started = time.monotonic()
-        one = run_study(question, [case(conditions)], [seed], also=also, progress=Silent())
+        one = run_study(question, [case(conditions)], [seed], progress=Silent(), **settings)
         study = one if study is None else join_studies(study, one)
         study.save(path, command)
         spent.setdefault(_kind(conditions, kind), []).append(time.monotonic() - started)

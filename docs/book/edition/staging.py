@@ -170,12 +170,12 @@ def contents(pages):
 
 
 def first_page(stage):
-    """The landing page: its own text, with the headline sentence and the path through the course taken from README.md."""
+    """The landing page: its own text, with the headline paragraph and the path through the course taken from README.md."""
     readme = (stage.root / "README.md").read_text(encoding="utf-8")
-    headline = re.search(r"<!-- headline -->(.*?)<!-- /headline -->", readme, re.DOTALL)
+    headline = [paragraph for paragraph in readme.split("\n\n") if "<!-- headline -->" in paragraph]
     steps = list(ROW.finditer(readme))
     if not headline or not steps:
-        raise ValueError("README.md should have a sentence between <!-- headline --> marks and a table of the path")
+        raise ValueError("README.md should have a paragraph with <!-- headline --> marks and a table of the path")
     cards = []
     for step in steps:
         page = os.path.normpath(step["link"])
@@ -191,7 +191,7 @@ def first_page(stage):
         cards.append(":::{container} step\n" + "\n\n".join(parts) + "\n:::\n")
     text = (stage.root / "docs/book/index.md").read_text(encoding="utf-8")
     path = "::::{container} path\n" + "\n".join(cards) + "::::\n"
-    text = text.replace("{{headline}}", headline[1]).replace("{{path}}", path)
+    text = text.replace("{{headline}}", headline[0]).replace("{{path}}", path)
     return stage.text("docs/book/index.md", text) + "\n" + contents(stage.pages)
 
 
