@@ -151,6 +151,7 @@ def test_outcome_may_be_a_dict_and_rows_that_nobody_guessed_are_shown():
     table = beside({"head": 1000}, {"head": 650, "all": 1_234_567})
     assert table.values.tolist() == [["1,000", "650.0", "350.0 too high"], ["-", "1,234,567", "-"]], "no interval"
     assert beside({"a": 5}, {"a": (5, 4, 6)}).loc["a", "off by"] == "nothing"
+    assert list(beside({"a": None}, {"a": 5})) == ["measured"], "nobody guessed"
 
 
 def test_rows_with_several_conditions_are_named_by_their_values():
@@ -163,7 +164,7 @@ def test_rows_with_several_conditions_are_named_by_their_values():
 @pytest.mark.parametrize(
     "guess, outcome, error, words",
     [
-        ({"scratch": None}, {"scratch": 3}, TypeError, "guess for 'scratch' is None: put a number"),
+        ({"scratch": "90"}, {"scratch": 3}, TypeError, "guess for 'scratch' is '90': put a number"),
         ({"scratch": True}, {"scratch": 3}, TypeError, "is True"),
         ({"scrach": 5}, {"scratch": 3}, ValueError, "you guessed 'scrach', but what was measured is scratch"),
         ({}, {"scratch": 3}, TypeError, "guess = "),

@@ -7,6 +7,7 @@ from functools import cache
 import nbformat
 import pytest
 import torch
+from counts import LIMITS, counts
 from project import ROOT
 from torch import nn
 from torchvision.models import get_model
@@ -17,6 +18,7 @@ from helpers.lessons.anatomy import batchnorm_drift, explained, fit_head, study_
 from helpers.lessons.anatomy.stage_table import receptive_fields
 
 NOTEBOOK = ROOT / "notebooks/02_anatomy_of_a_transfer.ipynb"
+APPENDIX = ROOT / "notebooks/appendix/lecture2.ipynb"
 
 
 def on_meta(name):
@@ -25,8 +27,19 @@ def on_meta(name):
 
 
 @cache
-def cells():
-    return nbformat.read(NOTEBOOK, as_version=4).cells
+def cells(path=APPENDIX):
+    return nbformat.read(path, as_version=4).cells
+
+
+def outcome(cell_id):
+    """What the cell of the lecture with this id has stored, as plain text."""
+    (cell,) = [cell for cell in cells(NOTEBOOK) if cell.id == cell_id]
+    return "\n".join(output.get("text") or output.data["text/plain"] for output in cell.outputs)
+
+
+def number(cell_id, what):
+    """The first number after `what` in the stored outcome of a cell."""
+    return float(re.search(rf"{what}\D*?(\d+\.?\d*)", outcome(cell_id))[1])
 
 
 def table_after(code):
@@ -129,9 +142,29 @@ def test_each_line_of_pytorch_for_people_from_keras_runs():
         exec(snippet, space)
 
 
-def test_a_new_layer_beats_the_translated_old_one_on_both_tasks():
-    rows = table_after('reuse.paired("layer", "translated old layer")')[2:]
-    assert len(rows) == 2 and all(row[-1] == "yes" and float(row[-5]) > 0 for row in rows), rows
+def test_the_program_and_the_helpers_train_the_same_network_to_the_last_bit():
+    assert outcome("same-bits").strip() == "the same weights, to the last bit: True"
+    assert number("program-outcome", "after training") > number("program-outcome", "before training") + 30
+
+
+def test_a_new_layer_is_far_ahead_of_the_translated_old_one_and_ahead_of_the_neighbours():
+    assert number("reuse", "new layer") > number("reuse", "translated old layer") + 20
+    assert 50 < number("neighbours", "neighbours:") < number("neighbours", "new layer:")
+
+
+def test_a_backbone_that_sees_other_batches_ruins_the_head_in_use_and_a_frozen_one_stays():
+    assert number("drift", "parameters") == 0 and number("drift", "features") > 50
+    assert number("colleague", "after 50 batches of goldfinches") < number("colleague", "before") - 20
+    assert outcome("held").strip() == "every tensor is the same: True"
+
+
+def test_lecture_asks_no_more_of_its_reader_than_promised_and_its_guesses_begin_empty():
+    found = counts(NOTEBOOK)
+    assert all(found[name] <= most for name, most in LIMITS.items()), found
+    guesses = [cell.source for cell in cells(NOTEBOOK) if cell.source.startswith("guess")]
+    assert guesses and not [source for source in guesses if re.search(r": *\d", source)]
+    texts = "\n".join(cell.source for cell in cells(NOTEBOOK) if cell.cell_type == "markdown")
+    assert texts.count("**Do this:**") == 5 == len(re.findall(r"^## \d", texts, re.MULTILINE))
 
 
 def test_the_old_layer_is_ahead_on_unions_and_level_on_ten_of_its_classes():

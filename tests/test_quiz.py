@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
-from project import cells, each, notebooks
+from project import ROOT, cells, each, notebooks
 
 from helpers.notebook import quiz as module
 from helpers.notebook.quiz import FOLDER, LETTERS, find, load, make_widget, mark_up, parse_number, plain, quiz, to_html, to_text
@@ -65,8 +65,8 @@ def test_every_question_of_this_file_is_well_made_and_gives_its_answer_away_by_n
 
 @each(LECTURES)
 def test_every_question_of_a_lecture_is_asked_and_stored_as_its_file_has_it(path):
-    asked = {}
-    for cell in cells(path, "code"):
+    asked, appendix = {}, ROOT / f"notebooks/appendix/lecture{int(path.name[:2])}.ipynb"
+    for cell in [cell for part in (path, appendix) if part.exists() for cell in cells(part, "code")]:
         if found := re.fullmatch(r"(?:import helpers as h\s+)?h\.quiz\(\"(.+)\"\)", cell.source.strip()):
             asked[found[1]] = [output.data["text/html"] for output in cell.outputs]
     number = path.name[:2]

@@ -181,7 +181,8 @@ def main(arguments):
         return 0
     add_tools()
     everything = [path for path in sorted((COPY / "tests").glob("test_*.py")) if of_helpers(path)]
-    everything += [path for folder in ("notebooks", "notebooks/appendix", "solutions") for path in sorted((NOTEBOOKS / folder).glob("*.ipynb"))]
+    for folder in ("notebooks", "notebooks/appendix", "solutions"):
+        everything += sorted((NOTEBOOKS / folder).glob("*.ipynb"))
     names = [path.relative_to(COPY if path.is_relative_to(COPY) else NOTEBOOKS).as_posix() for path in everything]
     return run(arguments or names)
 

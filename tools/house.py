@@ -22,7 +22,7 @@ DRAWING = re.compile(r"(?<=```mermaid\n).*?(?=```)", re.DOTALL)
 
 LIMITS = {
     "lines of helpers": 14_100,  # 19,134 before the rooms
-    "lines of tests": 15_600,  # 19,300 before
+    "lines of tests": 15_650,  # 19,300 before
     "lines of the core": 450,
     "lines of the longest file": 300,
     "files in the fullest folder": 15,  # about a dozen
@@ -175,7 +175,8 @@ def code(path):
 
 
 def notebooks():
-    return [path for folder in ("notebooks", "notebooks/appendix", "solutions") for path in sorted((ROOT / folder).glob("*.ipynb"))]
+    folders = ("notebooks", "notebooks/appendix", "solutions")
+    return [path for folder in folders for path in sorted((ROOT / folder).glob("*.ipynb"))]
 
 
 def unused_names():

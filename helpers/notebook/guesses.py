@@ -17,8 +17,8 @@ def beside(guess: Mapping, outcome, column: str | None = None) -> pandas.DataFra
              ", " between them
     column   of the table: what was measured; default "accuracy %", "points" or "mean", with the interval low to high
 
-    Rows that nobody guessed are shown without a guess, and the columns too where there is none. Raises TypeError for a guess that is not a number, ValueError for
-    one that nothing was measured for.
+    Rows that nobody guessed are shown without a guess; the columns too, if there is none. Raises TypeError for a guess that
+    is not a number, ValueError for one that nothing was measured for.
     """
     if not isinstance(guess, Mapping) or not guess:
         raise TypeError(f'write your guesses as guess = {{"name": number, ...}}, got {guess!r}')
