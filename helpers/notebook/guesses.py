@@ -48,8 +48,7 @@ def beside(guess: Mapping, outcome, column: str | None = None) -> pandas.DataFra
             "interval": " to ".join(map(_number, interval)) or "-",
             "off by": _off(guesses[key], value, interval) if key in guesses else "-",
         }
-    table = pandas.DataFrame.from_dict(rows, orient="index")
-    return table.loc[:, (table != "-").any()]
+    return (table := pandas.DataFrame.from_dict(rows, orient="index")).loc[:, (table != "-").any()]
 
 
 def _measured(outcome, column) -> dict[object, list]:

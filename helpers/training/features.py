@@ -8,7 +8,7 @@ from torch import nn
 
 from helpers.heads import find_head, mode
 from helpers.images.augmentation import augment
-from helpers.images.splits import Split, batches_of
+from helpers.images.splits import Split, at_a_time, batches_of
 from helpers.sources.backbones import Backbone
 from helpers.training.devices import seeded
 
@@ -36,8 +36,9 @@ def extract(prefix: nn.Module, images: torch.Tensor | Split, backbone: Backbone,
     It is computed, and stays, on the device on which the prefix is. Of a split, one batch at a time is copied.
     """
     device = next(prefix.parameters()).device
+    batches = batches_of(images, at_a_time(images, batch_size, device))
     with mode(prefix, training=False):
-        return torch.cat([prefix(backbone.normalise(batch.to(device))) for batch in batches_of(images, batch_size)])
+        return torch.cat([prefix(backbone.normalise(batch.to(device))) for batch in batches])
 
 
 def worth_caching(prefix: nn.Module, images: torch.Tensor | Split, count: int, backbone: Backbone) -> bool:

@@ -17,7 +17,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from helpers.freezing import parameter_groups
 from helpers.images.augmentation import augment
-from helpers.images.splits import Split
+from helpers.images.splits import Split, at_a_time
 from helpers.training.features import standardised
 from helpers.training.recipes import Recipe
 from helpers.training.steps import training_steps
@@ -25,7 +25,6 @@ from helpers.training.steps import training_steps
 CHECKS = 10  # validation steps of a run
 LARGEST_GRADIENT = 1.0  # its norm is clipped to this
 FAR_ABOVE_GUESSING = 10  # times the loss of a guess, log(classes): no training ends there, unless it diverged
-VALIDATION_BATCH = 250
 BACK = 1 / 3  # of the way that fine-tuning went, with interpolate; on photographs a half was as good (3 draws)
 
 
@@ -122,7 +121,7 @@ class Run(lightning.LightningModule):
                     nn.utils.clip_grad_norm_(trained, LARGEST_GRADIENT)
                     yield self.done
                 self.eval()
-                for rows in self._validation_rows():  # a DataLoader would draw from torch's random numbers
+                for rows in self._rows(self.val_data):  # a DataLoader would draw from torch's random numbers
                     with torch.no_grad():
                         self.validation_step(rows, 0)
                     yield self.done
@@ -133,8 +132,7 @@ class Run(lightning.LightningModule):
     def _standardised(self, where: torch.device):
         """The context of a training: a head that trains alone gets its input standardised by the training images."""
         self.to(where)
-        rows = torch.arange(len(self.train_data[1])).split(VALIDATION_BATCH)
-        batches = (self._normalised(self._batch(self.train_data, some)[0]) for some in rows)
+        batches = (self._normalised(self._batch(self.train_data, rows)[0]) for rows in self._rows(self.train_data))
         return standardised(self.net, self.trains, batches)
 
     def _finish(self) -> None:
@@ -165,10 +163,10 @@ class Run(lightning.LightningModule):
         return DataLoader(self.batches[self.current_epoch], batch_size=None)
 
     def val_dataloader(self):
-        return DataLoader(self._validation_rows(), batch_size=None)
+        return DataLoader(self._rows(self.val_data), batch_size=None)
 
-    def _validation_rows(self):
-        return torch.arange(len(self.val_data[1])).split(VALIDATION_BATCH)
+    def _rows(self, data):
+        return torch.arange(len(data[1])).split(at_a_time(data[0], 250, self.device))
 
     def _batch(self, data, rows):
         images, labels = data
@@ -242,7 +240,7 @@ class Run(lightning.LightningModule):
         last = self.kept or self.history[-1]
         self.net.load_state_dict(between)
         self.to(where).eval()
-        for rows in self._validation_rows():
+        for rows in self._rows(self.val_data):
             self.validation_step(rows, 0)
         there = last | self._validated()
         self.kept, weights = (there, between) if there["val_loss"] <= last["val_loss"] else (last, ended)

@@ -37,7 +37,7 @@ class Solve(Run):
                 if self.progress:
                     self.progress.step(len(part))
                 with torch.no_grad():
-                    for rows in self._validation_rows():
+                    for rows in self._rows(self.val_data):
                         self.validation_step(rows, 0)
                 self.on_validation_epoch_end()
         self._finish()

@@ -104,7 +104,7 @@ def _recipe(conditions: dict) -> Recipe:
     if "weights" in conditions:
         return replace(PROBE_THEN_FINE_TUNE, interpolate=conditions["weights"] == "between")
     if "batchnorm" in conditions:
-        return replace(PROBE_THEN_FINE_TUNE, batchnorm=BATCHNORM[conditions["batchnorm"]])
+        return replace(PROBE_THEN_FINE_TUNE, batchnorm=BATCHNORM[conditions["batchnorm"]], interpolate=False)  # or it hides harm
     if "depth" in conditions and conditions["depth"] != "the head":
         return replace(PROBE_THEN_FINE_TUNE, upto=DEPTHS[conditions["depth"]])
     if "lr" in conditions:  # the same steps in all, and the same rate for the head
