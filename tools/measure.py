@@ -206,8 +206,9 @@ def main(arguments=None) -> None:
     if (DATA / "study-imagenet.json").exists():
         imagenet.figure().savefig(ROOT / "docs/photographs.png", dpi=100)
     real.draw_figures(ROOT / "docs")
+    texts = stamps()
     for file in STAMPED:
-        stamp(ROOT / file, stamps())
+        stamp(ROOT / file, texts)
     print(results_table())
 
 

@@ -27,6 +27,7 @@ from helpers.training.study import SHIPPED, Case, Study, load_study
 from studies.old_classifier import HEADS, OLD, ask, called, forgotten
 from studies.real_texts import draw, section
 from studies.resuming import go_on
+from studies.suite import PHOTOGRAPHS
 
 COMMAND = "python tools/measure.py real"
 SOURCE = "efficientnet_lite0"
@@ -37,7 +38,7 @@ LABELS = (1, 2, 5, 10, 20, 50, 100, 200)
 BATCHNORM = {"live": "as frozen", "at rest": "frozen", "re-estimated": "re-estimated"}
 DEPTHS = {"the head": -1, "the last block": "blocks.6", "the last half": 0.5, "everything": 0}
 RATES = (1e-4, 3e-4, 1e-3)
-PHOTOGRAPHS, RANDOM = "photographs", "random weights"
+RANDOM = "random weights"
 TARGETS = (PHOTOGRAPHS, "drawn flowers", "drawn goldfinches")
 SOURCES = {RANDOM: SIZE, "garden": 64, "squeezenet1_0": SIZE, SOURCE: SIZE}  # each at the size that suits it
 SPLITS = 10
