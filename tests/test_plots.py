@@ -234,8 +234,14 @@ def test_splits_and_mistakes_name_the_photographers_of_what_they_show():
     assert not plots.plot_images(pictures(2), credits=["", ""]).get_supxlabel()
 
 
-@pytest.mark.parametrize("alt", ["", "a figure", " \n" * 30])
+def test_a_lectures_figure_has_its_own_caption_and_text_for_screen_readers(shown):
+    plots.show(plots.plot_images(pictures(1)), "02/space")
+    text, _, alt = read_aloud(shown[-1])
+    assert "laid out by t-SNE" in text and alt.startswith("A scatter plot")
+
+
+@pytest.mark.parametrize("alt", ["", "a figure", " \n" * 30, "02/nothing", "nothing/space"])
 def test_show_refuses_a_figure_without_words(alt, shown):
-    with pytest.raises(ValueError, match="say in a sentence or two"):
+    with pytest.raises(ValueError, match="say in a sentence or two|no texts for the figure"):
         plots.show(plots.plot_images(pictures(1)), alt)
     assert not shown

@@ -3,8 +3,11 @@
 import base64
 import functools
 import io
+import re
 import textwrap
+import tomllib
 from html import escape
+from pathlib import Path
 
 import matplotlib
 import torch
@@ -12,6 +15,7 @@ from matplotlib import font_manager
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+FOLDER = Path(__file__).parents[1] / "data/figures"  # captions and alt texts of the lectures
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito, 2008
 SMALL = 11  # points: titles above small pictures and notes inside a figure; nothing but credits is smaller
 STYLE = {
@@ -77,11 +81,13 @@ def add_credits(figure: Figure, credits) -> Figure:
 def show(figure: Figure, alt: str, credits=()) -> None:
     """Show a figure in a notebook with `alt` as its caption and as its text for screen readers.
 
-    alt: one or two sentences that say what there is to see. credits: whose photographs the figure shows, such as
-    `task.credits`, see `add_credits`. Raises ValueError if alt is empty or a word or two.
+    alt: one or two sentences that say what there is to see; or a lecture's own, "02/features": two texts, for caption and
+    screen readers, in helpers/data/figures/02.toml. credits: whose photographs the figure shows, such as `task.credits`, see
+    `add_credits`. Raises ValueError if alt is empty, a word or two, or a name that is not there.
     """
     from IPython.display import display
 
+    caption, alt = _texts(alt) if re.fullmatch(r"\w+/[\w-]+", alt) else (alt, alt)
     if len(alt.strip()) < 20:
         raise ValueError(f"alt={alt!r}: say in a sentence or two what there is to see in the figure")
     add_credits(figure, credits)
@@ -92,10 +98,20 @@ def show(figure: Figure, alt: str, credits=()) -> None:
     data = base64.b64encode(buffer.getvalue()).decode()
     html = (
         f'<figure style="margin:0"><img src="data:image/{kind};base64,{data}" alt="{escape(alt)}" style="max-width:100%">'
-        f"<figcaption><small>{escape(alt)}</small>{_credits_html(figure)}</figcaption></figure>"
+        f"<figcaption><small>{escape(caption)}</small>{_credits_html(figure)}</figcaption></figure>"
     )
     credits = f" Photographs: {'; '.join(figure.credits)}." if hasattr(figure, "credits") else ""
     display({"text/html": html, "text/plain": f"[figure] {alt}{credits}"}, raw=True)
+
+
+def _texts(name: str) -> tuple[str, str]:
+    """The caption and the text for screen readers of the figure "02/features"."""
+    lecture, key = name.split("/")
+    path = FOLDER / f"{lecture}.toml"
+    known = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if key not in known:
+        raise ValueError(f"no texts for the figure {name!r}; {path} has {', '.join(known) or 'none'}")
+    return known[key]["caption"], known[key]["alt"]
 
 
 def _credits_html(figure: Figure) -> str:

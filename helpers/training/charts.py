@@ -119,31 +119,22 @@ def plot_differences(paired: pandas.DataFrame, title: str = "", label: str = "di
 
 
 @styled
-def plot_comparisons(studies) -> Figure:
-    """One panel a study whose condition is "recipe": each run a small dot, each recipe's mean with its 95% interval.
-
-    Raises ValueError if there are none, or they are not of the same recipes.
-    """
-    studies = list(studies)
-    recipes = [list(dict.fromkeys(study.runs["recipe"])) for study in studies]
-    if not recipes or any(set(names) != set(recipes[0]) for names in recipes):
-        raise ValueError(f"plot_comparisons needs studies of the same recipes, got {recipes}")
-    names = recipes[0]
-    figure, (axes,) = new_axes(1, len(studies), (1.6 + 4 * len(studies), 1.6 + 0.6 * len(names)), sharey=True)
-    for axis, study in zip(axes, studies, strict=True):
-        table = study.table("recipe")
-        for i, name in enumerate(names):
-            row, colour = table.loc[name], COLOURS[i % len(COLOURS)]
-            mean = row["accuracy %"]
-            runs = 100 * study.runs.loc[study.runs["recipe"] == name, "accuracy"]
-            axis.plot(runs, [i + 0.22] * len(runs), "o", color=colour, alpha=0.45, markersize=5)
-            error = [[mean - row["low"]], [row["high"] - mean]]
-            axis.errorbar(mean, i, xerr=error, fmt="o", color=colour, markersize=9, capsize=5, elinewidth=2.5)
-            axis.annotate(f"{mean:.0f}", (mean, i), (0, 9), textcoords="offset points", ha="center")
-        axis.set(xlim=(0, 100), xlabel="test accuracy, %", ylim=(len(names) - 0.3, -0.6))
-        axis.set_yticks(range(len(names)), names)
-        words = textwrap.fill(study.question, 42)
-        axis.set_title(f"{words}\n{int(table.seeds.iloc[0])} seeds, n = {int(table.n.iloc[0])}", fontsize=11)
+def plot_comparison(study) -> Figure:
+    """A study whose condition is "recipe": each run a small dot, each recipe's mean with its 95% interval."""
+    names = list(study.runs["recipe"].unique())
+    figure, ((axis,),) = new_axes(1, 1, (5.6, 1.6 + 0.6 * len(names)))
+    table = study.table("recipe")
+    for i, name in enumerate(names):
+        row, colour = table.loc[name], COLOURS[i % len(COLOURS)]
+        mean = row["accuracy %"]
+        runs = 100 * study.runs.loc[study.runs["recipe"] == name, "accuracy"]
+        axis.plot(runs, [i + 0.22] * len(runs), "o", color=colour, alpha=0.45, markersize=5)
+        error = [[mean - row["low"]], [row["high"] - mean]]
+        axis.errorbar(mean, i, xerr=error, fmt="o", color=colour, markersize=9, capsize=5, elinewidth=2.5)
+        axis.annotate(f"{mean:.0f}", (mean, i), (0, 9), textcoords="offset points", ha="center")
+    axis.set(xlim=(0, 100), xlabel="test accuracy, %", ylim=(len(names) - 0.3, -0.6))
+    axis.set_yticks(range(len(names)), names)
+    axis.set_title(f"{textwrap.fill(study.question, 42)}\n{int(table.seeds.iloc[0])} seeds, n = {int(table.n.iloc[0])}", fontsize=11)
     return figure
 
 

@@ -129,10 +129,10 @@ class Study:
         return _frame(rows, [*by, of], 1 if column == "accuracy" else 2)
 
     def plot(self):
-        """A figure of a comparison of recipes, see `plot_comparisons`."""
-        from helpers.training.charts import plot_comparisons
+        """A figure of a comparison of recipes, see `plot_comparison`."""
+        from helpers.training.charts import plot_comparison
 
-        return plot_comparisons([self])
+        return plot_comparison(self)
 
     def save(self, path: str | Path, command: str = "") -> Path:
         """Write it as JSON, a line a run; command: what to type to measure it again. `load_study` reads it."""

@@ -5,7 +5,6 @@ from helpers.lessons.variants.depths import draw_depth
 from helpers.lessons.variants.diagrams import plot_costs, plot_dataset_view, plot_model_view
 from helpers.lessons.variants.studies import AS_FOUND, DEPTHS, FIXED, choice_by_validation, depth_cases, reversal_recipes
 from helpers.notebook.widgets import browse
-from helpers.training.charts import plot_comparisons
 from helpers.training.costs import step_costs
 
 __all__ = [
@@ -17,7 +16,6 @@ __all__ = [
     "depth_cases",
     "draw_depth",
     "imagenet",
-    "plot_comparisons",
     "plot_costs",
     "plot_dataset_view",
     "plot_model_view",
