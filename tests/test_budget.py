@@ -36,7 +36,7 @@ def test_a_quick_budget_prints_one_line_and_looks_for_nothing(monkeypatch, capsy
     monkeypatch.setenv("COURSE_IMAGES", "/nowhere")  # not even looked at
     budget = choose_budget()
     assert (budget.name, budget.full, budget.seeds, budget.images, budget.imagenet) == ("quick", False, 3, None, None)
-    line = f"quick budget: 3 seeds, embedded images, no ImageNet weights ({budget.why})\n"
+    line = f"quick budget: 3 seeds, embedded images ({budget.why})\n"
     assert capsys.readouterr().out == line == f"{budget}\n"
 
 

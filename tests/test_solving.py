@@ -123,8 +123,8 @@ def test_it_is_said_once_a_task_which_source_was_taken_and_how_to_name_another(c
     recipe = replace(FEATURE_EXTRACTION, steps=2)
     runs = [fit(each, small_task()) for each in (recipe, recipe, replace(recipe, source="garden"))]
     said = [line for line in capsys.readouterr().out.splitlines() if "source model" in line]
-    assert said == ["goldfinches: the source model is 'garden', at 32 x 32 pixels. Another: replace(recipe, source=...), "
-                    "open_task(..., size=...)"]  # fmt: skip
+    assert said == ["goldfinches: source model 'garden', images of 32 x 32 pixels "
+                    "(to choose others: source= in the recipe, size= in open_task)"]  # fmt: skip
     assert [run.recipe.source for run in runs] == ["garden"] * 3 and torch.equal(runs[0].logits, runs[2].logits)
 
 

@@ -44,8 +44,8 @@ class Budget:
         images = "embedded images"
         if self.images:
             images = f'photographs of "{self.images}"' if self.images in CARDS else f"photographs in {Path(self.images).name}"
-        weights = f"ImageNet weights of {self.imagenet}" if self.imagenet else "no ImageNet weights"
-        return f"{self.name} budget: {self.seeds} seeds, {images}, {weights} ({self.why})"
+        weights = f", torchvision's {self.imagenet}" if self.imagenet else ""
+        return f"{self.name} budget: {self.seeds} seeds, {images}{weights} ({self.why})"
 
 
 def choose_budget(name: str | None = None, images: str | Path | None = None) -> Budget:

@@ -158,8 +158,8 @@ def for_task(recipe: Recipe, task: Task) -> Recipe:
     if (announced := (task.name, task.size)) not in _announced:
         _announced.add(announced)
         print(
-            f"{task.name}: the source model is {source!r}, at {task.size} x {task.size} pixels. "
-            "Another: replace(recipe, source=...), open_task(..., size=...)"
+            f"{task.name}: source model {source!r}, images of {task.size} x {task.size} pixels "
+            "(to choose others: source= in the recipe, size= in open_task)"
         )
     return replace(recipe, source=source)
 
