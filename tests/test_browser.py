@@ -138,7 +138,7 @@ class TestByHand:
         part = lambda what: explorer.locator(f".explorer-{what}")
         drawn = lambda what: part(what).evaluate("part => part.outerHTML")  # a picture's address is in it
         handle = part("depth").locator(".noUi-handle")
-        for key in ("ArrowLeft", "ArrowRight"):  # numbers and figure follow, there and back
+        for key in ("ArrowRight", "ArrowLeft"):  # numbers and figure follow, there and back
             before = part("numbers").inner_text(), drawn("network")
             handle.press(key)
             lab.until(lambda before=before: part("numbers").inner_text() != before[0] and drawn("network") != before[1])

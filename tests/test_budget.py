@@ -87,7 +87,7 @@ def test_photographs_are_a_task_a_folder_or_a_zip_from_the_argument_or_for_the_f
 
 def test_the_line_names_the_photographs_but_not_where_a_folder_is(tmp_path):
     assert 'photographs of "hotdog"' in str(choose_budget(images="hotdog"))
-    assert f"photographs in {tmp_path.name}," in str(choose_budget(images=tmp_path))
+    assert f"photographs in {tmp_path.name} (" in str(choose_budget(images=tmp_path))
 
 
 def test_full_budget_names_a_model_whose_weights_are_in_torchs_cache(tmp_path, monkeypatch):

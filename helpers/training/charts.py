@@ -134,7 +134,8 @@ def plot_comparison(study) -> Figure:
         axis.annotate(f"{mean:.0f}", (mean, i), (0, 9), textcoords="offset points", ha="center")
     axis.set(xlim=(0, 100), xlabel="test accuracy, %", ylim=(len(names) - 0.3, -0.6))
     axis.set_yticks(range(len(names)), names)
-    axis.set_title(f"{textwrap.fill(study.question, 42)}\n{int(table.seeds.iloc[0])} seeds, n = {int(table.n.iloc[0])}", fontsize=11)
+    counts = f"{int(table.seeds.iloc[0])} seeds, n = {int(table.n.iloc[0])}"
+    axis.set_title(f"{textwrap.fill(study.question, 42)}\n{counts}", fontsize=11)
     return figure
 
 

@@ -161,8 +161,8 @@ def cut_points(setting: Setting) -> tuple[str, ...]:
 
 
 def short(stage: str) -> str:
-    """The last part of a stage's name: "encoder.layers.encoder_layer_0" is too long for a slider."""
-    return stage.rpartition(".")[2]
+    """The last part of a long name: "encoder.layers.encoder_layer_0" does not fit beside a slider."""
+    return stage if len(stage) < 12 else stage.rpartition(".")[2]
 
 
 @lru_cache(maxsize=8)

@@ -139,8 +139,9 @@ def plot_network(stages: list[tuple[str, int, str]], kept: str = "", figure: Fig
     figure = figure or Figure(figsize=(3.85, 1.25 + 0.42 * len(stages)))
     axis = figure.add_axes((0, 0, width, 1))
     top = len(stages) - 0.05
+    words = "{}: {}\n{:,} parameters" if len(stages) < 10 else "{}: {}, {:,}"
     for row, (name, parameters, state) in enumerate(stages):
-        _box(axis, (1.25, row), 3.6, f"{name}: {state}\n{parameters:,} parameters", colours[state], state == "frozen", 0.72, 0.2)
+        _box(axis, (1.25, row), 3.6, words.format(name, state, parameters), colours[state], state == "frozen", 0.72, 0.2)
         if state == "frozen":
             axis.add_patch(Arc((1.42, row + 0.41), 0.16, 0.36, theta1=0, theta2=180, linewidth=2, color="k"))
             axis.add_patch(Rectangle((1.3, row + 0.15), 0.24, 0.26, color="k"))
