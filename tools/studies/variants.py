@@ -89,7 +89,9 @@ def _of_photographs() -> dict[str, str]:
     }
     if study := real.measured().get("depth"):
         alike = {n: best(study.select(per_class=n), "depth") for n in study.runs.per_class.unique()}
-        every = study.runs.depth.nunique()
-        said = [f"{n} a class {'all four' if len(those) == every else either(those)}" for n, those in alike.items()]
-        texts["03.real-depth"] = f"On photographs, best or too close to the best to call: with {'; with '.join(said)}."
+        close = [str(n) for n, those in alike.items() if len(those) == study.runs.depth.nunique()]
+        said = [f"with {n} a class {either(those)} is best" for n, those in alike.items() if str(n) not in close]
+        if close:
+            said.append(f"with {' and '.join(close)} a class the four are too close to call with {study.runs.seed.nunique()} seeds")
+        texts["03.real-depth"] = f"In the map's first panel, {'; '.join(said)}."
     return texts
