@@ -1,4 +1,4 @@
-"""The figure that follows controls; and all widgets stay within the API of ipywidgets 7.7.1, which Google Colab has.
+"""All widgets stay within the API of ipywidgets 7.7.1, which Google Colab has.
 
 There unknown arguments are silently dropped, so that a mistake would show nowhere. The table was printed by
 ipywidgets 7.7.1 itself (class_trait_names). To try the widgets with it: `pip install ipywidgets==7.7.1`, in an
@@ -8,11 +8,8 @@ environment of its own, and run this file and test_quiz.py there.
 
 import ipywidgets
 import pytest
-from matplotlib.figure import Figure
 
-from helpers.notebook import widgets
 from helpers.notebook.quiz import FOLDER, load, make_widget
-from helpers.notebook.widgets import browse, make_browser
 
 OF_ALL = {"layout"}
 DESCRIBED = OF_ALL | {"description", "description_tooltip", "style"}
@@ -65,38 +62,3 @@ def test_quizzes_use_no_argument_that_colabs_widgets_would_drop(made):
 def test_argument_of_a_later_version_would_be_noticed(made):
     ipywidgets.RadioButtons(options=["a"], tooltip="from version 8")
     assert unknown(made) == {("RadioButtons", "tooltip")}
-
-
-def draw(task, labels):
-    figure = Figure(figsize=(2, 1))
-    figure.subplots().set_title(f"{task} {labels}")
-    return figure, f"{task} & {labels}"
-
-
-def test_a_slider_for_numbers_and_buttons_for_words_lead_the_figure_and_its_text(made):
-    buttons, slider, image, words = make_browser(draw, task=["a", "b"], labels=[5, 20]).children
-    assert not unknown(made)
-    assert (type(buttons).__name__, type(slider).__name__) == ("RadioButtons", "SelectionSlider")
-    assert (buttons.description, slider.description) == ("task", "labels")
-    assert image.value.startswith('<img class="course-figure" src="data:image/png;base64,iVBOR')
-    assert 'alt="a &amp; 5"' in image.value and words.value == "a &amp; 5"
-    before = image.value
-    slider.value = 20
-    assert words.value == "a &amp; 20" and image.value != before and 'alt="a &amp; 20"' in image.value
-    buttons.value = "b"
-    assert words.value == "b &amp; 20"
-
-
-def test_without_a_kernel_there_is_the_figure_of_the_first_values_with_its_text(monkeypatch):
-    shown = []
-    monkeypatch.setattr(widgets, "show_widget", lambda widget, fallback: shown.append(fallback))
-    browse(draw, task=["a", "b"], labels=[5, 20])
-    (fallback,) = shown
-    assert fallback["text/plain"] == "[figure] a & 5"
-    assert 'src="data:image/png;base64,' in fallback["text/html"] and 'alt="a &amp; 5"' in fallback["text/html"]
-    assert "task: a, labels: 5" in fallback["text/html"]
-
-
-def test_nothing_to_choose_is_refused():
-    with pytest.raises(ValueError, match="nothing to choose for 'labels'"):
-        make_browser(draw, task=["a"], labels=[])

@@ -1,10 +1,8 @@
-"""Widgets, with something to see for readers who have no kernel behind their notebook; a figure that follows sliders."""
+"""Widgets, with something to see for readers who have no kernel behind their notebook."""
 
 import base64
 import io
 import sys
-from collections.abc import Callable
-from functools import partial
 from html import escape
 
 from matplotlib.figure import Figure
@@ -29,48 +27,6 @@ def show_widget(widget, fallback: dict[str, str]) -> None:
     else:
         bundle |= fallback
     display(bundle, raw=True)
-
-
-def browse(draw: Callable, **choices) -> None:
-    """Show what `draw` draws, and let the reader choose the values that it draws for.
-
-    draw     called with a value for each name, returns (Figure, text): the text describes the figure
-    choices  name=[values]: a slider for numbers, radio buttons for words; underscores in a name are shown as spaces
-
-    Both work with mouse and keyboard (Tab to reach one; then the arrow keys move a slider, the space bar chooses a
-    button; in a drop-down menu JupyterLab would take the arrow keys for itself). Where no kernel runs, the figure of the
-    first values is shown instead. Raises ValueError for a choice without values.
-    """
-    browser = make_browser(draw, **choices)
-    start = {name: values[0] for name, values in choices.items()}
-    figure, text = draw(**start)
-    shown = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in start.items())
-    html = picture_html(png_of(figure, bbox_inches="tight"), text, f"{text} (Run this cell to choose; shown is {shown}.)")
-    show_widget(browser, {"text/html": html, "text/plain": f"[figure] {text}"})
-
-
-def make_browser(draw: Callable, **choices):
-    """The widgets of `browse`, a VBox: the controls, the image, and the text below it. Within ipywidgets 7.7's API."""
-    import ipywidgets as widgets
-
-    controls = {}
-    for name, values in choices.items():
-        if len(values) == 0:
-            raise ValueError(f"there is nothing to choose for {name!r}: give a list of values")
-        numbers = all(isinstance(value, (int, float)) for value in values)
-        make = partial(widgets.SelectionSlider, continuous_update=False) if numbers else widgets.RadioButtons
-        words, style = name.replace("_", " "), {"description_width": "initial"}
-        controls[name] = make(options=list(values), value=values[0], description=words, style=style)
-    image, words = widgets.HTML(), widgets.HTML()
-
-    def follow(_=None):
-        figure, text = draw(**{name: control.value for name, control in controls.items()})
-        image.value, words.value = image_html(png_of(figure, bbox_inches="tight"), text), escape(text)
-
-    follow()
-    for control in controls.values():
-        control.observe(follow, names="value")
-    return widgets.VBox([*controls.values(), image, words])
 
 
 def picture_html(picture: bytes, alt: str, caption: str) -> str:

@@ -6,11 +6,11 @@ reversal  study-reversal.json: the head alone below scratch, with the settings o
 """
 
 from helpers.images.tasks import open_task
-from helpers.lessons.studies import points
+from helpers.lessons.studies import percent, points
 from helpers.lessons.variants import choice_by_validation, depth_cases, reversal_recipes
-from helpers.lessons.variants.depths import describe_depth
-from helpers.lessons.variants.studies import LABELS, TASKS
 from helpers.training.study import SHIPPED, Case, Study, load_study, run_study
+from studies import real
+from studies.real_texts import best, either
 
 COMMAND = "python tools/measure.py variants"
 DEPTH_QUESTION = "how deep to freeze, at how many labels"
@@ -36,7 +36,7 @@ def run(seeds: int = 5) -> None:
 
 def stamps() -> dict[str, str]:
     """The numbers and sentences of the lecture's text, from the shipped studies."""
-    return _of_the_reversal(load_study("reversal")) | _of_the_map(load_study("depth"))
+    return _of_the_reversal(load_study("reversal")) | _of_the_map(load_study("depth")) | _of_photographs()
 
 
 def _of_the_reversal(study: Study) -> dict[str, str]:
@@ -63,7 +63,7 @@ def _of_the_reversal(study: Study) -> dict[str, str]:
 
 
 def _of_the_map(study: Study) -> dict[str, str]:
-    texts = {"03.map": "\n\n" + "\n".join(f"- {describe_depth(study, t, n)}" for t in TASKS for n in LABELS) + "\n"}
+    texts = {}
     for name, of, baseline in (("all-head", "all", "head"), ("head-scratch", "head", "scratch")):
         table = study.select(depth=[of, baseline]).paired("depth", baseline, by=["task", "per_class"])
         for (task, labels, _), row in table.iterrows():
@@ -72,4 +72,26 @@ def _of_the_map(study: Study) -> dict[str, str]:
     lost = price["test %"] - price["its test %"]
     free = int((lost < 0.05).sum())
     texts["03.choice"] = f"{free} of {len(lost)} columns it costs nothing, and at most {lost.max():.1f} points"
+    return texts
+
+
+def _of_photographs() -> dict[str, str]:
+    """From scratch and the probe, and where training should start, in words that follow the numbers."""
+    suite = load_study("suite-efficientnet_lite0").select(target="photographs", size=128)
+    table = suite.table(["recipe", "per_class"])
+    behind = suite.paired("recipe", "feature extraction", by=["per_class"]).loc[(5, "scratch")]
+    seconds = suite.select(per_class=5).runs.groupby("recipe").seconds.mean()
+    texts = {
+        "03.photographs-probe-5": percent(table.loc[("feature extraction", 5)]),
+        "03.photographs-scratch-100": percent(table.loc[("scratch", 100)]),
+        "03.photographs-gap-5": f"{-behind['points']:.0f} points",
+        "03.photographs-times": f"{round(seconds['scratch'] / seconds['feature extraction'], -2):.0f}",
+    }
+    if study := real.measured().get("depth"):
+        alike = {n: best(study.select(per_class=n), "depth") for n in study.runs.per_class.unique()}
+        close = [str(n) for n, those in alike.items() if len(those) == study.runs.depth.nunique()]
+        said = [f"with {n} a class {either(those)} is best" for n, those in alike.items() if str(n) not in close]
+        if close:
+            said.append(f"with {' and '.join(close)} a class the four are too close to call with {study.runs.seed.nunique()} seeds")
+        texts["03.real-depth"] = f"In the map's first panel, {'; '.join(said)}."
     return texts

@@ -1,23 +1,21 @@
 """Lecture 3, the variants: what each trains and costs, how deep to fine-tune."""
 
 from helpers.lessons.variants import imagenet
-from helpers.lessons.variants.depths import draw_depth
-from helpers.lessons.variants.diagrams import plot_costs, plot_dataset_view, plot_model_view
+from helpers.lessons.variants.depths import depth_study, plot_depths
+from helpers.lessons.variants.diagrams import plot_costs, plot_model_view
 from helpers.lessons.variants.studies import AS_FOUND, DEPTHS, FIXED, choice_by_validation, depth_cases, reversal_recipes
-from helpers.notebook.widgets import browse
 from helpers.training.costs import step_costs
 
 __all__ = [
     "AS_FOUND",
     "DEPTHS",
     "FIXED",
-    "browse",
     "choice_by_validation",
     "depth_cases",
-    "draw_depth",
+    "depth_study",
     "imagenet",
     "plot_costs",
-    "plot_dataset_view",
+    "plot_depths",
     "plot_model_view",
     "reversal_recipes",
     "step_costs",

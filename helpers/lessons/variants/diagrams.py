@@ -1,7 +1,6 @@
-"""Diagrams of transfer: the two data sets, what of a model is copied and what trains, and what a step costs."""
+"""Diagrams of transfer: what of a model is copied and what trains, and what a step costs."""
 
 import pandas
-import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Arc, FancyArrowPatch, FancyBboxPatch, Patch, Rectangle
 
@@ -14,50 +13,6 @@ from helpers.training.costs import summary
 from helpers.training.recipes import Recipe
 
 FROZEN, TUNED, FRESH = "#B8C4D0", COLOURS[2], COLOURS[4]  # copied and frozen; copied and trained; random and trained
-
-
-@styled
-def plot_dataset_view(source_images, source_classes: int, source_count: int, task: Task, columns: int = 12) -> Figure:
-    """The dataset view of transfer: a large source set, a small target set, areas in proportion to their images.
-
-    source_images   some images of the source, uint8 (N, 3, S, S), which fill its square row by row
-    source_classes, source_count    how many classes and images the source has
-    The target's square is drawn to scale, and once more enlarged, with its first images.
-    """
-    figure, ((axis,),) = new_axes(1, 1, (11, 4.9))
-    side = 10.0
-    small = side * (len(task.train) / source_count) ** 0.5
-    _mosaic(axis, source_images, (0, 0), side, columns)
-    _mosaic(axis, _one_of_each(task, 16), (20, 2.6), 4.8, 4)
-    axis.add_patch(Rectangle((16.6, 4.8), small, small, color=COLOURS[1]))
-    for corner in (2.6, 7.4):
-        axis.plot([16.6 + small, 20], [4.8 + small / 2, corner], color="0.6", linewidth=0.8)
-    axis.annotate("", (16.3, 5), (10.4, 5), arrowprops={"arrowstyle": "-|>", "linewidth": 3, "color": COLOURS[0]})
-    axis.text(13.3, 5.35, "what was learnt:\nweights, no images", ha="center", va="bottom", fontsize=11)
-    axis.text(5, 10.35, f"source: {source_classes:,} classes,\n{source_count:,} labelled images", ha="center", fontsize=12)
-    words = f"target, {task.name}: {len(task.classes)} classes,\n{len(task.train):,} labelled images"
-    axis.text(22.4, 7.75, words, ha="center", fontsize=12)
-    axis.text(16.65, 4.3, "the target,\nto scale", ha="center", va="top", fontsize=10, color=COLOURS[1])
-    axis.text(22.4, 2.3, "the same, enlarged", ha="center", va="top", fontsize=10)
-    axis.set(xlim=(-0.2, 25.5), ylim=(-0.2, 11.6), aspect="equal")
-    axis.axis("off")
-    return figure
-
-
-def _one_of_each(task: Task, count: int) -> torch.Tensor:
-    """The first image of each class, then the second ones, and so on: `count` in all."""
-    rows = [(task.train.labels == label).nonzero()[:, 0].tolist() for label in range(len(task.classes))]
-    order = [members[i] for i in range(max(map(len, rows))) for members in rows if i < len(members)]
-    return task.train[torch.tensor(order[:count])][0]
-
-
-def _mosaic(axis, images, corner, side: float, columns: int) -> None:
-    """Images as a square of tiles; `corner` is its lower left one."""
-    width = side / columns
-    for i, image in enumerate(torch.as_tensor(images)[: columns * columns]):
-        x, y = corner[0] + i % columns * width, corner[1] + side - (i // columns + 1) * width
-        axis.imshow(image.permute(1, 2, 0).numpy(), extent=(x, x + width, y, y + width), interpolation="bilinear")
-    axis.grid(False)
 
 
 def variant_table(recipes: list[Recipe], classes: int) -> pandas.DataFrame:
@@ -98,8 +53,6 @@ def plot_model_view(recipes: list[Recipe], task: Task, source_classes: int) -> F
             words = f"{stage}{outputs}" if is_source else f"{state}{outputs}"
             colour = COLOURS[5] if is_source else colours[state]
             _box(axis, (x, row), 1.7, words, colour, hatched=state == "frozen")
-            if is_source and not head:
-                _arrow(axis, (x + 1.78, row + 0.31), (x + 2.2, row + 0.31), 12, "0.45", gap=2)
         axis.text(x + 0.85, len(table) + 0.05, name, ha="center", va="bottom", fontsize=11, fontweight="bold")
     beside = 2.3 * len(random) + 2.0
     axis.text(beside, len(table) - 0.69, "not\ncopied", ha="center", va="center", fontsize=9, color=COLOURS[1])
@@ -160,9 +113,9 @@ def plot_network(stages: list[tuple[str, int, str]], kept: str = "", figure: Fig
     return figure
 
 
-def _arrow(axis, start, end, head: float, colour, gap: float = 0, **look) -> None:
-    """From start to end, less a gap (points) at both; head: its size."""
-    look |= {"mutation_scale": head, "color": colour, "shrinkA": gap, "shrinkB": gap}
+def _arrow(axis, start, end, head: float, colour, **look) -> None:
+    """From start to end; head: its size."""
+    look |= {"mutation_scale": head, "color": colour, "shrinkA": 0, "shrinkB": 0}
     axis.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", **look))
 
 

@@ -1,0 +1,102 @@
+"""Lecture 3: diagrams that show what the recipes really do, and what the notebook claims, compared with what was measured."""
+
+import re
+from functools import cache
+
+import nbformat
+from counts import LIMITS, counts
+from fits import short, small_task
+from project import ROOT
+
+import helpers as h
+from helpers.lessons.variants import depth_study, plot_depths
+from helpers.lessons.variants.diagrams import plot_costs, plot_model_view, variant_table
+from helpers.training.costs import step_costs
+from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, FINE_TUNE_LAST, PROBE_THEN_FINE_TUNE, SCRATCH
+
+NOTEBOOK = ROOT / "notebooks/03_variants.ipynb"
+VARIANTS = [SCRATCH, FEATURE_EXTRACTION, FINE_TUNE_LAST, FINE_TUNE_ALL]
+
+
+@cache
+def cells():
+    return {cell.id: cell for cell in nbformat.read(NOTEBOOK, as_version=4).cells}
+
+
+def outcome(cell_id):
+    """What the cell of the lecture with this id has stored, as plain text."""
+    return "\n".join(output.get("text") or output.data["text/plain"] for output in cells()[cell_id].outputs)
+
+
+def number(cell_id, what):
+    """The first number after `what` in the stored outcome of a cell."""
+    return float(re.search(rf"^{re.escape(what)} +(-?[\d.]+)", outcome(cell_id), re.MULTILINE)[1])
+
+
+def test_the_four_variants_differ_in_what_is_new_frozen_and_fine_tuned():
+    table = variant_table(VARIANTS, classes=4)
+    assert (table["scratch"] == "new").all()
+    assert table["feature extraction"].tolist() == ["frozen"] * 6 + ["new"]
+    assert table["fine-tune last"].tolist() == ["frozen"] * 5 + ["fine-tuned", "new"]
+    assert table["fine-tune all"].tolist() == ["fine-tuned"] * 6 + ["new"]
+    assert table.index[0] == "conv1" and table.index[-1] == "fc"
+
+
+def test_the_model_view_says_in_words_what_its_colours_say_and_what_copies_nothing_stands_left_of_the_source():
+    texts = plot_model_view(VARIANTS, small_task(), 800).axes[0].texts
+    words, places = [text.get_text() for text in texts], {text.get_text(): text.get_position()[0] for text in texts}
+    assert words.count("frozen") == 11 and words.count("fine-tuned") == 7 and words.count("new") == 6
+    assert words.count("new, 4 outputs") == 4 and "fc, 800 outputs" in words
+    assert places["scratch"] < places["source model"] < places["feature extraction"] < places["fine-tune all"]
+
+
+def test_the_bars_of_the_costs_are_those_of_the_table():
+    costs = step_costs([short(FINE_TUNE_ALL)], small_task(), batch_size=4, rounds=2)
+    flops, time, memory = plot_costs(costs).axes
+    assert [bar.get_width() for bar in time.patches] == costs["ms"].tolist()
+    assert sum(bar.get_width() for bar in flops.patches) == costs[["forward MFLOPs", "backward MFLOPs"]].sum().sum()
+    assert len(memory.patches) == 2
+
+
+def test_the_map_has_photographs_beside_drawings_with_rows_of_the_same_names():
+    study = depth_study()
+    assert study.runs.target.unique().tolist() == ["photographs", "drawn goldfinches", "drawn tissue"]
+    rows = study.runs.groupby("target").trains.unique()
+    assert all(set(those) <= {"the head", "the last block", "the last half", "everything", "scratch"} for those in rows)
+    shipped = h.load_study("depth").select(task="tissue", depth="layer2").table("per_class")
+    assert (study.select(target="drawn tissue", trains="the last half").table("per_class") == shipped).all(axis=None)
+    assert [axis.get_title() for axis in plot_depths().axes] == study.runs.target.unique().tolist()
+
+
+def test_lecture_asks_no_more_of_its_reader_than_promised_and_its_guesses_begin_empty():
+    found = counts(NOTEBOOK)
+    assert all(found[name] <= most for name, most in LIMITS.items()), found
+    guesses = [cell.source for cell in cells().values() if cell.source.startswith("guess")]
+    assert guesses and not [source for source in guesses if re.search(r": *\d", source)]
+    texts = "\n".join(cell.source for cell in cells().values() if cell.cell_type == "markdown")
+    assert texts.count("**Do this:**") == 5 == len(re.findall(r"^## \d", texts, re.MULTILINE))
+
+
+def test_a_probe_with_five_photographs_keeps_up_with_a_hundred_from_scratch():
+    suite = h.load_study("suite-efficientnet_lite0").select(target="photographs", size=128)
+    table = suite.table(["recipe", "per_class"])
+    probe, scratch = table.loc[("feature extraction", 5)], table.loc[("scratch", 100)]
+    assert probe["low"] < scratch["accuracy %"] < probe["accuracy %"] + 2
+    gains = suite.paired("recipe", "feature extraction", by=["per_class"]).supported
+    assert [gains[n, "probe, then fine-tune"] for n in (5, 20, 100)] == ["no", "no", "yes"]
+
+
+def test_freezing_saves_most_of_a_step_and_kept_features_nearly_all_of_it():
+    assert number("kept-features", "the head, features kept") < 2 < number("kept-features", "the last block") < 50
+    assert number("kept-features", "the head") <= number("kept-features", "the last block") + 5
+
+
+def test_moving_batchnorm_ruins_the_head_on_the_real_network():
+    rest = number("puzzle-outcome", "BatchNorm in evaluation mode")
+    assert number("puzzle-outcome", "BatchNorm moving") < rest - 10
+
+
+def test_the_lecture_writes_the_defaults_of_lp_ft_as_the_recipe_has_them():
+    space = {"h": h}
+    exec(cells()["lp-ft"].source, space)
+    assert space["lp_ft"] == PROBE_THEN_FINE_TUNE
