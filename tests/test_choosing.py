@@ -12,7 +12,6 @@ from studies import choosing
 from torchvision.models import ResNet18_Weights, get_model, get_model_weights, list_models
 
 from helpers import load_backbone, load_study, open_task, render
-from helpers.lessons.choosing import overlap
 from helpers.lessons.choosing.deciding import DISTANCES, decision_table, first_try
 from helpers.lessons.choosing.transferability import linear_probe, logme, plot_scores, source_features
 from helpers.lessons.choosing.zoo import GROUPS, UNSTATED, best_for_cost, best_within, plot_models, pretrained_models
@@ -191,7 +190,7 @@ def small():
 
 def test_a_study_of_sources_records_their_scores():
     cases = choosing.cases(FEATURE_EXTRACTION, ("garden",), {"flowers": small()}, "new head")
-    row = run_study(choosing.QUESTION, cases, [0], also=choosing.scores).runs.iloc[0]
+    row = run_study(choosing.QUESTION, cases, [0], also=choosing.scored).runs.iloc[0]
     assert row["source"] == "garden" and 0 <= row["probe"] <= 1 and row["logme"] < 1
 
 
@@ -200,20 +199,3 @@ def test_rank_correlation_is_one_for_a_score_that_orders_all_sources():
     runs = study.runs.assign(oracle=study.runs.accuracy)
     told = Study(study.question, study.conditions, runs, study.correct, study.about)
     assert (choosing.rank_correlation(told, "oracle", "new head")["mean"] == 1).all()
-
-
-def test_drawings_are_asked_about_as_goldfinches():
-    task = overlap.drawings()
-    assert task.classes == ["goldfinch"] and len(task.test) == 80 and task.size == 224
-    assert overlap.shared(["rose", "daisy"]) == 1 and overlap.shared(task.classes) == 0
-    with pytest.raises(ValueError, match="none of rose, tulip is known to be a class of ImageNet"):
-        overlap.shared(["rose", "tulip"])
-
-
-def test_recall_is_of_the_class_in_the_source_and_of_all_others():
-    class Made:
-        task = small()
-        labels = torch.tensor([2, 2, 2, 2, 0, 1])  # daisy is class 2 of the flowers
-        correct = torch.tensor([True, True, True, False, False, True])
-
-    assert overlap.recalls(Made) == {"in_source": 0.75, "others": 0.5}

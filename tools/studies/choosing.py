@@ -4,7 +4,6 @@ choosing   every source on every target: only a new head, and everything fine-tu
 harm       tissue with many labels: more and more of a source frozen, against scratch
 """
 
-import os
 from dataclasses import replace
 
 import pandas
@@ -12,9 +11,10 @@ import torch
 
 from helpers.images.tasks import open_task
 from helpers.lessons.choosing import against_none, rank_correlation, scores
-from helpers.lessons.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, SCRATCH
+from helpers.lessons.recipes import FINE_TUNE_ALL, SCRATCH
 from helpers.lessons.studies import percent, points
 from helpers.training.intervals import interval, paired_difference
+from helpers.training.recipes import FEATURE_EXTRACTION
 from helpers.training.study import SHIPPED, Case, Study, join_studies, load_study, run_study
 
 QUESTION = "Which source for which target?"
@@ -30,17 +30,14 @@ TUNED = ("flowers", "tissue")  # the near and the far target, and
 OPPOSITES = ("garden-simclr-small", "garden-petals")  # the sources that change places there: fine-tuning takes long
 
 
-def targets() -> dict:
-    """The tasks of the matrix; the photographs where the environment variable COURSE_PHOTOS names a folder of them."""
-    tasks = {name: open_task(name, per_class=PER_CLASS) for name in TARGETS}
-    if folder := os.environ.get("COURSE_PHOTOS"):
-        tasks[PHOTOGRAPHS] = open_task(folder, per_class=PER_CLASS, size=64)
-    return tasks
+def scored(fit) -> dict[str, float]:
+    """The scores of a run's source on the images that it was trained on."""
+    return scores(fit.recipe.source, fit.task.train, fit.recipe.weights)
 
 
 def run(seeds: int) -> None:
     """Measure all of it; in the matrix, three seeds at most where the whole network trains."""
-    tasks, slow = targets(), min(seeds, 3)
+    tasks, slow = {name: open_task(name, per_class=PER_CLASS) for name in TARGETS}, min(seeds, 3)
     study = join_studies(heads(tasks, seeds), scratch(tasks, slow), whole({name: tasks[name] for name in TUNED}, slow))
     study.save(SHIPPED / "study-choosing.json", "python tools/measure.py choosing")
     harm(seeds).save(SHIPPED / "study-harm.json", "python tools/measure.py choosing")
@@ -57,18 +54,18 @@ def cases(recipe, sources, tasks: dict, how: str) -> list[Case]:
 
 def heads(tasks: dict, seeds, sources=SOURCES) -> Study:
     """Only a new head, from every source on every task; and the scores of the sources."""
-    return run_study(QUESTION, cases(FEATURE_EXTRACTION, sources, tasks, "new head"), seeds, also=scores)
+    return run_study(QUESTION, cases(FEATURE_EXTRACTION, sources, tasks, "new head"), seeds, also=scored)
 
 
 def whole(tasks: dict, seeds, sources=OPPOSITES) -> Study:
     """Everything fine-tuned, from the two sources that change places between the near and the far target."""
-    return run_study(QUESTION, cases(FINE_TUNE_ALL, sources, tasks, "fine-tuned"), seeds, also=scores)
+    return run_study(QUESTION, cases(FINE_TUNE_ALL, sources, tasks, "fine-tuned"), seeds, also=scored)
 
 
 def scratch(tasks: dict, seeds) -> Study:
     """No source."""
     rows = [Case({"target": name, "source": "none", "how": "scratch"}, SCRATCH, task) for name, task in tasks.items()]
-    return run_study(QUESTION, rows, seeds, also=scores)
+    return run_study(QUESTION, rows, seeds, also=scored)
 
 
 def harm_cases() -> list[Case]:
@@ -110,6 +107,7 @@ def stamps() -> dict[str, str]:
                 texts[f"05.rank-{score}-{target}-{how.replace(' ', '-')}"] = text
     for (source, frozen), row in against_none(hurt).iterrows():
         texts[f"05.harm-{source}-{FROZEN[frozen]}"] = points(row)
+    texts["05.harm-accuracy-textures"] = percent(hurt.select(source="garden-textures").table().iloc[0])
     fitted = hurt.values("train_accuracy", ["source", "frozen"], share=True)
     for (source, frozen), row in fitted.iterrows():
         texts[f"05.fitted-{source}-{FROZEN[frozen]}"] = f"{100 * row['mean']:.0f}%"

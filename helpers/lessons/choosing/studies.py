@@ -3,17 +3,17 @@
 import pandas
 from scipy import stats
 
+from helpers.images.tasks import Split
 from helpers.lessons.choosing.transferability import linear_probe, logme, source_features
 from helpers.sources.backbones import load_backbone
 from helpers.training.intervals import mean_interval
 from helpers.training.study import Study, join_studies
 
 
-def scores(fit) -> dict[str, float]:
-    """LogME and linear probe of a run's source on the images it was trained on."""
-    backbone = load_backbone(fit.recipe.source, fit.recipe.weights)
-    x, labels = source_features(backbone, fit.task.train.pixels), fit.task.train.labels
-    return {"logme": logme(x, labels), "probe": linear_probe(x, labels)}
+def scores(source: str, images: Split, weights: str | None = "DEFAULT") -> dict[str, float]:
+    """LogME and linear probe (0..1) of a source on labelled images: the training images, nothing is trained."""
+    x = source_features(load_backbone(source, weights), images.pixels)
+    return {"logme": logme(x, images.labels), "probe": linear_probe(x, images.labels)}
 
 
 def rank_correlation(study: Study, score: str, how: str) -> pandas.DataFrame:
