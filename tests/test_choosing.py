@@ -1,11 +1,14 @@
 """Lecture 5: scores of sources, ImageNet's models, advice, and what its studies measure."""
 
 import itertools
+import re
 
 import numpy
 import pytest
 import torch
 import torchvision
+from counts import LIMITS, counts
+from project import ROOT, cells
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 from studies import choosing
@@ -199,3 +202,23 @@ def test_rank_correlation_is_one_for_a_score_that_orders_all_sources():
     runs = study.runs.assign(oracle=study.runs.accuracy)
     told = Study(study.question, study.conditions, runs, study.correct, study.about)
     assert (choosing.rank_correlation(told, "oracle", "new head")["mean"] == 1).all()
+
+
+# What the lecture says
+
+LECTURE = ROOT / "notebooks/05_choosing_a_source.ipynb"
+
+
+def test_both_scores_put_the_best_two_sources_on_top_and_the_worst_two_at_the_bottom():
+    (outcome,) = [cell.outputs[-1].data["text/plain"] for cell in cells(LECTURE, "code") if cell.id == "outcome"]
+    rows = [line.split() for line in outcome.splitlines()[1:]]
+    orders = [[row[0] for row in sorted(rows, key=lambda row, at=at: float(row[at]))] for at in (1, 2, 3)]
+    assert len({frozenset(order[:2]) for order in orders}) == len({frozenset(order[-2:]) for order in orders}) == 1
+
+
+def test_the_lecture_asks_no_more_than_promised_its_guesses_begin_empty_and_its_table_is_that_of_the_helper():
+    found, words = counts(LECTURE), "\n".join(cell.source for cell in cells(LECTURE, "markdown"))
+    assert all(found[name] <= most for name, most in LIMITS.items()), found
+    assert not [cell for cell in cells(LECTURE, "code") if re.match(r"guess = .*: *\d", cell.source)]
+    assert words.count("**Do this:**") == 5 == len(re.findall(r"^## \d", words, re.MULTILINE))
+    assert all(f"| {row.related} | {row.far} |" in words and row.near == row.related for row in decision_table().itertuples())

@@ -106,7 +106,7 @@ def stamps() -> dict[str, str]:
                 text = f"{row['mean']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
                 texts[f"05.rank-{score}-{target}-{how.replace(' ', '-')}"] = text
     for (source, frozen), row in against_none(hurt).iterrows():
-        texts[f"05.harm-{source}-{FROZEN[frozen]}"] = points(row)
+        texts[f"05.harm-{source}-{FROZEN[frozen]}"] = points(row, digits=1)
     texts["05.harm-accuracy-textures"] = percent(hurt.select(source="garden-textures").table().iloc[0])
     fitted = hurt.values("train_accuracy", ["source", "frozen"], share=True)
     for (source, frozen), row in fitted.iterrows():
@@ -114,11 +114,11 @@ def stamps() -> dict[str, str]:
     return texts | more_of_the_same() | of_photographs()
 
 
-def difference(one: Study, other: Study) -> str:
+def difference(one: Study, other: Study, digits: int = 0) -> str:
     """How far one study's only case is above another's, on the seeds that both have, in words."""
     common = sorted({*one.runs.seed} & {*other.runs.seed})
     answers = [torch.stack([each.correct[list(each.runs.seed).index(seed)] for seed in common]) for each in (one, other)]
-    return points(paired_difference(*answers))
+    return points(paired_difference(*answers), digits)
 
 
 def more_of_the_same() -> dict[str, str]:
@@ -149,7 +149,7 @@ def of_photographs() -> dict[str, str]:
         runs = own.select(per_class=number)
         frozen, tuned = runs.select(recipe="feature extraction"), runs.select(recipe="probe, then fine-tune")
         texts[f"05.lite-scratch-photographs-{number}"] = difference(frozen, runs.select(recipe="scratch"))
-        texts[f"05.lite-tuned-photographs-{number}"] = difference(tuned, frozen)
+        texts[f"05.lite-tuned-photographs-{number}"] = difference(tuned, frozen, digits=1)
     pixels = load_study("real-resolution")
     for few, many in ((64, 128), (128, 224)):
         texts[f"05.pixels-{few}-{many}"] = difference(pixels.select(size=many), pixels.select(size=few))
