@@ -1,18 +1,20 @@
 """Lecture 5: scores of sources, ImageNet's models, advice, and what its studies measure."""
 
 import itertools
+import re
 
 import numpy
 import pytest
 import torch
 import torchvision
+from counts import LIMITS, counts
+from project import ROOT, cells
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 from studies import choosing
 from torchvision.models import ResNet18_Weights, get_model, get_model_weights, list_models
 
 from helpers import load_backbone, load_study, open_task, render
-from helpers.lessons.choosing import overlap
 from helpers.lessons.choosing.deciding import DISTANCES, decision_table, first_try
 from helpers.lessons.choosing.transferability import linear_probe, logme, plot_scores, source_features
 from helpers.lessons.choosing.zoo import GROUPS, UNSTATED, best_for_cost, best_within, plot_models, pretrained_models
@@ -191,7 +193,7 @@ def small():
 
 def test_a_study_of_sources_records_their_scores():
     cases = choosing.cases(FEATURE_EXTRACTION, ("garden",), {"flowers": small()}, "new head")
-    row = run_study(choosing.QUESTION, cases, [0], also=choosing.scores).runs.iloc[0]
+    row = run_study(choosing.QUESTION, cases, [0], also=choosing.scored).runs.iloc[0]
     assert row["source"] == "garden" and 0 <= row["probe"] <= 1 and row["logme"] < 1
 
 
@@ -202,18 +204,21 @@ def test_rank_correlation_is_one_for_a_score_that_orders_all_sources():
     assert (choosing.rank_correlation(told, "oracle", "new head")["mean"] == 1).all()
 
 
-def test_drawings_are_asked_about_as_goldfinches():
-    task = overlap.drawings()
-    assert task.classes == ["goldfinch"] and len(task.test) == 80 and task.size == 224
-    assert overlap.shared(["rose", "daisy"]) == 1 and overlap.shared(task.classes) == 0
-    with pytest.raises(ValueError, match="none of rose, tulip is known to be a class of ImageNet"):
-        overlap.shared(["rose", "tulip"])
+# What the lecture says
+
+LECTURE = ROOT / "notebooks/05_choosing_a_source.ipynb"
 
 
-def test_recall_is_of_the_class_in_the_source_and_of_all_others():
-    class Made:
-        task = small()
-        labels = torch.tensor([2, 2, 2, 2, 0, 1])  # daisy is class 2 of the flowers
-        correct = torch.tensor([True, True, True, False, False, True])
+def test_both_scores_put_the_best_two_sources_on_top_and_the_worst_two_at_the_bottom():
+    (outcome,) = [cell.outputs[-1].data["text/plain"] for cell in cells(LECTURE, "code") if cell.id == "outcome"]
+    rows = [line.split() for line in outcome.splitlines()[1:]]
+    orders = [[row[0] for row in sorted(rows, key=lambda row, at=at: float(row[at]))] for at in (1, 2, 3)]
+    assert len({frozenset(order[:2]) for order in orders}) == len({frozenset(order[-2:]) for order in orders}) == 1
 
-    assert overlap.recalls(Made) == {"in_source": 0.75, "others": 0.5}
+
+def test_the_lecture_asks_no_more_than_promised_its_guesses_begin_empty_and_its_table_is_that_of_the_helper():
+    found, words = counts(LECTURE), "\n".join(cell.source for cell in cells(LECTURE, "markdown"))
+    assert all(found[name] <= most for name, most in LIMITS.items()), found
+    assert not [cell for cell in cells(LECTURE, "code") if re.match(r"guess = .*: *\d", cell.source)]
+    assert words.count("**Do this:**") == 5 == len(re.findall(r"^## \d", words, re.MULTILINE))
+    assert all(f"| {row.related} | {row.far} |" in words and row.near == row.related for row in decision_table().itertuples())

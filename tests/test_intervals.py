@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 from scipy.special import expit
 
-from helpers.training.intervals import interval, wilson
+from helpers.training.intervals import interval, mean_interval, wilson
 
 IMAGES, RUNS, BOTH = 2.0, 0.3, 1.0  # standard deviations of what images, runs and their meeting add, in logits
 CASES = 150
@@ -66,3 +66,14 @@ def test_all_right_or_all_wrong_is_no_certainty(seeds):
 def test_answers_that_balance_each_other_still_have_an_interval():
     mean, low, high = interval(torch.tensor([[True, False], [False, True]]))
     assert mean == 0.5 and low < 0.4 and high > 0.6
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_an_interval_of_shares_one_a_seed_stays_within_0_and_1_and_covers_the_true_share(seeds):
+    rng, covered = np.random.default_rng(seeds), 0
+    for shares in rng.beta(4, 1, (CASES, seeds)):  # around 0.8
+        mean, low, high = mean_interval(shares, share=True)
+        assert 0 <= low <= mean <= high <= 1 and mean == pytest.approx(shares.mean())
+        covered += low <= 0.8 <= high
+    assert covered >= 0.93 * CASES
+    assert mean_interval([0.1, 0.5, 0.9])[1] < 0 < mean_interval([0.1, 0.5, 0.9], share=True)[1]

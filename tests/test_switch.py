@@ -25,7 +25,6 @@ from torchvision.models import get_model, get_model_weights
 
 import helpers as h
 from helpers.lessons.budget import Budget
-from helpers.lessons.choosing import studies as choosing
 from helpers.lessons.fine_tuning import flowers102
 from helpers.lessons.flowers.contest import _LOOKS
 from helpers.notebook.figures import add_credits
@@ -196,8 +195,6 @@ def test_lecture2_takes_flowers102_as_its_target(offline):
     assert cells.largest_figure() < 20
 
 
-def test_lecture5_adds_the_photographs_to_its_matrix(offline):
-    budget, task = Budget("full", 1, images="hotdog"), h.open_task("hotdog", per_class=2)
-    names = {"h": h, "choosing": choosing, "tasks": {"flowers": task, "tissue": task}}
-    cells = lecture("notebooks/05_choosing_a_source.ipynb", offline, "l5-024", budget, **names)
-    assert "photographs" in set(cells["live"].runs.target)
+def test_lecture5_compares_its_sources_on_the_photographs_that_are_named(offline):
+    cells = lecture("notebooks/05_choosing_a_source.ipynb", offline, "imports|two-sources.*", Budget("full", 1, images="hotdog"))
+    assert [run.task.size for run in cells["runs"].values()] == [64, 128] and len(cells["small"].classes) == 2

@@ -36,12 +36,20 @@ def interval(values: torch.Tensor) -> tuple[float, float, float]:
     return mean, mean - t * variance**0.5, mean + t * variance**0.5
 
 
-def mean_interval(values) -> tuple[float, float, float]:
-    """Mean and 95% interval (Student's t) of one number a seed; without an interval (nan) for a single seed."""
+def mean_interval(values, share: bool = False) -> tuple[float, float, float]:
+    """Mean and 95% interval (Student's t) of one number a seed; without an interval (nan) for a single seed.
+
+    share: the numbers are shares, 0..1, and so is their interval: Wilson's, for as many independent answers as would
+    leave their variance (as in `interval`), where Student's could reach below 0 or above 1.
+    """
     values = torch.as_tensor(list(values), dtype=torch.float64)
     if len(values) == 1:
         return values.item(), math.nan, math.nan
-    return interval(values[:, None])
+    mean, low, high = interval(values[:, None])
+    if share and low < high:
+        answers = mean * (1 - mean) * len(values) / values.var().item()
+        return mean, *wilson(mean, answers, stats.t.ppf(0.975, len(values) - 1))
+    return mean, low, high
 
 
 def paired_difference(one: torch.Tensor, other: torch.Tensor, scale: float = 100) -> dict:

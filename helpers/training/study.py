@@ -79,12 +79,12 @@ class Study:
                          "n": int(group.n.iloc[0]), **group[list(also)].mean()}  # fmt: skip
         return _frame(rows, self._by(by), 1).astype({name: int for name in also if name == "trained"})
 
-    def values(self, column: str, by: str | list[str] | None = None) -> pandas.DataFrame:
-        """Mean of another column with its 95% interval over the seeds (Student's t), a row for each value of `by`."""
+    def values(self, column: str, by: str | list[str] | None = None, share: bool = False) -> pandas.DataFrame:
+        """Mean of another column and its 95% interval over seeds, a row for each value of `by`. share: stay within 0..1."""
         _need("column ", [column], self.runs.columns)
         rows = {}
         for key, group in self._groups(by):
-            mean, low, high = mean_interval(group[column].astype(float))
+            mean, low, high = mean_interval(group[column].astype(float), share)
             rows[key] = {"mean": mean, "low": low, "high": high, "seeds": len(group)}
         return _frame(rows, self._by(by), 4)
 

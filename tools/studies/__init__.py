@@ -7,7 +7,7 @@ the texts that come from it. The cases that a notebook runs itself are in helper
 from importlib import import_module
 
 NAMES = (
-    "anatomy", "choosing", "contest", "flowers102", "goldfinches", "imagenet", "labels", "museum", "overlap", "real", "suite",
+    "anatomy", "choosing", "contest", "flowers102", "goldfinches", "imagenet", "labels", "museum", "real", "suite",
     "tuning", "variants",
 )  # fmt: skip
 

@@ -2,21 +2,23 @@
 
 choosing   every source on every target: only a new head, and everything fine-tuned; and none, trained from scratch
 harm       tissue with many labels: more and more of a source frozen, against scratch
-overlap    photographs of daisies, which ImageNet has as a class: its own head, a probe, fine-tuning
 """
 
-import os
 from dataclasses import replace
 
 import pandas
+import torch
 
 from helpers.images.tasks import open_task
-from helpers.lessons.choosing import against_none, heads, rank_correlation
-from helpers.lessons.choosing.studies import QUESTION, cases, scores
-from helpers.lessons.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, SCRATCH
+from helpers.lessons.choosing import against_none, rank_correlation, scores
+from helpers.lessons.recipes import FINE_TUNE_ALL, SCRATCH
 from helpers.lessons.studies import percent, points
+from helpers.training.intervals import interval, paired_difference
+from helpers.training.recipes import FEATURE_EXTRACTION
 from helpers.training.study import SHIPPED, Case, Study, join_studies, load_study, run_study
 
+QUESTION = "Which source for which target?"
+SOURCES = ("garden", "garden-small", "garden-petals", "garden-textures", "garden-simclr-small", "garden-regression")
 TARGETS = ("flowers", "goldfinches", "tissue")
 PHOTOGRAPHS = "photographs"
 PER_CLASS = 10
@@ -28,31 +30,42 @@ TUNED = ("flowers", "tissue")  # the near and the far target, and
 OPPOSITES = ("garden-simclr-small", "garden-petals")  # the sources that change places there: fine-tuning takes long
 
 
-def targets() -> dict:
-    """The tasks of the matrix; the photographs where the environment variable COURSE_PHOTOS names a folder of them."""
-    tasks = {name: open_task(name, per_class=PER_CLASS) for name in TARGETS}
-    if folder := os.environ.get("COURSE_PHOTOS"):
-        tasks[PHOTOGRAPHS] = open_task(folder, per_class=PER_CLASS, size=64)
-    return tasks
+def scored(fit) -> dict[str, float]:
+    """The scores of a run's source on the images that it was trained on."""
+    return scores(fit.recipe.source, fit.task.train, fit.recipe.weights)
 
 
 def run(seeds: int) -> None:
     """Measure all of it; in the matrix, three seeds at most where the whole network trains."""
-    tasks, slow = targets(), min(seeds, 3)
+    tasks, slow = {name: open_task(name, per_class=PER_CLASS) for name in TARGETS}, min(seeds, 3)
     study = join_studies(heads(tasks, seeds), scratch(tasks, slow), whole({name: tasks[name] for name in TUNED}, slow))
     study.save(SHIPPED / "study-choosing.json", "python tools/measure.py choosing")
     harm(seeds).save(SHIPPED / "study-harm.json", "python tools/measure.py choosing")
 
 
+def cases(recipe, sources, tasks: dict, how: str) -> list[Case]:
+    """A recipe from every source on every task."""
+    return [
+        Case({"target": target, "source": source, "how": how}, replace(recipe, source=source), task)
+        for target, task in tasks.items()
+        for source in sources
+    ]
+
+
+def heads(tasks: dict, seeds, sources=SOURCES) -> Study:
+    """Only a new head, from every source on every task; and the scores of the sources."""
+    return run_study(QUESTION, cases(FEATURE_EXTRACTION, sources, tasks, "new head"), seeds, also=scored)
+
+
 def whole(tasks: dict, seeds, sources=OPPOSITES) -> Study:
     """Everything fine-tuned, from the two sources that change places between the near and the far target."""
-    return run_study(QUESTION, cases(FINE_TUNE_ALL, sources, tasks, "fine-tuned"), seeds, also=scores)
+    return run_study(QUESTION, cases(FINE_TUNE_ALL, sources, tasks, "fine-tuned"), seeds, also=scored)
 
 
 def scratch(tasks: dict, seeds) -> Study:
     """No source."""
     rows = [Case({"target": name, "source": "none", "how": "scratch"}, SCRATCH, task) for name, task in tasks.items()]
-    return run_study(QUESTION, rows, seeds, also=scores)
+    return run_study(QUESTION, rows, seeds, also=scored)
 
 
 def harm_cases() -> list[Case]:
@@ -93,8 +106,59 @@ def stamps() -> dict[str, str]:
                 text = f"{row['mean']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
                 texts[f"05.rank-{score}-{target}-{how.replace(' ', '-')}"] = text
     for (source, frozen), row in against_none(hurt).iterrows():
-        texts[f"05.harm-{source}-{FROZEN[frozen]}"] = points(row)
-    fitted = hurt.values("train_accuracy", ["source", "frozen"])
+        texts[f"05.harm-{source}-{FROZEN[frozen]}"] = points(row, digits=1)
+    texts["05.harm-accuracy-textures"] = percent(hurt.select(source="garden-textures").table().iloc[0])
+    fitted = hurt.values("train_accuracy", ["source", "frozen"], share=True)
     for (source, frozen), row in fitted.iterrows():
         texts[f"05.fitted-{source}-{FROZEN[frozen]}"] = f"{100 * row['mean']:.0f}%"
+    return texts | more_of_the_same() | of_photographs()
+
+
+def difference(one: Study, other: Study, digits: int = 0) -> str:
+    """How far one study's only case is above another's, on the seeds that both have, in words."""
+    common = sorted({*one.runs.seed} & {*other.runs.seed})
+    answers = [torch.stack([each.correct[list(each.runs.seed).index(seed)] for seed in common]) for each in (one, other)]
+    return points(paired_difference(*answers), digits)
+
+
+def more_of_the_same() -> dict[str, str]:
+    """Relatedness, and how much a source saw: paired differences between the sources of the laboratory."""
+    study = load_study("choosing").select(how="new head")
+    pick = lambda target, source: study.select(target=target, source=source)
+    pairs = {"petals-small": ("garden-petals", "garden-small"), "garden-small": ("garden", "garden-small"),
+             "garden-petals": ("garden", "garden-petals"), "simclr-garden": ("garden-simclr-small", "garden"),
+             "simclr-small": ("garden-simclr-small", "garden-small")}  # fmt: skip
+    return {f"05.more-{target}-{name}": difference(pick(target, one), pick(target, other))
+            for target in TARGETS for name, (one, other) in pairs.items()}  # fmt: skip
+
+
+def of_photographs() -> dict[str, str]:
+    """The network of ImageNet: its source against others and against none, its pixels, and its own class "daisy"."""
+    sources, own = load_study("real-sources"), load_study("suite-efficientnet_lite0").select(target=PHOTOGRAPHS, size=128)
+    scratch = load_study("suite-garden").select(target="goldfinches", per_class=20, recipe="scratch")
+    pick = lambda target, source="efficientnet_lite0": sources.select(target=target, source=source)
+    texts = {
+        "05.squeezenet-goldfinches": difference(pick("drawn goldfinches", "squeezenet1_0"), pick("drawn goldfinches")),
+        "05.squeezenet-photographs": difference(pick(PHOTOGRAPHS, "squeezenet1_0"), pick(PHOTOGRAPHS)),
+        "05.lite-garden-goldfinches": difference(pick("drawn goldfinches"), pick("drawn goldfinches", "garden")),
+        "05.lite-garden-photographs": difference(pick(PHOTOGRAPHS), pick(PHOTOGRAPHS, "garden")),
+        "05.lite-scratch-goldfinches": difference(pick("drawn goldfinches"), scratch),
+        "05.scratch-goldfinches": percent(scratch.table().iloc[0]),
+    }
+    for number in (20, 100):
+        runs = own.select(per_class=number)
+        frozen, tuned = runs.select(recipe="feature extraction"), runs.select(recipe="probe, then fine-tune")
+        texts[f"05.lite-scratch-photographs-{number}"] = difference(frozen, runs.select(recipe="scratch"))
+        texts[f"05.lite-tuned-photographs-{number}"] = difference(tuned, frozen, digits=1)
+    pixels = load_study("real-resolution")
+    for few, many in ((64, 128), (128, 224)):
+        texts[f"05.pixels-{few}-{many}"] = difference(pixels.select(size=many), pixels.select(size=few))
+    daisy = load_study("real-daisy")
+    for head, number in (("the old classifier", 0), ("new head on the features", 20)):
+        part = daisy.select(head=head, per_class=number)
+        count = int(part.runs.daisies.iloc[0])
+        found, false = [one[:count] for one in part.correct], [~one[count:] for one in part.correct]
+        for what, answers in (("found", found), ("false", false)):
+            mean, low, high = (100 * value for value in interval(torch.stack(answers)))
+            texts[f"05.daisy-{what}-{number}"] = percent({"accuracy %": mean, "low": low, "high": high})
     return texts

@@ -268,7 +268,7 @@ def daisy(study: Study) -> Told:
 def forgotten(study: Study) -> Told:
     by, columns = "recipe", {"old answers kept, photographs": "photographs kept", "old answers kept, drawings": "drawings kept"}
     series = {"accuracy on the five new kinds": lines(study, by)[""]}
-    series |= {name: 100 * study.values(column, by)[["mean", "low", "high"]].clip(0, 1) for name, column in columns.items()}
+    series |= {name: 100 * study.values(column, by, share=True)[["mean", "low", "high"]] for name, column in columns.items()}
     moved = [100 * study.values(f"{stage} moved", by)["mean"] for stage in MOVED]
     rows = [[name, *(short(table.loc[name]) for table in series.values()), *(f"{far[name]:.0f}%" for far in moved)]
             for name in study.runs.recipe.unique()]  # fmt: skip

@@ -1,8 +1,7 @@
 """Lecture 5, choosing a source: scores of transferability, the zoo of ImageNet models, a decision table."""
 
-from helpers.lessons.choosing import overlap
 from helpers.lessons.choosing.deciding import decision_table, first_try
-from helpers.lessons.choosing.studies import against_none, heads, rank_correlation
+from helpers.lessons.choosing.studies import against_none, rank_correlation, scores
 from helpers.lessons.choosing.transferability import linear_probe, logme, plot_scores, source_features
 from helpers.lessons.choosing.zoo import best_within, plot_models, pretrained_models
 
@@ -11,13 +10,12 @@ __all__ = [
     "best_within",
     "decision_table",
     "first_try",
-    "heads",
     "linear_probe",
     "logme",
-    "overlap",
     "plot_models",
     "plot_scores",
     "pretrained_models",
     "rank_correlation",
+    "scores",
     "source_features",
 ]
