@@ -122,11 +122,13 @@ def stamps() -> dict[str, str]:
 def told(gains: pandas.DataFrame) -> str:
     """Which of the differences are supported, the largest first, in words."""
     sure = gains[gains.supported == "yes"].sort_values("points", key=abs, ascending=False)
-    named = [f"{name} ({points(row, digits=1)})" for name, row in sure.iterrows()]
-    count = f"{len(gains)} changes, {gains.seeds.max():.0f} seeds"
+    word = lambda name: ", ".join(map(str, name)) if isinstance(name, tuple) else str(name)
+    named = [f"{word(name)} ({points(row, digits=1)})" for name, row in sure.iterrows()]
+    seeds = f"with {gains.seeds.max():.0f} seeds"
     if not named:
-        return f"Of the {count}, all are too close to call"
-    return f"Of the {count}: the difference is supported for {', '.join(named)}; the others are too close to call"
+        return f"too close to call {seeds}"
+    others = f"; the other {len(gains) - len(named)} are too close to call" if len(named) < len(gains) else ""
+    return f"{seeds} the interval leaves out zero for {', '.join(named)}{others}"
 
 
 PHOTOGRAPHS = {  # study-real-NAME.json: what is compared with what, within which conditions
@@ -143,6 +145,7 @@ def photographs() -> dict[str, str]:
         if (SHIPPED / f"study-real-{name}.json").exists():
             gains = load_study(f"real-{name}").paired(of, baseline, by=by)
             texts |= {_key(f"photo-{name}", key): points(row, digits=1) for key, row in gains.iterrows()}
+            texts[f"04.photo-{name}"] = told(gains)
     if (SHIPPED / "study-real-forgotten.json").exists():
         kept = load_study("real-forgotten").values("photographs kept", "recipe")["mean"]
         texts |= {_key("photo-forgotten", name): f"{100 * mean:.0f}%" for name, mean in kept.items()}

@@ -4,7 +4,7 @@ from helpers.lessons.fine_tuning import flowers102
 from helpers.lessons.fine_tuning.flowers102 import reported
 from helpers.lessons.fine_tuning.learning_curves import overfitting
 from helpers.lessons.fine_tuning.lr_finder import plot_range_test, range_test
-from helpers.lessons.fine_tuning.movement import features_moved, first_steps, gradient_norms, plot_first_steps, weights_moved
+from helpers.lessons.fine_tuning.movement import features_moved, gradient_norms, weights_moved
 from helpers.lessons.fine_tuning.studies import AT_ONCE, HEAD_FIRST, SUBSETS, subset_cases
 from helpers.training.surgery import added_by, merge_adapters, set_batchnorm, train_only, transplant
 
@@ -14,12 +14,10 @@ __all__ = [
     "SUBSETS",
     "added_by",
     "features_moved",
-    "first_steps",
     "flowers102",
     "gradient_norms",
     "merge_adapters",
     "overfitting",
-    "plot_first_steps",
     "plot_range_test",
     "range_test",
     "reported",
