@@ -69,13 +69,16 @@ def stay_in_eval(module: nn.Module, inputs: Any) -> None:
         module.eval()
 
 
-def parameter_groups(model: nn.Module, lr: float, decay: float = 1.0, weight_decay: float = 0.0) -> list[dict[str, Any]]:
+def parameter_groups(
+    model: nn.Module, lr: float, decay: float = 1.0, weight_decay: float = 0.0, head_times: float = 1.0
+) -> list[dict[str, Any]]:
     """Parameter groups for a torch optimizer: one for each stage with parameters, from input to head.
 
-    The head learns at the rate `lr`, and each stage before it at `decay` times the rate of the next one (discriminative
-    learning rates: Howard and Ruder, 2018). Biases and normalisation layers get no `weight_decay`: they form groups of their
-    own, such as "layer4/no_decay". Frozen parameters are in the groups, too: an optimizer skips what has no gradient, and
-    updates it once it is unfrozen. So the groups never change, and learning rate schedules and checkpoints stay valid.
+    The head learns at `head_times` the rate `lr`, the stage before it at `decay` times `lr`, and each stage before that at
+    `decay` times the rate of the next one (discriminative learning rates: Howard and Ruder, 2018). Biases and normalisation
+    layers get no `weight_decay`: they form groups of their own, such as "layer4/no_decay". Frozen parameters are in the
+    groups, too: an optimizer skips what has no gradient, and updates it once it is unfrozen. So the groups never change, and
+    learning rate schedules and checkpoints stay valid.
     Raises ValueError for a negative lr or weight_decay, or a decay that is not positive.
 
     >>> from torchvision.models import resnet18
@@ -90,6 +93,6 @@ def parameter_groups(model: nn.Module, lr: float, decay: float = 1.0, weight_dec
         others = [parameter for parameter in stage.parameters if not (weight_decay and parameter.ndim <= 1)]
         for name, params, decayed in ((f"{stage.name}/no_decay", spared, 0.0), (stage.name, others, weight_decay)):
             if params:
-                groups.append({"name": name, "params": params, "lr": lr, "weight_decay": decayed})
-        lr *= decay
+                groups.append({"name": name, "params": params, "lr": lr * head_times, "weight_decay": decayed})
+        lr, head_times = lr * decay, 1.0
     return groups[::-1]

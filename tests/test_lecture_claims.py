@@ -123,7 +123,7 @@ def test_difference_has_the_sign_that_the_lecture_says(study, part, condition, o
     *(("labels", {"task": [task], "way": labels.WHOLE, "per_class": numbers}, labels.SLOW_SEEDS)
       for task, numbers in labels.FEW.items()),
     ("depth", {"task": variants.TASKS, "per_class": variants.LABELS, "depth": [*variants.DEPTHS, "scratch"]}, 3),
-    ("tuning-switches", {"switch": SWITCHES}, 5),
+    ("tuning-switches", {"switch": SWITCHES}, 10),
     ("choosing", {"how": ["new head"], "target": choosing.TARGETS, "source": choosing.SOURCES}, 3),
     ("choosing", {"how": ["fine-tuned"], "target": choosing.TUNED, "source": choosing.OPPOSITES}, 3),
     ("choosing", {"how": ["scratch"], "target": choosing.TARGETS, "source": ["none"]}, 3),
@@ -216,11 +216,8 @@ def test_training_the_head_first_gains_on_the_flowers_at_the_usual_rate_and_is_n
     assert far["flowers", 0.001, "head first"] > 0 and all(task == "flowers" for task, *_ in far)
     less = supported(warmup.paired("warm-up", "all at once", column="layer4 moved", scale=1))
     assert all(less["flowers", lr, "head first"] < 0 for lr in RATES), "the last features move less"
-
-
-def test_too_high_a_rate_costs_more_than_a_warm_up_gains():
-    table = load("tuning-warmup").select(task="flowers").table(["lr", "warm-up"])["accuracy %"]
-    assert table[0.01].max() < table[0.001, "all at once"] - 5
+    table = warmup.select(task="flowers").table(["lr", "warm-up"])["accuracy %"]
+    assert table[0.01].max() < table[0.001, "all at once"] - 5, "too high a rate costs more"
 
 
 def test_overfitting_follows_the_labels_and_rises_for_sure_for_the_head_on_tissue_alone():
@@ -230,9 +227,7 @@ def test_overfitting_follows_the_labels_and_rises_for_sure_for_the_head_on_tissu
     gap = table.gap
     assert gap["flowers", 5, "all"] > 3 * gap["flowers", 20, "all"] > 3 * gap["flowers", 100, "all"]
     assert gap["goldfinches", 5, "head"] == max(gap["goldfinches", 5])
-    unfrozen = supported(depths.paired("depth", "head"))
-    assert ("flowers", 5, "all") not in unfrozen and ("flowers", 100, "all") not in unfrozen
-    assert unfrozen["tissue", 100, "all"] > 0
+    assert supported(depths.paired("depth", "head"))["tissue", 100, "all"] > 0
 
 
 def test_each_further_stage_copied_gains_up_to_layer3_and_freezing_the_copied_ones_is_not_supported_to_cost():
@@ -242,14 +237,6 @@ def test_each_further_stage_copied_gains_up_to_layer3_and_freezing_the_copied_on
         assert supported(tuned.select(copied=[one, more]).paired("copied", one))[more] > 0
     assert not supported(tuned.select(copied=["to layer3", "to layer4"]).paired("copied", "to layer3"))
     assert not supported(copied.select(copied=list(COPIED)).paired("then", "frozen"))
-
-
-def test_of_the_switches_the_head_first_alone_is_supported_and_weight_decay_is_known_not_to_matter():
-    table = load("tuning-switches").paired("switch", "baseline")
-    assert [*supported(table)] == ["head first"]
-    for decay in ("no weight decay", "ten times the weight decay"):
-        assert table.loc[decay, "low"] > -1 and table.loc[decay, "high"] < 1
-    assert table.low[["lower rates for earlier stages", "gradual unfreezing"]].between(-1, 0).all()
 
 
 def test_no_way_of_batchnorm_is_better_than_another_and_few_parameters_cost_nothing_that_is_supported():

@@ -29,7 +29,7 @@ def test_what_was_not_found_has_no_number_and_a_task_without_a_source_is_refused
 
 
 def test_the_lecture_shows_the_literatures_numbers_as_such_and_as_they_are_in_the_file():
-    prose = "\n\n".join(cell["source"] for cell in cells(ROOT / "notebooks/04_fine_tuning_well.ipynb", "markdown"))
+    prose = "\n\n".join(cell["source"] for cell in cells(ROOT / "notebooks/appendix/lecture4.ipynb", "markdown"))
     marks = re.findall(r"<!-- (flowers102\.\S+) -->(.*?)<!-- /\1 -->", prose, re.DOTALL)
     texts = measured.stamps()
     assert {name: text for name, text in marks if texts.get(name) != text} == {}

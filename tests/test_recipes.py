@@ -27,6 +27,7 @@ BAD = {
     "batch_size": [0, -8, 32.0, False, None],
     "lr": [0, 0.0, -1e-3, NAN, INFINITY, "1e-3", True],
     "decay": [0, -0.5, 1.1, NAN, "1", None],
+    "head_times": [0, -10, NAN, "10", None],
     "weight_decay": [-0.1, NAN, INFINITY, "0", None],
     "augment": [1, 0, "no", None],
     "views": [-1, 2.0, True, None],
@@ -43,7 +44,7 @@ OTHER = {
     "name": "another", "source": "resnet18", "weights": "garden", "upto": "layer4", "head_steps": 7, "head_lr": 0.5,
     "steps": 11, "batch_size": 5, "lr": 0.25, "decay": 0.5, "weight_decay": 0.125, "augment": False, "views": 3,
     "preprocessing": "none", "schedule": "constant", "batchnorm": "live", "copied": "layer2", "gradual": True, "patience": 2,
-    "interpolate": True, "only": "bias",
+    "interpolate": True, "only": "bias", "head_times": 10.0,
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from helpers import Case, compare, load_study, run_study
-from helpers.lessons.fine_tuning.learning_curves import learning_curves, overfitting, plot_curves
+from helpers.lessons.fine_tuning.learning_curves import learning_curves, overfitting
 from helpers.training.fitting import fit
 from helpers.training.intervals import interval
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, SCRATCH
@@ -213,9 +213,6 @@ def test_curves_are_means_over_the_seeds_and_drawn_a_panel_a_number_of_labels():
     curves = learning_curves(curved(), ["per_class", "depth"])
     assert curves.loc[(5, "all", 20), "val_loss"] == pytest.approx(0.51)
     assert list(curves.xs((5, "head"), level=[0, 1]).index) == [10, 20, 30]
-    figure = plot_curves(curved(), line="depth", panel="per_class", live=curved({"all": UP}))
-    assert [axis.get_title() for axis in figure.axes] == ["per class: 5", ""]
-    assert sum(line.get_marker() == "o" and line.get_label() == "_live" for line in figure.axes[0].lines) == 1
 
 
 def test_overfitting_is_a_validation_loss_that_has_risen_for_sure():

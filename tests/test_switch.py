@@ -167,7 +167,7 @@ def test_lecture4_trains_a_resnet18_on_flowers102_and_shows_it_beside_the_litera
     weights = get_model_weights("resnet18").DEFAULT
     keep(tmp_path / "hub/checkpoints", offline, weights, get_model("resnet18").state_dict())
     budget = Budget("full", 1, images="hotdog", imagenet=None)
-    cells = lecture("notebooks/04_fine_tuning_well.ipynb", offline, r"l4-00[56]|l4-108\w|l4-109", budget)
+    cells = lecture("notebooks/appendix/lecture4.ipynb", offline, r"l4-00[56]|l4-108\w|l4-109", budget)
     assert cells["FULL_SIZE"] and cells["networks"] == ["resnet18"]
     live, table = cells["live"], flowers102.beside_literature(cells["live"])
     assert len(live.runs) == 3 and set(live.runs.recipe) == {recipe.name for recipe in flowers102.RECIPES}

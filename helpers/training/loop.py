@@ -148,7 +148,8 @@ class Run(lightning.LightningModule):
             )
 
     def configure_optimizers(self):
-        groups = parameter_groups(self.net, self.recipe.lr, self.recipe.decay, self.recipe.weight_decay)
+        recipe = self.recipe
+        groups = parameter_groups(self.net, recipe.lr, recipe.decay, recipe.weight_decay, recipe.head_times)
         optimizer = torch.optim.AdamW(groups)
         total = self.recipe.steps + 1
         if self.recipe.schedule == "constant":

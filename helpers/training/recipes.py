@@ -25,6 +25,7 @@ class Recipe:
     lr           peak learning rate; it rises over the first fifth of the steps and falls to zero (one cycle). None, where
                  the head alone trains on fixed features: it is solved by L-BFGS, in at most `steps` iterations
     decay        learning rate of a stage relative to the stage after it (1: the same for all)
+    head_times   learning rate of the head, as a multiple of lr (that of the head_steps is head_lr)
     weight_decay of AdamW; biases and normalisation parameters are spared. Of L-BFGS: half of it times the squared weights
     augment      random views of the training images (crop, flip, colour): a new view each time an image is used
     views        if above 0: this many views of each image, fixed in advance, so that frozen stages can be cached
@@ -58,6 +59,7 @@ class Recipe:
     batch_size: int = 32
     lr: float | None = 1e-3
     decay: float = 1.0
+    head_times: float = 1.0
     weight_decay: float = 0.05
     augment: bool = True
     views: int = 0
@@ -82,6 +84,7 @@ class Recipe:
             ("batch_size", _is_count(self.batch_size, 1), "a whole number, 1 or more"),
             ("lr", _is_rate(self.lr), "a number above 0, or None for L-BFGS"),
             ("decay", _is_number(self.decay) and 0 < self.decay <= 1, "a number above 0, at most 1"),
+            ("head_times", _is_number(self.head_times) and self.head_times > 0, "a number above 0"),
             ("weight_decay", _is_number(self.weight_decay) and self.weight_decay >= 0, "a number, 0 or more"),
             ("augment", isinstance(self.augment, bool), "True or False"),
             ("views", _is_count(self.views, 0), "a whole number, 0 or more"),
@@ -128,7 +131,7 @@ class Recipe:
     def head_phase(self) -> "Recipe":
         """The recipe of the steps in which only the head trains: as this one, or solved on the images as they are."""
         changes = {"upto": -1, "steps": self.head_steps, "lr": self.head_lr}
-        changes |= {"head_steps": 0, "gradual": False, "patience": 0, "interpolate": False}
+        changes |= {"head_steps": 0, "head_times": 1.0, "gradual": False, "patience": 0, "interpolate": False}
         if self.head_lr is None:
             still = "as frozen" if self.batchnorm in MOVING else self.batchnorm
             changes |= {"augment": False, "views": 0, "batchnorm": still}

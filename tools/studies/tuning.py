@@ -10,13 +10,13 @@ subsets     study-tuning-subsets.json     training few parameters: GardenNet, an
 
 from functools import cache
 
+import pandas
 import torch
 
 from helpers.images.drawn.garden import render_split
 from helpers.lessons.fine_tuning import features_moved
 from helpers.lessons.fine_tuning.learning_curves import overfitting
 from helpers.lessons.fine_tuning.studies import (
-    DEPTHS,
     batchnorm_cases,
     subset_cases,
     switch_cases,
@@ -27,8 +27,10 @@ from helpers.lessons.studies import percent, points
 from helpers.sources.backbones import load_backbone
 from helpers.training.fitting import Fit
 from helpers.training.study import SHIPPED, join_studies, load_study, run_study
+from studies.resuming import go_on
 
 COMMAND = "python tools/measure.py tuning"
+SEEDS = 20  # of the switches, whose differences are small
 
 
 @cache
@@ -63,18 +65,23 @@ STUDIES = {
 
 
 def measure(name: str, seeds: int = 5) -> None:
-    """Measure one of STUDIES and write it; the warm-up at the usual rate on the flowers with the seeds of the switches."""
+    """Measure one of STUDIES and write it: the switches with SEEDS, from where their file stands."""
     question, cases, also = STUDIES[name]
-    switches = name == "switches"
-    study = run_study(question, cases(), seeds if switches else min(seeds, 3), also=also, keep_history=switches)
+    path = SHIPPED / f"study-tuning-{name}.json"
+    if name == "switches":  # many seeds of short runs: written after each of them
+        those = {case.conditions["switch"]: case for case in cases()}
+        plans = [({"switch": switch}, seed) for seed in range(SEEDS) for switch in those]
+        go_on(path, COMMAND, question, plans, lambda conditions: those[conditions["switch"]], kind=("switch",))
+        return
+    study = run_study(question, cases(), min(seeds, 3), also=also)
     if name == "warmup" and seeds > 3:
         more = run_study(question, warmup_cases({"flowers": [1e-3]}), list(range(3, seeds)), also=also)
         study = join_studies(study, more)
-    study.save(SHIPPED / f"study-tuning-{name}.json", COMMAND)
+    study.save(path, COMMAND)
 
 
 def run(seeds: int = 5) -> None:
-    """Measure and write all of them: the switches with all seeds, the others with three at most."""
+    """Measure and write all of them: the switches with SEEDS, the others with three at most."""
     for name in STUDIES:
         measure(name, seeds)
 
@@ -90,7 +97,6 @@ def stamps() -> dict[str, str]:
         "switch": switches.paired("switch", "baseline"),
         "batchnorm": norm.paired("batchnorm", "live"),
         "subset": subsets.paired("trains", "everything"),
-        "thawed": copied.select(copied=list(DEPTHS)).paired("then", "frozen"),
         "copied": copied.select(then="fine-tuned").paired("copied", "nothing"),
         "beyond-layer3": copied.select(then="fine-tuned", copied=["to layer3", "to layer4"]).paired("copied", "to layer3"),
         "unfrozen": depth.paired("depth", "head"),
@@ -110,6 +116,39 @@ def stamps() -> dict[str, str]:
     for name, table in shares.items():
         for key, row in table.iterrows():
             texts[_key(name, key) + "-share"] = percent(row)
+    return texts | photographs() | {"04.switches": told(switches.paired("switch", "baseline"))}
+
+
+def told(gains: pandas.DataFrame) -> str:
+    """Which of the differences are supported, the largest first, in words."""
+    sure = gains[gains.supported == "yes"].sort_values("points", key=abs, ascending=False)
+    word = lambda name: ", ".join(map(str, name)) if isinstance(name, tuple) else str(name)
+    named = [f"{word(name)} ({points(row, digits=1)})" for name, row in sure.iterrows()]
+    seeds = f"with {gains.seeds.max():.0f} seeds"
+    if not named:
+        return f"too close to call {seeds}"
+    others = f"; the other {len(gains) - len(named)} are too close to call" if len(named) < len(gains) else ""
+    return f"{seeds} the interval leaves out zero for {', '.join(named)}{others}"
+
+
+PHOTOGRAPHS = {  # study-real-NAME.json: what is compared with what, within which conditions
+    "batchnorm": ("batchnorm", "live", []),
+    "depth": ("depth", "the head", ["per_class"]),
+    "warmup": ("warm-up", "all at once", ["lr"]),
+}
+
+
+def photographs() -> dict[str, str]:
+    """Differences on photographs, from the studies of real.py that have been measured: "04.photo-depth-20-everything"."""
+    texts = {}
+    for name, (of, baseline, by) in PHOTOGRAPHS.items():
+        if (SHIPPED / f"study-real-{name}.json").exists():
+            gains = load_study(f"real-{name}").paired(of, baseline, by=by)
+            texts |= {_key(f"photo-{name}", key): points(row, digits=1) for key, row in gains.iterrows()}
+            texts[f"04.photo-{name}"] = told(gains)
+    if (SHIPPED / "study-real-forgotten.json").exists():
+        kept = load_study("real-forgotten").values("photographs kept", "recipe")["mean"]
+        texts |= {_key("photo-forgotten", name): f"{100 * mean:.0f}%" for name, mean in kept.items()}
     return texts
 
 

@@ -2,20 +2,10 @@
 
 from helpers.lessons.fine_tuning import flowers102
 from helpers.lessons.fine_tuning.flowers102 import reported
-from helpers.lessons.fine_tuning.learning_curves import overfitting, plot_curves
+from helpers.lessons.fine_tuning.learning_curves import overfitting
 from helpers.lessons.fine_tuning.lr_finder import plot_range_test, range_test
-from helpers.lessons.fine_tuning.movement import features_moved, first_steps, gradient_norms, plot_first_steps, weights_moved
-from helpers.lessons.fine_tuning.studies import (
-    AT_ONCE,
-    HEAD_FIRST,
-    SUBSETS,
-    batchnorm_cases,
-    subset_cases,
-    switch_cases,
-    transplant_cases,
-    warmup_cases,
-)
-from helpers.lessons.variants.studies import depth_cases
+from helpers.lessons.fine_tuning.movement import features_moved, gradient_norms, weights_moved
+from helpers.lessons.fine_tuning.studies import AT_ONCE, HEAD_FIRST, SUBSETS, subset_cases
 from helpers.training.surgery import added_by, merge_adapters, set_batchnorm, train_only, transplant
 
 __all__ = [
@@ -23,25 +13,17 @@ __all__ = [
     "HEAD_FIRST",
     "SUBSETS",
     "added_by",
-    "batchnorm_cases",
-    "depth_cases",
     "features_moved",
-    "first_steps",
     "flowers102",
     "gradient_norms",
     "merge_adapters",
     "overfitting",
-    "plot_curves",
-    "plot_first_steps",
     "plot_range_test",
     "range_test",
     "reported",
     "set_batchnorm",
     "subset_cases",
-    "switch_cases",
     "train_only",
     "transplant",
-    "transplant_cases",
-    "warmup_cases",
     "weights_moved",
 ]

@@ -8,11 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from helpers.freezing import parameter_groups
 from helpers.heads import mode
-from helpers.notebook.figures import COLOURS, new_axes, styled
 from helpers.stages import Stage, stages
-from helpers.training.steps import training_steps
 
 
 def gradient_norms(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> pandas.Series:
@@ -25,29 +22,6 @@ def gradient_norms(model: nn.Module, images: torch.Tensor, labels: torch.Tensor)
     trial.zero_grad()
     _loss(trial, images, labels).backward()
     return pandas.Series(_norms(stages(trial)), name="gradient norm")
-
-
-def first_steps(
-    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, steps: int = 20, lr: float = 1e-3, batch_size: int = 32
-) -> pandas.DataFrame:
-    """Train the model in place, in its current mode, by AdamW at a constant learning rate: a row for each step, with the loss
-    and the gradient norm of each stage before the update.
-
-    images: normalised float32 (N, 3, H, W), labels int64 (N,), on the model's device; no augmentation, no clipping.
-    Raises ValueError for numbers out of range, if nothing trains, and if the loss is not finite.
-    """
-    if not (steps >= 1 and lr > 0 and batch_size >= 1):
-        raise ValueError(f"need steps >= 1, lr > 0 and batch_size >= 1; got {steps=}, {lr=}, {batch_size=}")
-    optimizer = torch.optim.AdamW(parameter_groups(model, lr))
-    rng, parts, rows = torch.Generator().manual_seed(0), stages(model), []
-    order = torch.cat([torch.randperm(len(labels), generator=rng) for _ in range(-(-steps * batch_size // len(labels)))])
-    batches = order[: steps * batch_size].split(batch_size)
-    for loss in training_steps(batches, lambda batch: _loss(model, images[batch], labels[batch]), optimizer):
-        if not loss.isfinite():
-            raise ValueError(f"the loss is {loss.item()} at step {len(rows)}: choose a learning rate below {lr:g}")
-        rows.append({"loss": loss.item(), **_norms(parts)})
-    optimizer.zero_grad()
-    return pandas.DataFrame(rows).rename_axis("step")
 
 
 def weights_moved(model: nn.Module, source: nn.Module) -> pandas.Series:
@@ -80,21 +54,6 @@ def features_moved(model: nn.Module, source: nn.Module, images: torch.Tensor, ba
             a, b = new[name].flatten(1), old[name].flatten(1)
             total[name] += ((a - b).norm(dim=1) / b.norm(dim=1).clamp(min=1e-12)).sum().item()
     return pandas.Series({name: value / len(images) for name, value in total.items()}, name="features moved")
-
-
-@styled
-def plot_first_steps(runs: dict[str, pandas.DataFrame], columns=None):
-    """The norms of `first_steps` against the step, a panel for each of `columns` (stages), a line for each run."""
-    first = next(iter(runs.values()))
-    columns = list(columns or first.columns.drop("loss"))
-    figure, (axes,) = new_axes(1, len(columns), (1.5 + 2.9 * len(columns), 3.3), sharey=True)
-    for axis, column in zip(axes, columns, strict=True):
-        for (name, run), colour, dashes in zip(runs.items(), COLOURS, ("-", "--", "-.", ":"), strict=False):
-            axis.plot(run.index, run[column], dashes, color=colour, label=name)
-        axis.set(title=column, xlabel="step", yscale="log")
-    axes[0].set_ylabel("gradient norm")
-    axes[-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=10)
-    return figure
 
 
 def _loss(model, images, labels):

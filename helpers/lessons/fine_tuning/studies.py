@@ -16,11 +16,13 @@ DEPTHS = {"to layer1": "layer2", "to layer2": "layer3", "to layer3": "layer4", "
 # One setting at a time, against AT_ONCE as it stands: a rate of 1e-3, one cycle, weight decay 0.05, augmentation.
 SWITCHES = {
     "baseline": {},
-    "head first": {"steps": STEPS - HEAD_STEPS, "head_steps": HEAD_STEPS},
+    "head first": {"steps": STEPS - HEAD_STEPS, "head_steps": HEAD_STEPS, "head_lr": AT_ONCE.lr},
+    "10x rate for the head": {"head_times": 10.0},
+    "both": {"steps": STEPS - HEAD_STEPS, "head_steps": HEAD_STEPS, "head_lr": 10 * AT_ONCE.lr, "head_times": 10.0},
     "lower rates for earlier stages": {"decay": 0.5},
     "gradual unfreezing": {"gradual": True},
+    "BatchNorm at rest": {"batchnorm": "frozen"},
     "no weight decay": {"weight_decay": 0.0},
-    "ten times the weight decay": {"weight_decay": 0.5},
     "early stopping": {"patience": 2},
     "no augmentation": {"augment": False},
     "constant rate": {"schedule": "constant"},
@@ -54,7 +56,7 @@ def transplant_cases() -> list[Case]:
 
 def switch_cases() -> list[Case]:
     """The baseline, and the baseline with one setting changed."""
-    task = open_task("flowers", 5)
+    task = open_task("goldfinches", 20)
     return [Case({"switch": switch}, replace(AT_ONCE, name=switch, **setting), task) for switch, setting in SWITCHES.items()]
 
 
