@@ -3,7 +3,8 @@
 resolution     the probe at 64 to 224 pixels, 20 labels a class: accuracy and seconds
 labels         the probe from 1 to 200 labels a class
 interpolation  a probe and then fine-tuning, at its end, and a third of the way back: 20 and 100 labels
-batchnorm      a probe and then fine-tuning, with BatchNorm live, at rest, and re-estimated on the training images
+batchnorm      a probe and then fine-tuning, with BatchNorm live (also with slower averages), at rest, and re-estimated on the
+               training images; and the head alone, with BatchNorm live and at rest
 depth          where training starts, after a probe: the head alone, the last block, the last half, everything; 5 to 100 labels
 warmup         the head first, or everything at once with the same rate for the head, at three rates
 sources        the probe from random weights, garden, SqueezeNet and this network, on photographs and on drawings
@@ -20,8 +21,14 @@ import os
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from unittest import mock
+
+from torch import nn
 
 from helpers.images.tasks import Task, open_task
+from helpers.sources.backbones import Backbone
+from helpers.training import fitting
+from helpers.training.fitting import Fit, fit, source_of
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, FINE_TUNE_LAST, PROBE_THEN_FINE_TUNE, Recipe
 from helpers.training.study import SHIPPED, Case, Study, load_study
 from studies.old_classifier import HEADS, OLD, ask, called, forgotten
@@ -35,7 +42,9 @@ SIZE, PER_CLASS = 128, 20
 VAL = 25  # photographs of each class, so that 200 of 300 are left to train on
 SIZES = (64, 96, 128, 160, 192, 224)
 LABELS = (1, 2, 5, 10, 20, 50, 100, 200)
-BATCHNORM = {"live": "as frozen", "at rest": "frozen", "re-estimated": "re-estimated"}
+SLOW = "live, momentum 0.01"
+BATCHNORM = {"at rest": "frozen", "live": "as frozen", SLOW: "as frozen", "re-estimated": "re-estimated"}
+EVERYTHING, HEAD = "everything", "the head"
 DEPTHS = {"the head": -1, "the last block": "blocks.6", "the last half": 0.5, "everything": 0}
 RATES = (1e-4, 3e-4, 1e-3)
 RANDOM = "random weights"
@@ -49,7 +58,8 @@ STUDIES = {  # the question, and its conditions in the order in which they are m
     "labels": ("How many labels does a probe need?", [{"per_class": labels} for labels in LABELS]),
     "interpolation": ("At the end of fine-tuning, or a third of the way back?",
                       [{"per_class": labels, "weights": which} for labels in (20, 100) for which in ("at the end", "between")]),
-    "batchnorm": ("What should BatchNorm do on photographs?", [{"batchnorm": how} for how in BATCHNORM]),
+    "batchnorm": ("What should BatchNorm do on photographs?", [{"trains": EVERYTHING, "batchnorm": how} for how in BATCHNORM]
+                  + [{"trains": HEAD, "batchnorm": how} for how in ("at rest", "live")]),
     "depth": ("Where should training start?",
               [{"per_class": labels, "depth": depth} for labels in (5, 20, 100) for depth in DEPTHS]),
     "warmup": ("Must the head be trained first?",
@@ -63,7 +73,6 @@ STUDIES = {  # the question, and its conditions in the order in which they are m
                *({"head": head, "per_class": labels} for labels in (1, 2, 5, 20) for head in HEADS)]),
     "forgotten": ("What does fine-tuning leave of the source's own answers?", [{"recipe": one.name} for one in FORGETTING]),
 }  # fmt: skip
-SETTINGS = {"daisy": {"run": ask, "also": called}, "forgotten": {"also": forgotten}}  # of `run_study`
 
 
 def run(seeds: int = 5) -> None:
@@ -81,6 +90,28 @@ def measure(name: str, seeds: int = 5) -> None:
     plans = [(conditions, seed) for seed in range(seeds) for conditions in cells if seed < most_seeds(conditions)]
     path = SHIPPED / f"study-real-{name}.json"
     go_on(path, f"{COMMAND}-{name}", question, plans, case, kind=tuple(cells[0]), **SETTINGS.get(name, {}))
+
+
+def fit_slowly_averaging(recipe: Recipe, task: Task, seed: int, *, progress=None) -> Fit:
+    """`fit`; for a recipe that is called SLOW the running statistics move by 1% a batch, as where EfficientNet was trained, in
+    place of PyTorch's usual 10%."""
+    if recipe.name != SLOW:
+        return fit(recipe, task, seed, progress=progress)
+
+    def slow(recipe: Recipe) -> Backbone:
+        source = source_of(recipe)
+        for layer in source.model.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.momentum = 0.01
+        return source
+
+    with mock.patch.object(fitting, "source_of", slow):
+        return fit(recipe, task, seed, progress=progress)
+
+
+SETTINGS = {  # of `run_study`
+    "batchnorm": {"run": fit_slowly_averaging}, "daisy": {"run": ask, "also": called}, "forgotten": {"also": forgotten},
+}  # fmt: skip
 
 
 def most_seeds(conditions: dict) -> float:
@@ -104,10 +135,14 @@ def recipe(conditions: dict) -> Recipe:
 def _recipe(conditions: dict) -> Recipe:
     if "weights" in conditions:
         return replace(PROBE_THEN_FINE_TUNE, interpolate=conditions["weights"] == "between")
-    if "batchnorm" in conditions:
-        return replace(PROBE_THEN_FINE_TUNE, batchnorm=BATCHNORM[conditions["batchnorm"]], interpolate=False)  # or it hides harm
+    if conditions.get("trains") == HEAD:  # the same loop for both
+        how = "live" if conditions["batchnorm"] == "live" else "frozen"
+        return replace(FEATURE_EXTRACTION, name=conditions["batchnorm"], lr=1e-2, batchnorm=how)
+    if "batchnorm" in conditions:  # without going back to the probe, which would hide harm
+        how = BATCHNORM[conditions["batchnorm"]]
+        return replace(PROBE_THEN_FINE_TUNE, name=conditions["batchnorm"], batchnorm=how, interpolate=False)
     if "depth" in conditions and conditions["depth"] != "the head":
-        return replace(PROBE_THEN_FINE_TUNE, upto=DEPTHS[conditions["depth"]])
+        return replace(PROBE_THEN_FINE_TUNE, upto=DEPTHS[conditions["depth"]], interpolate=False)  # as above
     if "lr" in conditions:  # the same steps in all, and the same rate for the head
         head_first = replace(FINE_TUNE_ALL, lr=conditions["lr"], head_lr=conditions["lr"], head_steps=50, steps=100)
         return head_first if conditions["warm-up"] == "head first" else replace(head_first, head_steps=0, steps=150)

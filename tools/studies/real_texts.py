@@ -144,16 +144,19 @@ def interpolation(study: Study) -> Told:
 
 
 def batchnorm(study: Study) -> Told:
-    alike, gains = best(study, "batchnorm"), study.paired("batchnorm", "live", by=[])
-    clear = "live" not in alike
-    title = f"BatchNorm {either(alike)} is better than live" if clear else "What BatchNorm does here is too close to call"
+    losses = study.paired("batchnorm", "at rest", by=["trains"])
+    worst = losses.points.idxmin()
+    sure = losses[losses.supported == "yes"]
+    keep = len(sure) and (sure.points < 0).all()
+    title = f"BatchNorm {worst[1]} costs {-losses.points[worst]:.0f} points where {worst[0]} trains"
     return Told(
-        Picture(title, ACCURACY, "what BatchNorm does", lines(study, "batchnorm")),
-        plain_table(study, ["batchnorm"]),
-        "With few photographs keep BatchNorm at rest while you fine-tune: `batchnorm=\"frozen\"`."
-        if clear and "at rest" in alike
+        Picture(title, ACCURACY, "what BatchNorm does", lines(study, "batchnorm", "trains")),
+        plain_table(study, ["trains", "batchnorm"]),
+        "With few photographs keep BatchNorm at rest: `eval()` after every `train()`, or `batchnorm=\"frozen\"`."
+        if keep
         else "Compare BatchNorm live and at rest on your own validation images.",
-        "Against live: " + ", ".join(f"{name} {gained(row)}" for name, row in gains.iterrows()) + ".",
+        "Against BatchNorm at rest: "
+        + "; ".join(f"{how}, where {what} trains, {gained(row)}" for (what, how), row in losses.iterrows()) + ".",
     )
 
 
