@@ -56,8 +56,7 @@ def against_scratch(target, source, expected, how="new head"):
 
 @pytest.mark.parametrize("study, part, condition, one, other, expected", [
     # lecture 1: features learnt with labels need the fewest labels; random ones are worth least
-    lecture1("flowers", 5, SUPERVISED, SELF_SUPERVISED, "+"),
-    lecture1("goldfinches", 5, SUPERVISED, SELF_SUPERVISED, "+"),
+    *(lecture1(task, 5, SUPERVISED, SELF_SUPERVISED, "+") for task in labels.TASKS),
     lecture1("flowers", 5, SUPERVISED, "scratch", "+"),
     *(lecture1("flowers", number, SELF_SUPERVISED, RANDOM, "+") for number in labels.MANY),
     # frozen features fall behind scratch where there are labels, or where the target asks for something else
@@ -65,12 +64,10 @@ def against_scratch(target, source, expected, how="new head"):
     lecture1("goldfinches", 5, SELF_SUPERVISED, "scratch", "-"),
     lecture1("goldfinches", 20, SUPERVISED, "scratch", "-"),
     # fine-tuned, the supervised source gains on both tasks, the other on the flowers
-    lecture1("flowers", 5, SUPERVISED_TUNED, "scratch", "+"),
-    lecture1("goldfinches", 5, SUPERVISED_TUNED, "scratch", "+"),
+    *(lecture1(task, 5, SUPERVISED_TUNED, "scratch", "+") for task in labels.TASKS),
     lecture1("flowers", 5, SELF_SUPERVISED_TUNED, "scratch", "+"),
     lecture1("flowers", 100, SELF_SUPERVISED_TUNED, "scratch", "0"),
-    lecture1("goldfinches", 5, SELF_SUPERVISED_TUNED, "scratch", "0-"),
-    lecture1("goldfinches", 20, SELF_SUPERVISED_TUNED, "scratch", "0-"),
+    *(lecture1("goldfinches", number, SELF_SUPERVISED_TUNED, "scratch", "0-") for number in (5, 20)),
     # lecture 3: the head alone may end below scratch; the faults of the recipe account for a part of it only
     reversal(AS_FOUND, "scratch", "-"),
     reversal(REPAIRED, AS_FOUND, "+"),

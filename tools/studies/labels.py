@@ -2,11 +2,18 @@
 
 from dataclasses import replace
 
-from helpers.lessons.pretext.studies import HEADS, QUESTION, TASKS, cases
-from helpers.lessons.recipes import PROBE_THEN_FINE_TUNE, SCRATCH
+from helpers.images.tasks import open_task
+from helpers.lessons.recipes import FEATURE_EXTRACTION, PROBE_THEN_FINE_TUNE, SCRATCH
 from helpers.lessons.studies import percent, points
-from helpers.training.study import SHIPPED, Study, join_studies, load_study, run_study
+from helpers.training.study import SHIPPED, Case, Study, join_studies, load_study, run_study
 
+QUESTION = "How many labels are needed, from which source?"
+TASKS = ("flowers", "goldfinches")
+HEADS = {  # only the new head is trained
+    "supervised, head": FEATURE_EXTRACTION,
+    "self-supervised, head": replace(FEATURE_EXTRACTION, source="garden-simclr"),
+    "random, head": replace(FEATURE_EXTRACTION, copied=0),  # nothing is copied: a random network, frozen
+}
 MANY = (1, 2, 5, 10, 20, 50, 100)  # training images a class, where only a head is trained
 FEW = {"flowers": (1, 5, 20, 100), "goldfinches": (5, 20)}  # where the whole network is
 COMPARED, SLOW_SEEDS = 5, 3  # with so many images a class all seeds are run; else, with the whole network, three at most
@@ -26,6 +33,16 @@ GAPS = [  # of the first way over the second, in points
 ]
 GAPS += [("goldfinches", 20, "self-supervised, fine-tuned", "scratch")]
 GAPS += [("flowers", 100, way, "scratch") for way in ("supervised, fine-tuned", "self-supervised, fine-tuned")]
+
+
+def cases(ways: dict, numbers, tasks=TASKS) -> list[Case]:
+    """Every way with every number of training images a class on every task."""
+    opened = [open_task(name, per_class=number) for name in tasks for number in numbers]
+    return [
+        Case({"task": task.name, "per_class": task.per_class, "way": way}, replace(recipe, name=way), task)
+        for task in opened
+        for way, recipe in ways.items()
+    ]
 
 
 def run(seeds: int) -> None:
@@ -56,6 +73,11 @@ def stamps() -> dict[str, str]:
         texts[f"01.{task}-{number}-{_slug(way)}"] = percent(row)
     for task, number, way, baseline in GAPS:
         texts[f"01.{task}-{number}-{_slug(baseline)}-to-{_slug(way)}"] = points(gap(study, task, number, way, baseline))
+    photographs = load_study("suite-efficientnet_lite0").select(target="photographs", size=128)
+    for number in (5, 20, 100):
+        for recipe in (FEATURE_EXTRACTION.name, SCRATCH.name):
+            row = photographs.select(per_class=number, recipe=recipe).table(["recipe"]).loc[recipe]
+            texts[f"01.photographs-{number}-{_slug(recipe)}"] = percent(row)
     return texts
 
 

@@ -1,7 +1,6 @@
-"""Lecture 1, transfer and self-supervised learning: pretext tasks, and how many labels each source needs."""
+"""Lecture 1, transfer and self-supervised learning: the views and the loss of SimCLR, its training, and a diagram of it."""
 
-from helpers.lessons.pretext.studies import HEADS, QUESTION, cases
-from helpers.lessons.pretext.tasks import nt_xent, rotate, train_rotation, train_simclr, views
-from helpers.sources.shipping import save_source
+from helpers.lessons.pretext.diagram import plot_simclr
+from helpers.lessons.pretext.tasks import nt_xent, train_simclr, views
 
-__all__ = ["HEADS", "QUESTION", "cases", "nt_xent", "rotate", "save_source", "train_rotation", "train_simclr", "views"]
+__all__ = ["nt_xent", "plot_simclr", "train_simclr", "views"]

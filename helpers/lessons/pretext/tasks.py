@@ -1,7 +1,6 @@
-"""Self-supervised sources: labels made from the images themselves.
+"""A self-supervised source: SimCLR (Chen et al., 2020), which two views come from the same image?
 
-Rotation prediction (Gidaris et al., 2018): how was this image rotated? SimCLR (Chen et al., 2020): which two views come from
-the same image? Either trains a GardenNet, whose last layers are thrown away.
+It trains a GardenNet, whose last layers are thrown away.
 """
 
 import math
@@ -21,19 +20,6 @@ from helpers.training.steps import training_steps
 
 PEAK_LR, WEIGHT_DECAY, TEMPERATURE = 3e-3, 0.05, 0.1
 SCALE, JITTER, HUE, GREY, BLUR, LIGHT = (0.3, 1.0), 0.5, 0.05, 0.2, 0.3, 0.15  # how much the views of one image may differ
-
-
-def rotate(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Every image rotated by 0, 90, 180 and 270 degrees, and the rotation: (4N, C, S, S) and int64 (4N,), 0 to 3.
-
-    images: (N, C, S, S), square. First all images as they are, then all rotated by 90 degrees, and so on.
-    Raises ValueError if they are not square. Source: Gidaris et al., Unsupervised representation learning by
-    predicting image rotations, 2018.
-    """
-    if images.ndim != 4 or images.shape[2] != images.shape[3]:
-        raise ValueError(f"images must be square, (N, C, S, S), to be rotated by 90 degrees; got {tuple(images.shape)}")
-    turned = torch.cat([images.rot90(turns, dims=(2, 3)) for turns in range(4)])
-    return turned, torch.arange(4, device=images.device).repeat_interleave(len(images))
 
 
 def nt_xent(a: torch.Tensor, b: torch.Tensor, temperature: float = TEMPERATURE) -> torch.Tensor:
@@ -100,53 +86,23 @@ class SimCLR(nn.Module):
         return self.net
 
 
-class Rotation(nn.Module):
-    """A network with one output for each of the four rotations."""
-
-    images = 32  # a step; all four rotations of each pass through the network, which learns faster than one at random
-
-    def __init__(self):
-        super().__init__()
-        self.net = GardenNet(4)
-
-    def forward(self, images):
-        """The loss on images uint8 (N, 3, S, S), each in all four rotations."""
-        turned, labels = rotate(augment(images.float() / 255, scale=(0.6, 1.0)))
-        return F.cross_entropy(_run(self.net, turned), labels)
-
-    def trained(self) -> GardenNet:
-        return self.net
-
-
 def train_simclr(images, *, epochs: int, seed: int = 0, after_epoch=lambda epoch, task: None) -> GardenNet:
     """Train a GardenNet on images uint8 (N, 3, 64, 64) without labels, by SimCLR; its head has no meaning.
 
-    Each epoch passes two views of every image through the network. All else is as in `train_rotation`.
-    """
-    return _train(SimCLR, images, epochs, seed, after_epoch)
-
-
-def train_rotation(images, *, epochs: int, seed: int = 0, after_epoch=lambda epoch, task: None) -> GardenNet:
-    """Train a GardenNet on images uint8 (N, 3, 64, 64) without labels, to predict how they are rotated (4 outputs).
-
-    Each epoch passes every image through the network in all four rotations. AdamW with one cycle of the learning rate, in
-    bfloat16 where the device computes in it. The same for the same seed on the same machine; torch's own random numbers are
-    left as they were. after_epoch: called with the number of the epoch and the pretext task, a module whose `net` is being
-    trained and whose `loss` is the mean of that epoch.
+    Each epoch passes two views of every image through the network. AdamW with one cycle of the learning rate, in bfloat16
+    where the device computes in it. The same for the same seed on the same machine; torch's own random numbers are left as
+    they were. after_epoch: called with the number of the epoch and the pretext task, a module whose `net` is being trained
+    and whose `loss` is the mean of that epoch.
     Raises ValueError if there are too few images for a batch, or if the training diverges.
     """
-    return _train(Rotation, images, epochs, seed, after_epoch)
-
-
-def _train(Pretext, images, epochs, seed, after_epoch) -> GardenNet:
-    batch = min(Pretext.images, len(images))
+    batch = min(SimCLR.images, len(images))
     if batch < 2 or images.dtype != torch.uint8:
         raise ValueError(f"images must be uint8 (N, 3, S, S), two or more, got {images.dtype} {tuple(images.shape)}")
     where, per_epoch = device(), len(images) // batch
     steps = epochs * per_epoch
-    progress = Progress(steps, f"training by {Pretext.__name__}: step")
+    progress = Progress(steps, "training by SimCLR: step")
     with seeded(seed):
-        pretext = Pretext().to(where, memory_format=torch.channels_last)
+        pretext = SimCLR().to(where, memory_format=torch.channels_last)
         optimizer = torch.optim.AdamW(parameter_groups(pretext.net, PEAK_LR, weight_decay=WEIGHT_DECAY))
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_LR, total_steps=steps + 1, pct_start=0.15)
         for epoch in range(epochs):
@@ -162,7 +118,7 @@ def _train(Pretext, images, epochs, seed, after_epoch) -> GardenNet:
                 after_epoch(epoch, pretext)
         net = pretext.trained()
     seconds = time.monotonic() - progress.started
-    progress.done(f"{Pretext.__name__}: {steps:,} steps of {batch} pictures in {seconds:.0f} s, last loss {losses[-1]:.2f}")
+    progress.done(f"SimCLR: {steps:,} steps of {batch} pictures in {seconds:.0f} s, last loss {losses[-1]:.2f}")
     return net.cpu().eval()
 
 

@@ -1,0 +1,52 @@
+"""Lecture 1: what the notebook claims, compared with what was measured; its cells for DINOv2 and CLIP, with stand-ins."""
+
+import re
+
+import pytest
+import torch
+from counts import LIMITS, counts
+from project import ROOT, cells
+
+import helpers as h
+from helpers.lessons import pretext
+
+NOTEBOOK = ROOT / "notebooks/01_transfer_vs_self_supervised.ipynb"
+CELLS = {cell.id: cell for cell in cells(NOTEBOOK)}
+
+
+def number(cell_id, what):
+    text = "\n".join(output.get("text") or output.data["text/plain"] for output in CELLS[cell_id].outputs)
+    return float(re.search(rf"{what}\D*?(\d+\.?\d*)", text)[1])
+
+
+def test_copied_features_are_far_ahead_and_a_solved_pretext_task_is_worth_little():
+    assert number("opening", "new output layer") > number("opening", "from scratch") + 40
+    assert number("rotation", "new goldfinches") > 90 and number("rotation", "flowers") < 40
+    rotation, simclr, longer = (number("worth", name) for name in ("rotation, seconds", "SimCLR, seconds", "SimCLR, 6 epochs"))
+    exec(CELLS["nt-xent"].source, space := {"torch": torch, "F": torch.nn.functional, "a": torch.randn(8, 5)})
+    assert torch.allclose(space["nt_xent"](space["a"], 2 - space["a"]), pretext.nt_xent(space["a"], 2 - space["a"]))
+    assert rotation < 30 and number("worth", "random features") < simclr - 5 < simclr < longer / 1.5
+
+
+def test_lecture_asks_no_more_of_its_reader_than_promised_and_its_guesses_begin_empty():
+    assert {name: found for name, found in counts(NOTEBOOK).items() if found > LIMITS[name]} == {}
+    assert not [cell.id for cell in CELLS.values() if re.match(r"guess.*: *\d", cell.source, re.DOTALL)]
+    texts = "\n".join(cell.source for cell in CELLS.values() if cell.cell_type == "markdown")
+    assert texts.count("**Do this:**") == 5 == len(re.findall(r"^## \d", texts, re.MULTILINE))
+
+
+def test_with_weights_the_cells_for_dinov2_and_clip_print_accuracies(capsys, monkeypatch, tmp_path):
+    transformers, load = pytest.importorskip("transformers"), h.load_backbone
+    monkeypatch.setattr(h, "load_backbone", lambda name, offline: load(name, weights=None))
+    words = ["<|startoftext|>", "<|endoftext|>", *(a + end for a in "abcdefghijklmnopqrstuvwxyz-'" for end in ("", "</w>"))]
+    tokens = transformers.CLIPTokenizer(vocab={word: i for i, word in enumerate(words)}, merges=[])
+    small = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2, "num_hidden_layers": 1, "patch_size": 32}
+    text = small | {"vocab_size": len(words), "bos_token_id": 0, "eos_token_id": 1}
+    transformers.CLIPModel(transformers.CLIPConfig(text_config=text, vision_config=small)).save_pretrained(tmp_path)
+    transformers.CLIPProcessor(transformers.CLIPImageProcessor(), tokens).save_pretrained(tmp_path)
+    space = {"flowers": h.open_task("flowers", per_class=1, size=64, val=1, test=2)}
+    for cell_id in ("imports", "plain", "worth", "fetch", "dinov2", "clip", "zero-shot"):
+        source = CELLS[cell_id].source.partition("\n\n\nsix_epochs")[0]
+        exec(source.replace("openai/clip-vit-base-patch32", str(tmp_path)), space)
+    assert re.search(r"DINOv2.*: \d+%\nCLIP.*: \d+%\nCLIP, zero-shot: \d+%", capsys.readouterr().out)
+    assert space["similarity"].shape == (4, 10) and space["clip"].model(torch.zeros(1, 3, 224, 224)).shape == (1, 512)
