@@ -92,6 +92,7 @@ def _of_photographs() -> dict[str, str]:
         close = [str(n) for n, those in alike.items() if len(those) == study.runs.depth.nunique()]
         said = [f"with {n} a class {either(those)} is best" for n, those in alike.items() if str(n) not in close]
         if close:
-            said.append(f"with {' and '.join(close)} a class the four are too close to call with {study.runs.seed.nunique()} seeds")
+            seeds = study.runs.seed.nunique()
+            said.append(f"with {' and '.join(close)} a class the four are too close to call with {seeds} seeds")
         texts["03.real-depth"] = f"In the map's first panel, {'; '.join(said)}."
     return texts
