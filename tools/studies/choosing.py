@@ -4,6 +4,7 @@ choosing   every source on every target: only a new head, and everything fine-tu
 harm       tissue with many labels: more and more of a source frozen, against scratch
 """
 
+import re
 from dataclasses import replace
 
 import pandas
@@ -111,7 +112,14 @@ def stamps() -> dict[str, str]:
     fitted = hurt.values("train_accuracy", ["source", "frozen"], share=True)
     for (source, frozen), row in fitted.iterrows():
         texts[f"05.fitted-{source}-{FROZEN[frozen]}"] = f"{100 * row['mean']:.0f}%"
-    return texts | more_of_the_same() | of_photographs()
+    texts |= more_of_the_same() | of_photographs()
+    return texts | {f"{name}-by": text for name, found in texts.items() if (text := unsigned(found))}
+
+
+def unsigned(text: str) -> str:
+    """How far ahead or behind, without signs: "18 points (12 to 24)"; "" where the interval holds 0, or of other texts."""
+    found = re.fullmatch(r"([+-])([\d.]+) points \(\1([\d.]+) to \1([\d.]+)\)", text)
+    return f"{found[2]} points ({' to '.join(sorted(found.group(3, 4), key=float))})" if found else ""
 
 
 def difference(one: Study, other: Study, digits: int = 0) -> str:
@@ -135,15 +143,18 @@ def more_of_the_same() -> dict[str, str]:
 def of_photographs() -> dict[str, str]:
     """The network of ImageNet: its source against others and against none, its pixels, and its own class "daisy"."""
     sources, own = load_study("real-sources"), load_study("suite-efficientnet_lite0").select(target=PHOTOGRAPHS, size=128)
-    scratch = load_study("suite-garden").select(target="goldfinches", per_class=20, recipe="scratch")
+    drawn = load_study("suite-garden").select(target="goldfinches", per_class=20)
+    scratch, frozen, tuned = (drawn.select(recipe=name) for name in ("scratch", "feature extraction", "fine-tune all"))
     pick = lambda target, source="efficientnet_lite0": sources.select(target=target, source=source)
     texts = {
         "05.squeezenet-goldfinches": difference(pick("drawn goldfinches", "squeezenet1_0"), pick("drawn goldfinches")),
-        "05.squeezenet-photographs": difference(pick(PHOTOGRAPHS, "squeezenet1_0"), pick(PHOTOGRAPHS)),
+        "05.lite-squeezenet-photographs": difference(pick(PHOTOGRAPHS), pick(PHOTOGRAPHS, "squeezenet1_0"), digits=1),
         "05.lite-garden-goldfinches": difference(pick("drawn goldfinches"), pick("drawn goldfinches", "garden")),
         "05.lite-garden-photographs": difference(pick(PHOTOGRAPHS), pick(PHOTOGRAPHS, "garden")),
         "05.lite-scratch-goldfinches": difference(pick("drawn goldfinches"), scratch),
         "05.scratch-goldfinches": percent(scratch.table().iloc[0]),
+        "05.garden-scratch-goldfinches": difference(frozen, scratch),
+        "05.garden-tuned-goldfinches": difference(tuned, scratch, digits=1),
     }
     for number in (20, 100):
         runs = own.select(per_class=number)

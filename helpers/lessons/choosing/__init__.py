@@ -2,7 +2,7 @@
 
 from helpers.lessons.choosing.deciding import decision_table, first_try
 from helpers.lessons.choosing.studies import against_none, rank_correlation, scores
-from helpers.lessons.choosing.transferability import linear_probe, logme, plot_scores, source_features
+from helpers.lessons.choosing.transferability import linear_probe, logme, source_features
 from helpers.lessons.choosing.zoo import best_within, plot_models, pretrained_models
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "linear_probe",
     "logme",
     "plot_models",
-    "plot_scores",
     "pretrained_models",
     "rank_correlation",
     "scores",

@@ -9,18 +9,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from helpers.notebook.figures import COLOURS, new_axes, styled
 from helpers.sources.backbones import Backbone
 from helpers.stages import split
-from helpers.training.charts import MARKERS
 from helpers.training.features import extract
 
 GRID = 200  # values of the ratio of the two precisions that are tried, twice
 
 
 def source_features(backbone: Backbone, images: Tensor) -> Tensor:
-    """The input of the source model's head for uint8 images (N, 3, S, S): float32 (N, D)."""
-    return extract(split(backbone.model, -1)[0], images, backbone).flatten(1)
+    """The input of the source model's head for uint8 images (N, 3, S, S): float32 (N, D).
+
+    Where the head is a convolution whose answers are averaged over all places (SqueezeNet), its input is averaged, too.
+    """
+    features = extract(split(backbone.model, -1)[0], images, backbone)
+    return features.mean((2, 3)) if features.ndim == 4 else features.flatten(1)
 
 
 def logme(features: Tensor, labels: Tensor) -> float:
@@ -72,41 +74,6 @@ def linear_probe(features: Tensor, labels: Tensor) -> float:
         answers = (hat @ y - own * y) / (1 - own)
         accuracies.append((answers.argmax(1) == labels).double().mean().item())
     return max(accuracies)
-
-
-@styled
-def plot_scores(study, score: str, label: str, how: str = "new head", live=None):
-    """Test accuracy against a score that is known before training: a panel for each target, a marker for each source.
-
-    study: with the conditions target, source and how, and the score as a column. live: another such study, drawn
-    over it as large open markers. Bars are 95% intervals of the accuracy.
-    """
-    part = study.select(how=how)
-    names, sources = list(part.runs.target.unique()), list(part.runs.source.unique())
-    figure, (axes,) = new_axes(1, len(names), (1.8 + 3.1 * len(names), 3.9), sharey=True)
-    for axis, target in zip(axes, names, strict=True):
-        for one, large in ((part, False), (live, True)):
-            if one is not None and target in set(one.runs.target):
-                _scores(axis, one.select(target=target), score, sources, large)
-        axis.set(title=target)
-    axes[0].set_ylabel("test accuracy, %")
-    figure.supxlabel(label, fontsize=12)
-    if live is not None:
-        axes[-1].plot([], [], "o", mfc="none", color="0.3", markersize=13, label="measured here")
-    axes[-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=10)
-    return figure
-
-
-def _scores(axis, study, score: str, sources: list[str], large: bool) -> None:
-    accuracies, values = study.table(["source"]), study.values(score, ["source"])["mean"]
-    style = {"mfc": "none", "markersize": 15, "elinewidth": 1.0} if large else {"markersize": 9, "capsize": 3}
-    for i, source in enumerate(sources):
-        if source not in accuracies.index:
-            continue
-        row = accuracies.loc[source]
-        spread = [[row["accuracy %"] - row["low"]], [row["high"] - row["accuracy %"]]]
-        axis.errorbar(values[source], row["accuracy %"], yerr=spread, fmt=MARKERS[i], color=COLOURS[i],
-                      label="_" if large else source, **style)  # fmt: skip
 
 
 def _checked(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
