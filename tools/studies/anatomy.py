@@ -37,6 +37,7 @@ def stamps() -> dict[str, str]:
     drift, extractors = load_study("drift"), load_study("extractors")
     lost = drift.select(steps=[0, 50]).paired("steps", 0)
     refitted = drift.select(known="flowers", seen="goldfinches").values("refitted", "steps")
+    live = load_study("real-batchnorm").select(trains="the head").paired("batchnorm", "at rest").loc["live"]
     named = extractors.select(task="flowers", per_class=20).table("source")
 
     def lost_points(row) -> str:
@@ -44,6 +45,7 @@ def stamps() -> dict[str, str]:
 
     after = refitted.loc[50]
     return {
+        "02.live-head": lost_points(live),
         "02.drift-flowers": lost_points(lost.loc["flowers", "goldfinches", 50]),
         "02.drift-own": f"{lost_points(lost.loc['goldfinches', 'goldfinches', 50])} for goldfinches, "
         f"{lost_points(lost.loc['flowers', 'flowers', 50])} for flowers",
