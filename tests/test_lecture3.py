@@ -96,6 +96,13 @@ def test_moving_batchnorm_ruins_the_head_on_the_real_network():
     assert number("puzzle-outcome", "BatchNorm moving") < rest - 10
 
 
+def test_the_validation_images_choose_everything_and_eighty_of_them_can_be_easy():
+    chosen = re.search(r"chosen: (.+), (\d+)%", outcome("search"))
+    assert chosen[1] == "everything, 160 steps" and int(chosen[2]) > number("search", "the head") + 15
+    eighty, four_hundred, test = (int(found) for found in re.findall(r"(\d+)%", outcome("luck")))
+    assert eighty > four_hundred + 7 and abs(four_hundred - test) < 7
+
+
 def test_the_lecture_writes_the_defaults_of_lp_ft_as_the_recipe_has_them():
     space = {"h": h}
     exec(cells()["lp-ft"].source, space)

@@ -48,6 +48,7 @@ def _of_the_reversal(study: Study) -> dict[str, str]:
 
     found, fixed = "head, as found", "head, all fixed"
     return {
+        "03.scratch": percent(birds.table("variant").loc["scratch"]),
         "03.gap": change(found, "scratch", ahead=False),
         "03.lr": change("head, lr fixed", found),
         "03.schedule": change("head, schedule fixed", found),
@@ -71,7 +72,7 @@ def _of_the_map(study: Study) -> dict[str, str]:
     price = choice_by_validation(study)
     lost = price["test %"] - price["its test %"]
     free = int((lost < 0.05).sum())
-    texts["03.choice"] = f"{free} of {len(lost)} columns it costs nothing, and at most {lost.max():.1f} points"
+    texts["03.choice"] = f"{free} of {len(lost)} cases it cost nothing, and at most {lost.max():.1f} points"
     return texts
 
 
@@ -80,12 +81,10 @@ def _of_photographs() -> dict[str, str]:
     suite = load_study("suite-efficientnet_lite0").select(target="photographs", size=128)
     table = suite.table(["recipe", "per_class"])
     behind = suite.paired("recipe", "feature extraction", by=["per_class"]).loc[(5, "scratch")]
-    seconds = suite.select(per_class=5).runs.groupby("recipe").seconds.mean()
     texts = {
         "03.photographs-probe-5": percent(table.loc[("feature extraction", 5)]),
         "03.photographs-scratch-100": percent(table.loc[("scratch", 100)]),
         "03.photographs-gap-5": f"{-behind['points']:.0f} points",
-        "03.photographs-times": f"{round(seconds['scratch'] / seconds['feature extraction'], -2):.0f}",
     }
     if study := real.measured().get("depth"):
         alike = {n: best(study.select(per_class=n), "depth") for n in study.runs.per_class.unique()}
@@ -93,6 +92,6 @@ def _of_photographs() -> dict[str, str]:
         said = [f"with {n} a class {either(those)} is best" for n, those in alike.items() if str(n) not in close]
         if close:
             seeds = study.runs.seed.nunique()
-            said.append(f"with {' and '.join(close)} a class the four are too close to call with {seeds} seeds")
+            said.append(f"with {', '.join(close)} a class the four depths are too close to call, over {seeds} seeds")
         texts["03.real-depth"] = f"In the map's first panel, {'; '.join(said)}."
     return texts

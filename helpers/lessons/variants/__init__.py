@@ -4,7 +4,7 @@ from helpers.lessons.variants import imagenet
 from helpers.lessons.variants.depths import depth_study, plot_depths
 from helpers.lessons.variants.diagrams import plot_costs, plot_model_view
 from helpers.lessons.variants.studies import AS_FOUND, DEPTHS, FIXED, choice_by_validation, depth_cases, reversal_recipes
-from helpers.training.costs import step_costs
+from helpers.training.costs import kept_for_backward, step_costs
 
 __all__ = [
     "AS_FOUND",
@@ -14,6 +14,7 @@ __all__ = [
     "depth_cases",
     "depth_study",
     "imagenet",
+    "kept_for_backward",
     "plot_costs",
     "plot_depths",
     "plot_model_view",

@@ -29,6 +29,6 @@ def depth_study() -> Study:
 
 def plot_depths() -> Figure:
     """The map of `depth_study`: what trains against labels a class, a panel a target."""
-    figure = plot_map(depth_study(), x="per_class", y="trains", panel="target")
+    figure = plot_map(depth_study(), x="per_class", y="trains", panel="target", ties=True)
     figure.suptitle("Where training should start depends on the labels and on the target\n(test accuracy, %)", fontsize=13)
     return figure

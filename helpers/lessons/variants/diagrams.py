@@ -56,9 +56,10 @@ def plot_model_view(recipes: list[Recipe], task: Task, source_classes: int) -> F
         axis.text(x + 0.85, len(table) + 0.05, name, ha="center", va="bottom", fontsize=11, fontweight="bold")
     beside = 2.3 * len(random) + 2.0
     axis.text(beside, len(table) - 0.69, "not\ncopied", ha="center", va="center", fontsize=9, color=COLOURS[1])
-    meanings = [(FROZEN, "//", "copied, frozen"), (TUNED, None, "copied, then trained"), (FRESH, None, "random, then trained")]
+    meanings = [(COLOURS[5], None, "the source model"), (FROZEN, "//", "copied, frozen"), (TUNED, None, "copied, then trained"),
+                (FRESH, None, "random, then trained")]  # fmt: skip
     patches = [Patch(facecolor=colour, hatch=hatch, label=label) for colour, hatch, label in meanings]
-    axis.legend(handles=patches, loc="upper center", bbox_to_anchor=(0.5, 0.04), ncols=3, fontsize=10)
+    axis.legend(handles=patches, loc="upper center", bbox_to_anchor=(0.5, 0.04), ncols=4, fontsize=10)
     axis.set(xlim=(-0.15, 2.3 * len(names) - 0.35), ylim=(-0.5, len(table) + 0.6))
     axis.axis("off")
     return figure
