@@ -69,16 +69,13 @@ def stay_in_eval(module: nn.Module, inputs: Any) -> None:
         module.eval()
 
 
-def parameter_groups(
-    model: nn.Module, lr: float, decay: float = 1.0, weight_decay: float = 0.0, head_times: float = 1.0
-) -> list[dict[str, Any]]:
+def parameter_groups(model: nn.Module, lr: float, decay=1.0, weight_decay=0.0, head_times=1.0) -> list[dict[str, Any]]:
     """Parameter groups for a torch optimizer: one for each stage with parameters, from input to head.
 
     The head learns at `head_times` the rate `lr`, the stage before it at `decay` times `lr`, and each stage before that at
     `decay` times the rate of the next one (discriminative learning rates: Howard and Ruder, 2018). Biases and normalisation
     layers get no `weight_decay`: they form groups of their own, such as "layer4/no_decay". Frozen parameters are in the
-    groups, too: an optimizer skips what has no gradient, and updates it once it is unfrozen. So the groups never change, and
-    learning rate schedules and checkpoints stay valid.
+    groups, too, and train once they are unfrozen: the groups never change, and schedules and checkpoints stay valid.
     Raises ValueError for a negative lr or weight_decay, or a decay that is not positive.
 
     >>> from torchvision.models import resnet18

@@ -18,6 +18,7 @@ PETALS, VIEWS, TEXTURES, SMALL = "garden-petals", "garden-simclr-small", "garden
 AS_FOUND, REPAIRED = "head, as found", "head, all fixed"
 SUPERVISED, SELF_SUPERVISED, RANDOM = "supervised, head", "self-supervised, head", "random, head"
 SUPERVISED_TUNED, SELF_SUPERVISED_TUNED = "supervised, fine-tuned", "self-supervised, fine-tuned"
+LOSING = ("no augmentation", "lower rates for earlier stages", "both", "constant rate", "10x rate for the head")
 
 
 def difference(study, part, condition, one, other):
@@ -92,6 +93,10 @@ def against_scratch(target, source, expected, how="new head"):
     *(depth(task, number, "all", "scratch", "0+") for task in variants.TASKS for number in variants.LABELS),
     depth("goldfinches", 20, "all", "head", "+"),
     depth("goldfinches", 100, "all", "head", "+"),
+    # lecture 4: of ten switches five lose and none gains
+    ("real-batchnorm", {"trains": "the head"}, "batchnorm", "live", "at rest", "-"),
+    *(("real-depth", {"per_class": n}, "depth", "everything", "the head", "0") for n in (5, 20, 100)),
+    *(("tuning-switches", {}, "switch", one, "baseline", "-" if one in LOSING else "0") for one in [*SWITCHES][1:]),
     # lecture 5: the best source of the near target is not that of the far one
     sources("flowers", PETALS, VIEWS, "+"),
     sources("tissue", VIEWS, PETALS, "+"),

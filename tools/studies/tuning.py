@@ -132,7 +132,7 @@ def told(gains: pandas.DataFrame) -> str:
 
 
 PHOTOGRAPHS = {  # study-real-NAME.json: what is compared with what, within which conditions
-    "batchnorm": ("batchnorm", "live", []),
+    "batchnorm": ("batchnorm", "at rest", ["trains"]),
     "depth": ("depth", "the head", ["per_class"]),
     "warmup": ("warm-up", "all at once", ["lr"]),
 }
