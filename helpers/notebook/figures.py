@@ -122,18 +122,21 @@ def _credits_html(figure: Figure) -> str:
 
 
 @styled
-def plot_images(images, titles=None, columns: int = 8, width: float = 1.4, credits=()) -> Figure:
+def plot_images(images, titles=None, columns: int = 8, width: float = 1.4, credits=(), rows=()) -> Figure:
     """A contact sheet of uint8 images (N, 3, S, S), row by row, with a title above each (or none).
 
-    width: inches of an image. credits: whose photographs they are, see `add_credits`.
+    width: inches of an image. rows: names of the rows, on their left. credits: whose photographs they are, see `add_credits`.
     Raises ValueError if there are no images, or not one title an image.
     """
     if len(images) == 0 or (titles and len(titles) != len(images)):
         raise ValueError(f"cannot show {len(images)} images with {len(titles or [])} titles: give one an image, or none")
     columns = min(columns, len(images))
-    rows = -(-len(images) // columns)
+    count = -(-len(images) // columns)
     lines = 1 + max(title.count("\n") for title in titles) if titles else 0
-    figure, axes = new_axes(rows, columns, (width * columns, (width + 0.17 * lines) * rows))
+    left = 0.09 * max(map(len, rows), default=0)
+    figure, axes = new_axes(count, columns, (width * columns + left, (width + 0.17 * lines) * count))
+    for name, (axis, *_) in zip(rows, axes, strict=False):
+        axis.text(-0.08, 0.5, name, transform=axis.transAxes, ha="right", va="center", fontsize=SMALL)
     for i, axis in enumerate(axes.flat):
         axis.axis("off")
         if i < len(images):

@@ -31,7 +31,8 @@ def plot_simclr(images) -> Figure:
     for x, words in ((6.0, "network\n(kept)"), (9.0, "projection\nhead\n(thrown\naway)")):
         axis.add_patch(FancyBboxPatch((x, 0.5), 2, 8, boxstyle="round,pad=0.05", facecolor="0.93", edgecolor="0.4"))
         axis.text(x + 1, 4.5, words, ha="center", va="center")
-    for x, words in ((1, "image"), (4.2, "two views"), (8.5, "features"), (12.4, "vectors")):
+    axis.text(8.5, 4.5, "features", ha="center", va="center", rotation=90, fontweight="bold")
+    for x, words in ((1, "image"), (4.2, "two views"), (12.4, "vectors")):
         axis.text(x, 9.0, words, ha="center", fontweight="bold")
     axis.set(xlim=(-0.2, 15.9), ylim=(0.2, 9.6), aspect="equal")
     axis.axis("off")
