@@ -27,7 +27,7 @@ def plot_simclr(images) -> Figure:
         arrow((12.9, top + 0.9), (12.9, top - 0.9), "<|-|>", COLOURS[2], -0.4)
         axis.text(13.5, top, "pull together", va="center", color=COLOURS[2])
     arrow((12.3, 5.2), (12.3, 3.8), "<|-|>", COLOURS[1])
-    axis.text(12.6, 4.5, "push apart", va="center", color=COLOURS[1])
+    axis.text(12.6, 4.5, "push apart\n(all other pairs, too)", va="center", color=COLOURS[1])
     for x, words in ((6.0, "network\n(kept)"), (9.0, "projection\nhead\n(thrown\naway)")):
         axis.add_patch(FancyBboxPatch((x, 0.5), 2, 8, boxstyle="round,pad=0.05", facecolor="0.93", edgecolor="0.4"))
         axis.text(x + 1, 4.5, words, ha="center", va="center")
