@@ -130,7 +130,9 @@ def test_speaker_view_opens_offline_with_the_notes(folder, browser):
         page.keyboard.press("s")
     speaker = popup.value
     speaker.frame_locator("iframe").nth(0).locator(".present .page").first.wait_for()
-    page.evaluate("Reveal.slide(Reveal.getIndices(document.querySelector('aside.notes:not(:empty)').parentElement).h, 0)")
+    page.evaluate("""() => {const all = [...document.querySelectorAll('aside.notes')];
+        const at = Reveal.getIndices(all.find(notes => notes.textContent.includes('For the instructor')).parentElement);
+        Reveal.slide(at.h, at.v)}""")
     notes = speaker.locator(".speaker-controls-notes .value")
     notes.get_by_text("For the instructor").first.wait_for()
     assert "minutes" in notes.inner_text()

@@ -64,7 +64,8 @@ def test_a_study_on_photographs_changes_what_its_question_asks_and_nothing_else(
     _, cells = real.STUDIES[name]
     recipes = [real.recipe(conditions) for conditions in cells]
     changed = set().union(*(diff(recipes[-1], recipe).keys() for recipe in recipes))
-    allowed = {"resolution": set(), "labels": set(), "batchnorm": {"batchnorm"}, "interpolation": {"interpolate"},
+    allowed = {"resolution": set(), "labels": set(), "batchnorm": set(diff(FEATURE_EXTRACTION, PROBE_THEN_FINE_TUNE)),
+               "interpolation": {"interpolate"},
                "warmup": {"lr", "head_lr", "head_steps", "steps"},
                "depth": set(diff(FEATURE_EXTRACTION, PROBE_THEN_FINE_TUNE)), "sources": {"source", "copied", "batchnorm"},
                "splits": set(), "daisy": {"name"}}  # fmt: skip

@@ -111,5 +111,5 @@ def test_fit_writes_one_line_and_once_which_source_it_took_no_warnings_and_no_fi
                           text=True)  # fmt: skip
     assert done.returncode == 0 and done.stderr == "", done.stderr
     source, line, printed = done.stdout.splitlines()
-    assert line == printed and source.startswith("goldfinches: the source model is 'garden', at 32 x 32 pixels.")
+    assert line == printed and source.startswith("goldfinches: source model 'garden', images of 32 x 32 pixels")
     assert not list(tmp_path.iterdir())
