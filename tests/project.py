@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import tomllib
 from functools import cache
@@ -58,6 +59,17 @@ def cells(path, kind=None):
 
 def tags(cell):
     return cell.metadata.get("tags", [])
+
+
+def outcome(path, cell_id):
+    """What the cell of a notebook with this id has stored, as plain text."""
+    (cell,) = [cell for cell in cells(path, "code") if cell.id == cell_id]
+    return "\n".join(output.get("text") or output.data["text/plain"] for output in cell.outputs)
+
+
+def number(path, cell_id, what):
+    """The first number after `what`, a pattern, in the stored outcome of a cell."""
+    return float(re.search(rf"{what}\D*?(\d+\.?\d*)", outcome(path, cell_id))[1])
 
 
 def prose():

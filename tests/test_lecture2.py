@@ -2,13 +2,12 @@
 
 import html
 import re
-from functools import cache
+from functools import partial
 
-import nbformat
+import project
 import pytest
 import torch
-from counts import LIMITS, counts
-from project import ROOT
+from project import ROOT, cells
 from torch import nn
 from torchvision.models import get_model
 from torchvision.models.feature_extraction import create_feature_extractor
@@ -19,6 +18,8 @@ from helpers.lessons.anatomy.stage_table import receptive_fields
 
 NOTEBOOK = ROOT / "notebooks/02_anatomy_of_a_transfer.ipynb"
 APPENDIX = ROOT / "notebooks/appendix/lecture2.ipynb"
+outcome = partial(project.outcome, NOTEBOOK)
+number = partial(project.number, NOTEBOOK)
 
 
 def on_meta(name):
@@ -26,25 +27,9 @@ def on_meta(name):
         return get_model(name)
 
 
-@cache
-def cells(path=APPENDIX):
-    return nbformat.read(path, as_version=4).cells
-
-
-def outcome(cell_id):
-    """What the cell of the lecture with this id has stored, as plain text."""
-    (cell,) = [cell for cell in cells(NOTEBOOK) if cell.id == cell_id]
-    return "\n".join(output.get("text") or output.data["text/plain"] for output in cell.outputs)
-
-
-def number(cell_id, what):
-    """The first number after `what` in the stored outcome of a cell."""
-    return float(re.search(rf"{what}\D*?(\d+\.?\d*)", outcome(cell_id))[1])
-
-
 def table_after(code):
     """The rows of the table that the cell with this code has stored: [[cell, ...], ...], as texts."""
-    (cell,) = [cell for cell in cells() if cell.cell_type == "code" and code in cell.source]
+    (cell,) = [cell for cell in cells(APPENDIX) if cell.cell_type == "code" and code in cell.source]
     (table,) = [output.data["text/html"] for output in cell.outputs if "text/html" in output.get("data", {})]
     rows = []
     for row in re.findall(r"<tr[^>]*>(.*?)</tr>", table, re.DOTALL):
@@ -131,7 +116,7 @@ def test_a_backbone_without_gradients_drifts_in_training_mode_and_a_frozen_one_d
 
 
 def test_each_line_of_pytorch_for_people_from_keras_runs():
-    (table,) = [cell.source for cell in cells() if "| in Keras |" in cell.source]
+    (table,) = [cell.source for cell in cells(APPENDIX) if "| in Keras |" in cell.source]
     rows = [line.split("|")[3] for line in table.splitlines() if line.startswith("|")][2:]
     snippets = {snippet for row in rows for snippet in re.findall(r"`([^`]+)`", row)} - {"__init__", "forward"}
     assert len(snippets) >= 10
@@ -162,15 +147,6 @@ def test_a_backbone_that_sees_other_batches_ruins_the_head_in_use_and_a_frozen_o
     assert number("colleague", "after 50 batches of goldfinches") < number("colleague", "before") - 20
     assert number("one-head-outcome", "at rest") > number("one-head-outcome", "live") + 5
     assert outcome("held").strip().endswith("True") and outcome("frozen-tested").strip().endswith("True")
-
-
-def test_lecture_asks_no_more_of_its_reader_than_promised_and_its_guesses_begin_empty():
-    found = counts(NOTEBOOK)
-    assert all(found[name] <= most for name, most in LIMITS.items()), found
-    guesses = [cell.source for cell in cells(NOTEBOOK) if cell.source.startswith("guess")]
-    assert guesses and not [source for source in guesses if re.search(r": *\d", source)]
-    texts = "\n".join(cell.source for cell in cells(NOTEBOOK) if cell.cell_type == "markdown")
-    assert texts.count("**Do this:**") == 5 == len(re.findall(r"^## \d", texts, re.MULTILINE))
 
 
 def test_the_old_layer_is_ahead_on_unions_and_level_on_ten_of_its_classes():

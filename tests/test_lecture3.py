@@ -1,12 +1,11 @@
 """Lecture 3: diagrams that show what the recipes really do, and what the notebook claims, compared with what was measured."""
 
 import re
-from functools import cache
+from functools import partial
 
-import nbformat
-from counts import LIMITS, counts
+import project
 from fits import short, small_task
-from project import ROOT
+from project import ROOT, cells
 
 import helpers as h
 from helpers.lessons.variants import depth_study, plot_depths
@@ -15,17 +14,8 @@ from helpers.training.costs import step_costs
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, FINE_TUNE_LAST, PROBE_THEN_FINE_TUNE, SCRATCH
 
 NOTEBOOK = ROOT / "notebooks/03_variants.ipynb"
+outcome = partial(project.outcome, NOTEBOOK)
 VARIANTS = [SCRATCH, FEATURE_EXTRACTION, FINE_TUNE_LAST, FINE_TUNE_ALL]
-
-
-@cache
-def cells():
-    return {cell.id: cell for cell in nbformat.read(NOTEBOOK, as_version=4).cells}
-
-
-def outcome(cell_id):
-    """What the cell of the lecture with this id has stored, as plain text."""
-    return "\n".join(output.get("text") or output.data["text/plain"] for output in cells()[cell_id].outputs)
 
 
 def number(cell_id, what):
@@ -68,15 +58,6 @@ def test_the_map_has_photographs_beside_drawings_with_rows_of_the_same_names():
     assert [axis.get_title() for axis in plot_depths().axes] == study.runs.target.unique().tolist()
 
 
-def test_lecture_asks_no_more_of_its_reader_than_promised_and_its_guesses_begin_empty():
-    found = counts(NOTEBOOK)
-    assert all(found[name] <= most for name, most in LIMITS.items()), found
-    guesses = [cell.source for cell in cells().values() if cell.source.startswith("guess")]
-    assert guesses and not [source for source in guesses if re.search(r": *\d", source)]
-    texts = "\n".join(cell.source for cell in cells().values() if cell.cell_type == "markdown")
-    assert texts.count("**Do this:**") == 5 == len(re.findall(r"^## \d", texts, re.MULTILINE))
-
-
 def test_a_probe_with_five_photographs_keeps_up_with_a_hundred_from_scratch():
     suite = h.load_study("suite-efficientnet_lite0").select(target="photographs", size=128)
     table = suite.table(["recipe", "per_class"])
@@ -105,5 +86,6 @@ def test_the_validation_images_choose_everything_and_eighty_of_them_can_be_easy(
 
 def test_the_lecture_writes_the_defaults_of_lp_ft_as_the_recipe_has_them():
     space = {"h": h}
-    exec(cells()["lp-ft"].source, space)
+    (cell,) = [cell for cell in cells(NOTEBOOK, "code") if cell.id == "lp-ft"]
+    exec(cell.source, space)
     assert space["lp_ft"] == PROBE_THEN_FINE_TUNE

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from counts import LIMITS, counts
 from project import ROOT, cells, each, name, notebooks
 
 LECTURES = [path for path in notebooks("notebooks") if re.match(r"0[1-9]_", path.name)]
@@ -132,3 +133,13 @@ def test_every_cell_says_what_it_is_on_a_slide_and_the_instructor_has_notes(path
     assert kinds[0] == "slide" and kinds.count("slide") >= 5 and kinds.count("slide") + kinds.count("subslide") >= 8
     notes = [cell for cell, kind in zip(cells(path), kinds, strict=True) if kind == "notes"]
     assert len(notes) >= 5 and all(cell.cell_type == "markdown" for cell in notes)
+
+
+@each(LECTURES)
+def test_lecture_asks_no_more_of_its_reader_than_promised_and_its_guesses_begin_empty(path):
+    found = counts(path)
+    assert all(found[name] <= most for name, most in LIMITS.items()), found
+    guesses = [cell.source for cell in cells(path, "code") if cell.source.startswith("guess")]
+    assert guesses and not [source for source in guesses if re.search(r": *\d", source)]
+    texts = "\n".join(cell.source for cell in cells(path, "markdown"))
+    assert texts.count("**Do this:**") == 5 == len(re.findall(r"^## \d", texts, re.MULTILINE))

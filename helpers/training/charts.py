@@ -74,8 +74,8 @@ def plot_map(study, x: str, y: str, panel: str | None = None, differences_to=Non
             reach = max(30.0, float(numbers.abs().max().max()))
             colours = {"cmap": "RdBu", "vmin": -reach, "vmax": reach, "alpha": PALE}
         axis.imshow(numbers.to_numpy(float), aspect="auto", **colours)
-        best = {at: numbers[at].idxmax() for at in columns if numbers[at].notna().any()}
-        framed = {at: _alike(part.select(**{x: at}), y, row) if ties else {row} for at, row in best.items()}
+        framed = {at: best(part.select(**{x: at}), y) if ties else [numbers[at].idxmax()] for at in columns
+                  if differences_to is None and numbers[at].notna().any()}  # fmt: skip
         for i, row in enumerate(rows):
             for j, at in enumerate(columns):
                 if (at, row) not in table.index:
@@ -99,10 +99,12 @@ def plot_map(study, x: str, y: str, panel: str | None = None, differences_to=Non
     return figure
 
 
-def _alike(study, of: str, best) -> set:
-    """The best value of a condition, and those whose paired difference to it is not supported."""
-    pairs = study.paired(of, best, by=[])
-    return {best, *pairs.index[pairs.supported == "no"]}
+def best(study, of: str) -> list:
+    """The value of a condition with the highest accuracy, and those whose paired difference to it is not supported."""
+    table = study.table([of])["accuracy %"]
+    pairs = study.paired(of, table.idxmax(), by=[])
+    alike = {table.idxmax(), *pairs.index[pairs.supported == "no"]}
+    return [value for value in table.index if value in alike]
 
 
 @styled

@@ -108,10 +108,6 @@ def stamps() -> dict[str, str]:
                 texts[f"05.rank-{score}-{target}-{how.replace(' ', '-')}"] = text
     for (source, frozen), row in against_none(hurt).iterrows():
         texts[f"05.harm-{source}-{FROZEN[frozen]}"] = points(row, digits=1)
-    texts["05.harm-accuracy-textures"] = percent(hurt.select(source="garden-textures").table().iloc[0])
-    fitted = hurt.values("train_accuracy", ["source", "frozen"], share=True)
-    for (source, frozen), row in fitted.iterrows():
-        texts[f"05.fitted-{source}-{FROZEN[frozen]}"] = f"{100 * row['mean']:.0f}%"
     texts |= more_of_the_same() | of_photographs()
     return texts | {f"{name}-by": text for name, found in texts.items() if (text := unsigned(found))}
 
@@ -152,7 +148,6 @@ def of_photographs() -> dict[str, str]:
         "05.lite-garden-goldfinches": difference(pick("drawn goldfinches"), pick("drawn goldfinches", "garden")),
         "05.lite-garden-photographs": difference(pick(PHOTOGRAPHS), pick(PHOTOGRAPHS, "garden")),
         "05.lite-scratch-goldfinches": difference(pick("drawn goldfinches"), scratch),
-        "05.scratch-goldfinches": percent(scratch.table().iloc[0]),
         "05.garden-scratch-goldfinches": difference(frozen, scratch),
         "05.garden-tuned-goldfinches": difference(tuned, scratch, digits=1),
     }

@@ -11,6 +11,7 @@ import pandas
 import torch
 
 from helpers.lessons.studies import percent, points
+from helpers.training.charts import best
 from helpers.training.intervals import interval, mean_interval
 from helpers.training.study import Study
 from studies import markdown
@@ -63,14 +64,6 @@ def lines(study: Study, x: str, line: str | None = None) -> dict[str, pandas.Dat
         return {"": study.table([x]).rename(columns={"accuracy %": "mean"})}
     table = study.table([line, x]).rename(columns={"accuracy %": "mean"})
     return {str(value): table.loc[value] for value in study.runs[line].unique()}
-
-
-def best(study: Study, of: str) -> list:
-    """The value of a condition with the highest accuracy, and those whose paired difference to it is not supported."""
-    table = study.table([of])["accuracy %"]
-    pairs = study.paired(of, table.idxmax(), by=[])
-    alike = {table.idxmax(), *pairs.index[pairs.supported == "no"]}
-    return [value for value in table.index if value in alike]
 
 
 def plain_table(study: Study, conditions: list[str]) -> str:
@@ -148,7 +141,8 @@ def batchnorm(study: Study) -> Told:
     worst = losses.points.idxmin()
     sure = losses[losses.supported == "yes"]
     keep = len(sure) and (sure.points < 0).all()
-    title = f"BatchNorm {worst[1]} costs {-losses.points[worst]:.0f} points where {worst[0]} trains"
+    costs = f"BatchNorm {worst[1]} costs {-losses.points[worst]:.0f} points where {worst[0]} trains"
+    title = costs if keep else "What BatchNorm does here is too close to call"
     return Told(
         Picture(title, ACCURACY, "what BatchNorm does", lines(study, "batchnorm", "trains")),
         plain_table(study, ["trains", "batchnorm"]),

@@ -27,6 +27,7 @@ from helpers.lessons.studies import percent, points
 from helpers.sources.backbones import load_backbone
 from helpers.training.fitting import Fit
 from helpers.training.study import SHIPPED, join_studies, load_study, run_study
+from studies import real
 from studies.resuming import go_on
 
 COMMAND = "python tools/measure.py tuning"
@@ -116,7 +117,7 @@ def stamps() -> dict[str, str]:
     for name, table in shares.items():
         for key, row in table.iterrows():
             texts[_key(name, key) + "-share"] = percent(row)
-    return texts | photographs() | {"04.switches": told(switches.paired("switch", "baseline"))}
+    return texts | photographs()
 
 
 def told(gains: pandas.DataFrame) -> str:
@@ -141,14 +142,12 @@ PHOTOGRAPHS = {  # study-real-NAME.json: what is compared with what, within whic
 def photographs() -> dict[str, str]:
     """Differences on photographs, from the studies of real.py that have been measured: "04.photo-depth-20-everything"."""
     texts = {}
-    for name, (of, baseline, by) in PHOTOGRAPHS.items():
-        if (SHIPPED / f"study-real-{name}.json").exists():
-            gains = load_study(f"real-{name}").paired(of, baseline, by=by)
+    for name, study in real.measured().items():
+        if name in PHOTOGRAPHS:
+            of, baseline, by = PHOTOGRAPHS[name]
+            gains = study.paired(of, baseline, by=by)
             texts |= {_key(f"photo-{name}", key): points(row, digits=1) for key, row in gains.iterrows()}
             texts[f"04.photo-{name}"] = told(gains)
-    if (SHIPPED / "study-real-forgotten.json").exists():
-        kept = load_study("real-forgotten").values("photographs kept", "recipe")["mean"]
-        texts |= {_key("photo-forgotten", name): f"{100 * mean:.0f}%" for name, mean in kept.items()}
     return texts
 
 

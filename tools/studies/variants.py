@@ -8,9 +8,10 @@ reversal  study-reversal.json: the head alone below scratch, with the settings o
 from helpers.images.tasks import open_task
 from helpers.lessons.studies import percent, points
 from helpers.lessons.variants import choice_by_validation, depth_cases, reversal_recipes
+from helpers.training.charts import best
 from helpers.training.study import SHIPPED, Case, Study, load_study, run_study
 from studies import real
-from studies.real_texts import best, either
+from studies.real_texts import either
 
 COMMAND = "python tools/measure.py variants"
 DEPTH_QUESTION = "how deep to freeze, at how many labels"

@@ -18,7 +18,6 @@ from helpers.notebook.tables import html_table
 from helpers.notebook.widgets import image_html, picture_html, png_of, show_widget
 from helpers.sources.backbones import EFFICIENTNET, shipped_sources
 
-SOURCES = (*shipped_sources(), EFFICIENTNET)
 LABELS, WARM_UPS, RATES = (2, 5, 10, 20, 50, 100), (0, 50, 100, 200), (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 STYLE = """<style>
 .course-explorer .widget-radio-box { flex-flow: row wrap; column-gap: 14px; max-width: 100%; height: auto; overflow: visible }
@@ -95,7 +94,8 @@ def make_explorer(setting: Setting, trials: list[Trial] = ()):
 
     controls = {
         "task": radio(options=_with(EMBEDDED, start.task), value=start.task, description="task"),
-        "source": radio(options=_with(SOURCES, start.source), value=start.source, description="source model"),
+        "source": radio(options=_with([*shipped_sources(), EFFICIENTNET], start.source), value=start.source,
+                        description="source model"),
         "upto": slider(options=_depths(session), value=start.upto, description="train from"),
         "per_class": slider(options=_with(LABELS, start.per_class), value=start.per_class, description="labels a class"),
         "head_steps": slider(options=_with(WARM_UPS, start.head_steps), value=start.head_steps, description="head warm-up"),
