@@ -69,21 +69,21 @@ def stay_in_eval(module: nn.Module, inputs: Any) -> None:
         module.eval()
 
 
-def parameter_groups(model: nn.Module, lr: float, decay=1.0, weight_decay=0.0, head_times=1.0) -> list[dict[str, Any]]:
+def parameter_groups(model: nn.Module, lr: float, decay: float = 1.0, weight_decay: float = 0.0,
+                     head_times: float = 1.0) -> list[dict[str, Any]]:  # fmt: skip
     """Parameter groups for a torch optimizer: one for each stage with parameters, from input to head.
 
-    The head learns at `head_times` the rate `lr`, the stage before it at `decay` times `lr`, and each stage before that at
-    `decay` times the rate of the next one (discriminative learning rates: Howard and Ruder, 2018). Biases and normalisation
-    layers get no `weight_decay`: they form groups of their own, such as "layer4/no_decay". Frozen parameters are in the
-    groups, too, and train once they are unfrozen: the groups never change, and schedules and checkpoints stay valid.
-    Raises ValueError for a negative lr or weight_decay, or a decay that is not positive.
+    The head learns at `head_times` the rate `lr`, the stage before it at `decay` times `lr`, and so on (discriminative learning
+    rates: Howard and Ruder, 2018). Biases and normalisation get no `weight_decay`: groups such as "layer4/no_decay". Frozen
+    parameters are in the groups, too, so that these never change. Raises ValueError for a setting out of range.
 
     >>> from torchvision.models import resnet18
     >>> [(group["name"], group["lr"]) for group in parameter_groups(resnet18(), lr=0.1, decay=0.5)][-3:]
     [('layer3', 0.025), ('layer4', 0.05), ('fc', 0.1)]
     """
-    if not (lr >= 0 and decay > 0 and weight_decay >= 0):
-        raise ValueError(f"need lr >= 0, decay > 0, weight_decay >= 0; got {lr=}, {decay=}, {weight_decay=}")
+    if not (lr >= 0 and decay > 0 and weight_decay >= 0 and head_times > 0):
+        given = f"{lr=}, {decay=}, {weight_decay=}, {head_times=}"
+        raise ValueError(f"need lr >= 0, decay > 0, weight_decay >= 0, head_times > 0; got {given}")
     groups: list[dict[str, Any]] = []
     for stage in reversed([stage for stage in stages(model) if stage.parameters]):
         spared = [parameter for parameter in stage.parameters if weight_decay and parameter.ndim <= 1]

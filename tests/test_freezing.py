@@ -166,7 +166,8 @@ def test_frozen_parameters_are_in_the_groups_and_train_once_thawed():
     assert any(name.startswith("layer4") for name in changed(model, before))
 
 
-@pytest.mark.parametrize("settings", [{"lr": -1}, {"lr": float("nan")}, {"lr": 1, "decay": 0}, {"lr": 1, "weight_decay": -0.1}])
+@pytest.mark.parametrize("settings", [{"lr": -1}, {"lr": float("nan")}, {"lr": 1, "decay": 0}, {"lr": 1, "weight_decay": -0.1},
+                                      {"lr": 1, "head_times": 0}])  # fmt: skip
 def test_impossible_settings_are_refused(settings):
     with pytest.raises(ValueError, match="need lr >= 0, decay > 0, weight_decay >= 0"):
         parameter_groups(GardenNet(10), **settings)
