@@ -32,8 +32,9 @@ def freeze(model: nn.Module, upto: str | float) -> nn.Module:
     A frozen parameter gets no gradient. That alone does not freeze a stage: in training mode, BatchNorm goes on updating its
     running statistics, and dropout goes on dropping. So frozen modules are put into evaluation mode; and because the next
     model.train() would undo that, a hook repeats it before each of their forward passes.
-    Raises TypeError or ValueError, and changes nothing, if there is no such cut point (the message lists the stages) or if
-    a frozen BatchNorm keeps no running statistics.
+    To keep a frozen model, save its state_dict(): a pickle of the whole model opens only where this course is installed.
+    Raises TypeError or ValueError, and changes nothing, if there is no such cut point (the message lists the stages), or if
+    a frozen BatchNorm keeps no running statistics or a frozen dropout is a function.
 
     >>> from torchvision.models import resnet18
     >>> model = freeze(resnet18(), -1)

@@ -1,6 +1,7 @@
 """Find and swap the head of a classifier: its output layer, the only part that knows the classes."""
 
 import inspect
+import operator
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -12,24 +13,33 @@ from torch.nn.parameter import is_lazy
 from torchvision.models import GoogLeNet, Inception3
 
 OUTPUT_LAYERS = (nn.Linear, nn.Conv2d)
+_SPOIL = {  # what may come right behind an old head, but not behind a new one that trains with cross_entropy
+    nn.ReLU: "it set negative logits to 0",
+    **dict.fromkeys((nn.Softmax, nn.Softmax2d, nn.Sigmoid), "cross_entropy takes logits, and does that itself"),
+}
+_SHAPES = (getattr, operator.getitem, "size", "dim")  # steps that read a shape, and no values
 
 
 def find_head(model: nn.Module) -> str:
     """The path of the head, such as "fc" or "classifier.6": the last Linear or Conv2d layer that runs.
 
     The order is that of the forward pass, not the one in which __init__ creates the layers.
-    Raises ValueError if no such layer runs.
+    Raises ValueError if no such layer runs, or if it is no output layer, because a normalisation or another branch of the
+    network comes behind it: then the model has no head (nn.Identity in its place?), or several.
 
     >>> from torchvision.models import squeezenet1_1
     >>> find_head(squeezenet1_1())
     'classifier.1'
     """
-    called = [str(step.target) for step in trace(model).nodes if step.op == "call_module"]
-    for name in reversed(called):
-        module = model.get_submodule(name)
-        if any(isinstance(inner, OUTPUT_LAYERS) for inner in module.modules()):
-            return name if isinstance(module, OUTPUT_LAYERS) else f"{name}.{find_head(module)}"
-    raise ValueError(f"{type(model).__name__} has no head: its forward pass runs no Linear or Conv2d layer")
+    path, module = "", model
+    while not path or not isinstance(module, OUTPUT_LAYERS):
+        called = [str(step.target) for step in trace(module).nodes if step.op == "call_module"]
+        layers = [name for name in called if any(isinstance(m, OUTPUT_LAYERS) for m in module.get_submodule(name).modules())]
+        if not layers:
+            raise ValueError(f"{type(module).__name__} has no head: its forward pass runs no Linear or Conv2d layer")
+        path, module = f"{path}.{layers[-1]}".lstrip("."), module.get_submodule(layers[-1])
+    _behind(model, path)
+    return path
 
 
 def swap_head(model: nn.Module, num_classes: int, *, head: str | None = None) -> nn.Module:
@@ -37,9 +47,10 @@ def swap_head(model: nn.Module, num_classes: int, *, head: str | None = None) ->
 
     All other tensors stay the same objects. The new head has the inputs, geometry, dtype and device of the old one, and a
     bias only if the old one has. Two things leave with the old head: auxiliary heads, which predict the old classes
-    (googlenet, inception_v3), and a ReLU right after the head (squeezenet), which would set negative logits to 0; then a
-    warning tells you. `head` is the path of the output layer, in case find_head does not find the right one.
-    Raises TypeError or ValueError, and changes nothing, if num_classes is no positive integer or the head no such layer.
+    (googlenet, inception_v3), and a ReLU (squeezenet), Softmax or Sigmoid layer behind it, which would spoil the logits; then
+    a warning tells you. `head` is the path of the output layer, in case find_head does not find the right one.
+    Raises TypeError or ValueError, and changes nothing, if num_classes is no positive integer, the head no such layer, or
+    if a softmax or sigmoid behind it is a function in `forward`, which cannot be taken out.
 
     >>> from torchvision.models import resnet18
     >>> swap_head(resnet18(), num_classes=5).fc
@@ -53,9 +64,13 @@ def swap_head(model: nn.Module, num_classes: int, *, head: str | None = None) ->
     old = dict(model.named_modules(remove_duplicate=False)).get(path)
     if old is model or not isinstance(old, OUTPUT_LAYERS):
         raise ValueError(f"{type(model).__name__} has no Linear or Conv2d layer named '{path}', see model.named_modules()")
+    spoils = _what_spoils_logits(model, path)
     model.set_submodule(path, _like(old, num_classes))
     drop_auxiliary_heads(model)
-    _drop_relu_after(model, path)
+    for name in spoils:
+        kind = type(model.get_submodule(name))
+        model.set_submodule(name, nn.Identity())
+        warnings.warn(f"removed the {kind.__name__} after the head of {type(model).__name__}: {_SPOIL[kind]}", stacklevel=2)
     return model
 
 
@@ -79,15 +94,49 @@ def _like(old: nn.Linear | nn.Conv2d, outputs: int) -> nn.Module:
     return nn.Conv2d(old.in_channels, outputs, **common).train(old.training)
 
 
-def _drop_relu_after(model: nn.Module, path: str) -> None:
-    parent = model.get_submodule(path.rpartition(".")[0])
-    if not isinstance(parent, nn.Sequential):
-        return
-    position = list(parent).index(model.get_submodule(path)) + 1
-    if position < len(parent) and isinstance(parent[position], nn.ReLU):
-        parent[position] = nn.Identity()
-        message = f"removed the ReLU after the head of {type(model).__name__}: it set negative logits to 0"
-        warnings.warn(message, stacklevel=3)
+def _behind(model: nn.Module, path: str) -> list[fx.Node]:
+    """The steps from the output layer at `path` to the model's output.
+
+    Raises ValueError if they show that it is not the output layer of the model.
+    """
+    parents = path.split(".")[:-1]
+    steps = list(trace(model, {".".join(parents[: i + 1]) for i in range(len(parents))}).nodes)
+    flow = [step for step in steps if step.op == "call_module" and step.target == path][-1:]
+    for step in steps[steps.index(flow[0]) + 1 :] if flow else []:
+        if not set(flow).isdisjoint(step.all_input_nodes):
+            joined = [value for value in step.all_input_nodes if value not in flow and value.target not in _SHAPES]
+            layer = model.get_submodule(str(step.target)) if step.op == "call_module" else nn.Identity()
+            if joined or any(True for _ in layer.parameters()):
+                what = f"a step that joins it with '{joined[0]}'" if joined else f"'{step.target}' ({type(layer).__name__})"
+                raise ValueError(
+                    f"{type(model).__name__} has no single head: the last Linear or Conv2d layer that runs is '{path}', and "
+                    f"behind it comes {what}. If the output layer was replaced by nn.Identity, put an nn.Linear there first"
+                )
+            flow.append(step)
+    return flow
+
+
+def _what_spoils_logits(model: nn.Module, path: str) -> list[str]:
+    """The layers of _SPOIL behind the head at `path`; raises ValueError if there is one that cannot be taken out."""
+    try:
+        steps = _behind(model, path)[1:]
+    except ValueError:  # `head` was named: it is believed, in a model that cannot be followed, too
+        return []
+    found, fixed = list[str](), list[str]()
+    for step in steps:
+        layer = model.get_submodule(str(step.target)) if step.op == "call_module" else None
+        if type(layer) in _SPOIL:  # one that the body uses, too, can be taken out if it has a second name here
+            names = [name for name, module in model.named_modules(remove_duplicate=False) if module is layer]
+            once = len(names) == [other.target for other in steps[0].graph.nodes].count(step.target)
+            (found if once else fixed).append(names[-1])
+        elif layer is None and getattr(step.target, "__name__", step.target) in ("softmax", "sigmoid"):
+            fixed.append(step.name)
+    if fixed:
+        raise ValueError(
+            f"{type(model).__name__} applies '{fixed[0]}' to the output of its head, in forward(), from where it cannot be taken "
+            "out. cross_entropy takes logits, so a new head would learn badly: let forward() return the head's output"
+        )
+    return found
 
 
 def trace(model: nn.Module, opened: Collection[str] = (), training: bool = False) -> fx.Graph:
@@ -109,9 +158,20 @@ def trace(model: nn.Module, opened: Collection[str] = (), training: bool = False
                 graph = _Tracer(opened).trace(model)
         except Exception as error:  # a forward pass may raise anything on symbolic values
             message = f"cannot follow the forward pass of {type(model).__name__} ({error}). It has to pass one tensor from "
-            raise ValueError(f"{message}module to module, without decisions that depend on the tensor") from error
+            raise ValueError(f"{message}module to module, without decisions that depend on the tensor{_advice(model)}") from error
         graphs[key] = _marks(model, opened), graph
     return graphs[key][1]
+
+
+def _advice(model: nn.Module) -> str:
+    """What to pass in place of a model that cannot be followed, where that is known."""
+    weights = set(model.parameters())
+    inner = [name for name, child in model.named_children() if weights and set(child.parameters()) == weights]
+    if inner:
+        return f". Does it only wrap a network? Then pass that: model.{inner[0]}"
+    if type(model).__module__.startswith("transformers."):
+        return '. timm has such networks in a form that can be followed: load_backbone("timm:...")'
+    return ""
 
 
 @contextmanager

@@ -99,6 +99,16 @@ def cut(model: nn.Module, at: str | float) -> tuple[list[Stage], list[Stage]]:
                 f"'{name}' keeps no running statistics (track_running_stats=False): even frozen, its output for an image "
                 "depends on the rest of the batch. Cut before it, or let it keep statistics"
             )
+    dropped = ""
+    for step in _steps(model, training=True) if before else []:
+        if step.op == "call_module" and step.target == after[0].name:
+            break
+        if step.op == "call_module" and dropped:
+            raise ValueError(
+                f"{type(model).__name__} calls {dropped} as a function, before '{step.target}': evaluation mode, in which frozen "
+                "layers are, does not stop it. Use nn.Dropout instead, or cut before it"
+            )
+        dropped = step.name if step.op == "call_function" and "dropout" in step.name else dropped
     return before, after
 
 

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, dropout
 from zoo import build
 
 from helpers.freezing import freeze, held_modules, parameter_groups
@@ -97,6 +97,24 @@ def test_dropout_right_before_the_head_stays_random_dropout_in_a_frozen_stage_do
     model = freeze(build(name), -1).train()
     images = torch.randn(2, 3, 63, 63)
     assert torch.equal(model(images), model(images)) != is_random
+
+
+@pytest.mark.parametrize("always", [False, True], ids=["while it trains", "always"])
+def test_dropout_that_is_a_function_is_refused_in_a_frozen_part_and_fine_right_before_the_head(always):
+    class Dropping(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second, self.fc = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3), nn.Linear(8, 4)
+
+        def forward(self, x):
+            x = self.second(dropout(self.first(x), training=always or self.training))
+            return self.fc(dropout(x.mean((2, 3)), training=self.training))
+
+    model = Dropping()
+    with pytest.raises(ValueError, match="calls dropout as a function, before 'second'.*Use nn.Dropout"):
+        freeze(model, -1)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    freeze(model, "second" if always else 0)  # the dropout is not before the cut, or right before it
 
 
 def test_an_old_gradient_does_not_move_a_parameter_that_is_frozen_later():

@@ -8,8 +8,11 @@ import warnings
 import weakref
 
 import pytest
+import timm
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
+from torchvision.models import get_model
 from zoo import build
 
 from helpers import heads
@@ -40,6 +43,82 @@ def test_the_head_is_the_layer_that_runs_last_also_if_it_was_made_first_or_in_a_
 def test_a_model_without_an_output_layer_inside_is_refused(model):
     with pytest.raises(ValueError, match="no head: its forward pass runs no Linear or Conv2d layer"):
         swap_head(model, 2)
+
+
+def headless(name, **settings):
+    model = timm.create_model(name, num_classes=0) if "/" not in name else get_model(name.removeprefix("torchvision/"))
+    for part, layer in settings.items():
+        setattr(model, part, layer)
+    return model
+
+
+HEADLESS = {
+    "resnet18, fc = Identity": (lambda: headless("torchvision/resnet18", fc=nn.Identity()), "'layer4.1.bn2' .BatchNorm2d"),
+    "squeezenet, classifier empty": (lambda: headless("torchvision/squeezenet1_0", classifier=nn.Sequential()), "joins it with"),
+    "mobilenet_v2, classifier empty": (lambda: headless("torchvision/mobilenet_v2", classifier=nn.Sequential()), "BatchNorm2d"),
+    "a ViT of timm": (lambda: headless("vit_tiny_patch16_224"), "joins it with"),
+    "a ResNet of timm": (lambda: headless("resnet10t"), "BatchNorm2d"),
+    "two heads": (lambda: timm.create_model("deit_tiny_distilled_patch16_224"), "joins it with 'head'"),
+    "BatchNorm behind the head": (lambda: nn.Sequential(*BODY(), nn.BatchNorm1d(10)), "'4' .BatchNorm1d"),
+}
+
+
+def BODY():
+    return [nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10)]
+
+
+@pytest.mark.parametrize("make, what", HEADLESS.values(), ids=HEADLESS)
+@pytest.mark.parametrize("use", [lambda model: swap_head(model, 5), lambda model: freeze(model, -1)], ids=["swap", "freeze"])
+def test_a_model_without_a_head_or_with_two_is_refused_and_stays_as_it_was(make, what, use):
+    model = make()
+    before = {name: (module, module.training) for name, module in model.named_modules()}
+    with pytest.raises(ValueError, match=f"no single head: .*{what}"):
+        use(model)
+    assert before == {name: (module, module.training) for name, module in model.named_modules()}
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+class Ends(nn.Module):
+    """A network whose forward pass ends in `end`."""
+
+    def __init__(self, end):
+        super().__init__()
+        self.body, self.end = nn.Sequential(*BODY()), end
+
+    def forward(self, x):
+        return self.end(self.body(x))
+
+
+@pytest.mark.parametrize("end", [nn.Softmax(1), nn.Sigmoid(), nn.ReLU()], ids=repr)
+@pytest.mark.parametrize("model", [lambda end: nn.Sequential(*BODY(), end), Ends], ids=["in a Sequential", "an attribute"])
+def test_what_would_spoil_the_logits_leaves_with_the_old_head(model, end):
+    with pytest.warns(UserWarning, match=f"removed the {type(end).__name__} after the head"):
+        logits = swap_head(model(end), 50)(torch.randn(8, 3, 9, 9))
+    assert (logits < 0).any() and not torch.allclose(logits.sum(1), torch.ones(8))
+
+
+@pytest.mark.parametrize("end", [torch.sigmoid, lambda x: x.softmax(1), lambda x: nn.functional.softmax(x, 1)])
+def test_a_softmax_that_is_a_function_cannot_be_taken_out_and_is_refused_before_anything_changes(end):
+    model = Ends(end)
+    old = model.body[3]
+    with pytest.raises(ValueError, match="applies '(softmax|sigmoid)' to the output of its head.*let forward"):
+        swap_head(model, 5)
+    assert model.body[3] is old
+
+
+@pytest.mark.parametrize("end", [nn.LogSoftmax(1), lambda x: x / x.norm(dim=1, keepdim=True), lambda x: x.view(x.size(0), -1)])
+def test_what_does_no_harm_behind_a_head_stays(end):
+    assert swap_head(Ends(end), 5).end is end
+
+
+WRAPPED = {"DataParallel": (nn.DataParallel, "model.module"), "compiled": (torch.compile, "model._orig_mod"),
+           "an average of weights": (AveragedModel, "model.module")}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrap, inner", WRAPPED.values(), ids=WRAPPED)
+def test_a_model_that_is_wrapped_up_is_refused_with_what_to_pass_instead(wrap, inner):
+    with pytest.raises(ValueError, match=f"Does it only wrap a network. Then pass that: {inner}"):
+        freeze(wrap(GardenNet(10)), -1)
 
 
 @pytest.mark.parametrize("num_classes, error", [(0, ValueError), (True, TypeError), (2.0, TypeError), (["daisy"], TypeError)])
@@ -148,7 +227,7 @@ def test_freezing_splitting_and_grouping_trace_a_model_once_in_each_mode_and_aga
         find_head(model)
     assert len(traced) - before == 2
     freeze(copy.deepcopy(model), -1)
-    assert len(traced) - before == 3  # a copy is another model
+    assert len(traced) - before == 4  # a copy is another model
     model.fc = nn.Sequential(nn.Dropout(), model.fc)
     assert find_head(model) == "fc.1"
     model.fc[1] = nn.Sequential(nn.Linear(256, 4), nn.Linear(4, 3))

@@ -94,6 +94,14 @@ def test_a_missing_stage_and_an_optimizer_without_the_later_stages_are_refused_b
         quiet_trainer(max_epochs=9, callbacks=[Thaw(schedule)]).fit(kind(GardenNet(2)), images())
 
 
+def test_a_model_that_was_left_in_evaluation_mode_trains_in_training_mode():
+    learner = Learner(GardenNet(2).eval())
+    before = {name: buffer.clone() for name, buffer in learner.model.named_buffers()}
+    quiet_trainer(max_epochs=3, callbacks=[Thaw(SCHEDULE)]).fit(learner, images())
+    moved = [name for name, buffer in learner.model.named_buffers() if not torch.equal(buffer, before[name])]
+    assert {name.partition(".")[0] for name in moved} == {"layer4"}, "BatchNorm follows in what is thawed, and only there"
+
+
 def test_more_than_one_device_is_refused():
     with pytest.raises(ValueError, match="Thaw works on one device, this Trainer has 2"):
         Thaw(SCHEDULE).setup(SimpleNamespace(world_size=2, current_epoch=0), Learner(GardenNet(2)), "fit")

@@ -61,7 +61,8 @@ class Thaw(Callback):
         self.on_train_epoch_start(trainer, pl_module)  # not called by Lightning when it resumes mid-epoch
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        freeze(self._model(pl_module), self.stage_at(trainer.current_epoch))
+        model = self._model(pl_module).train()  # Lightning keeps the mode that it finds: one that had predicted stayed in eval
+        freeze(model, self.stage_at(trainer.current_epoch))
 
     def _model(self, pl_module: LightningModule) -> nn.Module:
         model = getattr(pl_module, self.attribute, None) if self.attribute else pl_module
