@@ -85,7 +85,8 @@ def _opened(archive: Path, stack: ExitStack, max_bytes: int, max_files: int):
     kind = _kind(archive)
     if not kind:
         packed = stack.enter_context(zipfile.ZipFile(archive))
-        return [_in_zip(info) for info in packed.infolist() if not info.is_dir()], packed.open
+        is_folder = lambda info: info.is_dir() or (info.filename.endswith("\\") and not info.file_size)  # PowerShell 5
+        return [_in_zip(info) for info in packed.infolist() if not is_folder(info)], packed.open
     most = max_bytes + 4096 * (max_files + 1)  # each file has headers and is padded
     content = _Bounded(stack.enter_context((gzip.open if kind == "gzip" else open)(archive, "rb")), most)
     packed = stack.enter_context(tarfile.TarFile(fileobj=content))

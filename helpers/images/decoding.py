@@ -82,13 +82,15 @@ def picture_size(source) -> tuple[int, int]:
 
 
 def why_undecodable(head: bytes, formats) -> tuple[str, str]:
-    """Why a file that begins with these bytes (64 are enough) cannot be decoded, and what to do about it.
+    """Why a file that begins with these bytes (132 are enough) cannot be decoded, and what to do about it.
 
     formats: what Pillow can read here; "HEIF" and "AVIF" may be among them.
     """
     brand = head[8:12] if head[4:8] == b"ftyp" else b""
     if not head:
         return "the file is empty", _REPLACE
+    if head[128:132] == b"DICM":
+        return "a medical picture, DICOM", "Export it as PNG with your viewer, or with the package pydicom."
     if brand in _HEIF_BRANDS and "HEIF" not in formats:
         return "a HEIC picture, as iPhones take them", f"To read such pictures: {HEIC_NEEDS}"
     if brand in _AVIF_BRANDS and "AVIF" not in formats:
@@ -135,7 +137,8 @@ def _open(source, max_pixels: int, size: int | None) -> Image.Image:
     if isinstance(source, Image.Image):
         return _convert(source, max_pixels, size)
     if not isinstance(source, str | os.PathLike) and not hasattr(source, "read"):
-        raise TypeError(f"expected a path, an open file or a PIL image, not {type(source).__name__}")
+        how = ": PIL.Image.fromarray(array) makes one, of OpenCV's BGR arrays with array[:, :, ::-1]" * hasattr(source, "shape")
+        raise TypeError(f"expected a path, an open file or a PIL image, not {type(source).__name__}{how}")
     if Image.MAX_IMAGE_PIXELS and max_pixels > Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow's own bound would refuse what was allowed here
     name = shown(str(getattr(source, "name", "the image") if hasattr(source, "read") else os.fsdecode(source)))
@@ -147,8 +150,11 @@ def _open(source, max_pixels: int, size: int | None) -> Image.Image:
                 image.draft(None, (4 * size, 4 * size))
             return _convert(image, max_pixels, size)
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{name}: no such file") from error
-    except (PermissionError, IsADirectoryError):
+        what = "an address; download the picture, and give the path of its file" if "://" in name else "no such file"
+        raise FileNotFoundError(f"{name}: {what}") from error
+    except IsADirectoryError as error:
+        raise IsADirectoryError(f"{name}: a folder; give the path of one picture in it") from error
+    except PermissionError:
         raise  # the system's message names the path and says it all
     except _Refused as error:
         raise ValueError(f"{name}: {error}") from error
@@ -166,9 +172,9 @@ def _head(source) -> bytes:
     try:
         if not hasattr(source, "read"):
             with open(source, "rb") as file:
-                return file.read(64)
+                return file.read(132)
         source.seek(0)
-        return source.read(64)
+        return source.read(132)
     except (OSError, ValueError):
         return b"?"
 
@@ -197,7 +203,11 @@ def _convert(image: Image.Image, max_pixels: int, size: int | None) -> Image.Ima
         image = image.crop((left, top, left + side, top + side))
     if mode.startswith("I;16") or (mode == "I" and kind in ("PNG", "PPM")):
         # 16-bit grey: convert("RGB") would clip all above 255 to white
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        values = np.asarray(image)
+        if values.max() < 4096 and values.min() < values.max():  # 12 bits, as of medical devices: nearly black if taken for 16
+            used = f"its 16-bit pixels use {values.min()} to {values.max()} of 65,535 only, and would be nearly black"
+            raise _Refused(f"{used}. If that is all the device gives, save pixels * 16, the same for all pictures.")
+        image = Image.fromarray((values >> 8).astype(np.uint8))
     elif mode in ("I", "F"):
         raise _Refused("its 32-bit or floating-point pixels have no agreed brightest value. Save it with 8 or 16 bits a channel.")
     if image.has_transparency_data:

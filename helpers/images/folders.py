@@ -11,6 +11,14 @@ from helpers.images.decoding import PICTURES, image_extensions, shown, some
 from helpers.images.imagecache import Pictures
 
 CREDITS = "CREDITS.csv"  # in a folder of photographs: whose they are
+_OTHERS = {  # endings, and what they are
+    ".dcm .dicom": "medical pictures, DICOM: export them as PNG with your viewer, or with the package pydicom",
+    ".nef .cr2 .cr3 .arw .dng .raf .orf .rw2": "raw files of a camera: export them as JPEG or PNG",
+    ".mp4 .mov .avi .mkv .webm": "films: save single pictures of them, and keep those of one film on one side of the split",
+    ".svg .pdf .psd": "documents: export them as PNG",
+    ".csv .tsv .xlsx": "a table: if it names the class of each picture, move each into the folder of its class, such as with "
+                       "shutil.move(row.file, row.label)",
+}  # fmt: skip
 _SYSTEM = ("thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "#recycle", "$recycle.bin", "system volume information")
 _PARTS = {"train": "pool", "training": "pool", "val": "val", "valid": "val", "validation": "val", "test": "test",
           "testing": "test"}  # fmt: skip
@@ -93,7 +101,12 @@ def distinct_images(folder: Path, classes: dict[str, list[str]], pictures: Pictu
                 same = f"{pictures.files[first]} = {pictures.files[row]}"
                 (repeated if other == name else clashes).append(same)
     if clashes:
-        raise ValueError(f"{folder} has the same picture in two classes: {some(clashes)}. Keep each where it belongs.")
+        held = {name: {pictures.pixels[row_of[file]] for file in files if file in row_of} for name, files in classes.items()}
+        inside = [name for name in held if held[name] <= set().union(*(held[other] for other in held if other != name))]
+        copy = max(inside, key=lambda name: len(held[name]), default=None)
+        remedy = "Keep each where it belongs." if copy is None else (
+            f"All that is in {copy!r} is in other classes, too: if it is a copy of them, remove it")  # fmt: skip
+        raise ValueError(f"{folder} has the same picture in two classes: {some(clashes)}. {remedy}")
     return rows, [f"the same picture again, used once: {some(repeated)}"] if repeated else []
 
 
@@ -177,7 +190,7 @@ def _refuse(folder: Path, classes: dict[str, list[str]], loose: int) -> None:
     how = f"Put the images of each class into a folder of its own, such as {folder / 'daisy'} and {folder / 'rose'}."
     if not classes:
         found = f": {_pictures(loose)} side by side, and nothing says what is in which" if loose else " with pictures in them"
-        raise ValueError(f"{folder} has no class folders{found}. {how}")
+        raise ValueError(f"{folder} has no class folders{found}.{_other_kinds(folder)} {how}")
     if len(classes) == 1:
         ((only, images),) = classes.items()
         deeper = f" Or did you mean {folder / only}?" if any(image.count("/") > 1 for image in images) else ""
@@ -186,6 +199,15 @@ def _refuse(folder: Path, classes: dict[str, list[str]], loose: int) -> None:
             f"{folder} has only one class folder, {only!r}, with {_pictures(len(images))} in it{beside}: there is nothing to "
             f"tell apart. Add a folder with the images of another class.{deeper} {how}"
         )
+
+
+def _other_kinds(folder: Path) -> str:
+    """What is in a folder that has no pictures, and what to do with it: "" if nothing of it is known."""
+    names = [name.lower() for _, _, files in os.walk(folder) for name in files if not is_hidden(name)]
+    endings = {os.path.splitext(name)[1] for name in names}
+    told = [f" It holds {what} ({', '.join(sorted(endings & set(those.split())))})." for those, what in _OTHERS.items()
+            if endings & set(those.split())]  # fmt: skip
+    return "".join(told)
 
 
 def is_hidden(name: str) -> bool:

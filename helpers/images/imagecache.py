@@ -27,7 +27,7 @@ from helpers.images.decoding import picture_size, read_image, readers
 from helpers.notebook.progress import Progress
 
 _UNFINISHED = "unfinished-"
-_VERSION = 3  # of what the cache holds: raise it when the same file would give other pixels
+_VERSION = 4  # of what the cache holds: raise it when the same file would give other pixels
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import io
 import re
 import textwrap
 import tomllib
+import warnings
 from html import escape
 from pathlib import Path
 
@@ -21,8 +22,12 @@ SMALL = 11  # points: titles above small pictures and notes inside a figure; not
 STYLE = {
     "font.size": 12, "axes.titlesize": 13, "legend.frameon": False, "figure.dpi": 100,
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3, "lines.linewidth": 2.2,
-    "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
+    "axes.prop_cycle": matplotlib.cycler(color=COLOURS), "text.parse_math": False,  # a class may be called "$5"
 }  # fmt: skip
+FONTS = (  # for letters that matplotlib's own font lacks, if the system has one of them
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans", "WenQuanYi Zen Hei", "Droid Sans Fallback", "PingFang SC",
+    "Hiragino Sans", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Noto Sans Devanagari", "Arial Unicode MS", "Unifont",
+)  # fmt: skip
 MOST_CREDITS = 6  # printed below a figure; `show` has the others in a list that unfolds
 REST = "another"  # what `hardest` calls all classes that it leaves out
 
@@ -32,10 +37,15 @@ def styled(function):
 
     @functools.wraps(function)
     def in_style(*args, **kwargs):
-        with matplotlib.rc_context(STYLE):
+        with matplotlib.rc_context({**STYLE, "font.family": _fonts()}):
             return function(*args, **kwargs)
 
     return in_style
+
+
+@functools.cache
+def _fonts() -> list[str]:
+    return ["DejaVu Sans", *(name for name in FONTS if name in font_manager.get_font_names())]
 
 
 def new_axes(rows: int, columns: int, size, **settings):
@@ -52,11 +62,16 @@ def ink(ground) -> str:
 
 
 def drawable(text: str, most: int = 10_000) -> str:
-    """Text that a figure can show: at most so many letters, a box for each letter that matplotlib's font does not have."""
-    font = font_manager.get_font(font_manager.findfont("DejaVu Sans"))
+    """Text that a figure can show: at most so many letters, a box for each letter that no font here has."""
+    fonts = [font_manager.get_font(font_manager.findfont(name)) for name in _fonts()]
     if len(text) > most:
         text = text[: most // 2 - 1] + "…" + text[-(most - most // 2) :]
-    return "".join(letter if font.get_char_index(ord(letter)) else "□" for letter in text).replace("$", r"\$")
+    return "".join(letter if any(font.get_char_index(ord(letter)) for font in fonts) else "□" for letter in text)
+
+
+def entry(name: str) -> str:
+    """A name as an entry of a legend: matplotlib leaves out those that begin with an underscore."""
+    return f" {name}" if name.startswith("_") else name
 
 
 def add_credits(figure: Figure, credits) -> Figure:
@@ -94,7 +109,11 @@ def show(figure: Figure, alt: str, credits=()) -> None:
     colour_pictures = any(image.get_array().ndim == 3 for axes in figure.axes for image in axes.images)
     kind = "jpeg" if colour_pictures else "png"  # as PNG, a sheet of photographs takes megabytes of the notebook
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, bbox_inches="tight", pil_kwargs={"quality": 88, "optimize": True})
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        figure.savefig(buffer, format=kind, bbox_inches="tight", pil_kwargs={"quality": 88, "optimize": True})
+    if any("missing from font" in str(one.message) for one in said):
+        print("Some letters are drawn as boxes: no font here has them. Install one that does, such as Noto Sans CJK.")
     data = base64.b64encode(buffer.getvalue()).decode()
     html = (
         f'<figure style="margin:0"><img src="data:image/{kind};base64,{data}" alt="{escape(alt)}" style="max-width:100%">'
@@ -173,9 +192,9 @@ def plot_history(fits) -> Figure:
     figure, ((left, right),) = new_axes(1, 2, (9.5, 3.4))
     for i, run in enumerate(fits):
         history, colour = run.history, COLOURS[i % len(COLOURS)]
-        left.plot(history.step, history.train_loss, "--", color=colour, label=f"{run.recipe.name}, training")
-        left.plot(history.step, history.val_loss, "-", color=colour, label=f"{run.recipe.name}, validation")
-        right.plot(history.step, 100 * history.val_accuracy, "-o", color=colour, label=run.recipe.name, markersize=4)
+        left.plot(history.step, history.train_loss, "--", color=colour, label=entry(f"{run.recipe.name}, training"))
+        left.plot(history.step, history.val_loss, "-", color=colour, label=entry(f"{run.recipe.name}, validation"))
+        right.plot(history.step, 100 * history.val_accuracy, "-o", color=colour, label=entry(run.recipe.name), markersize=4)
     left.set(xlabel="step", ylabel="cross-entropy", title="loss")
     right.set(xlabel="step", ylabel="%", title="accuracy on the validation images")
     left.legend(fontsize=SMALL)

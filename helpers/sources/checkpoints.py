@@ -1,8 +1,11 @@
 """Read a checkpoint without running code in it, and put its tensors into a network that they fit; or say what differs."""
 
-from pathlib import Path
+import re
+from argparse import Namespace
+from pathlib import Path, PosixPath
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
@@ -13,7 +16,11 @@ SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
 AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")  # heads of googlenet and inception_v3 that only help to train them
 # Where training scripts put a state_dict in a larger file, and what they put before the names of its tensors.
 _WITHIN = ("state_dict_ema", "model_ema", "ema", "state_dict", "model_state_dict", "model", "net", "network", "weights")
+_HARMLESS = [  # values that training scripts keep beside the tensors: numbers, settings and paths, which run nothing
+    np.dtype, *{type(np.dtype(kind)) for kind in "?bhilqBHILQefdU"}, np.float64(0).__reduce__()[0], Namespace, PosixPath,
+]  # fmt: skip
 _PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", "encoder.")
+_OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")  # before torchvision 0.4, as in CheXNet
 _NOT_WEIGHTS = {  # how files begin that are often saved under the name of a checkpoint
     b"version https://git-lfs.github.com/": "a pointer of Git LFS, not the weights themselves: run `git lfs pull`",
     b"<": "a web page (a login, or an error message) instead of the weights: download it again",
@@ -54,11 +61,12 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         state, about = read_safetensors(path)
         return _without_prefix(state), about
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_HARMLESS):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # anything may be raised, and torch's own message says how to run the code
         raise ValueError(
             f"{path} is refused: it is damaged, or holds objects that would run code when loaded{_objects(path)}. Only "
-            "tensors are accepted, as written by torch.save(model.state_dict(), path)"
+            "tensors are accepted: save them alone, torch.save(model.state_dict(), path), in the program that wrote it"
         ) from None
     inner = [content[key] for key in _WITHIN if key in content] if isinstance(content, dict) else []
     for candidate in [content, *inner]:
@@ -84,16 +92,16 @@ def fill(model: nn.Module, state: dict[str, Tensor], path: str | Path, arch: str
                              for name in own if name in given and own[name].shape != given[name].shape],
     }  # fmt: skip
     if any(differences.values()):
-        counts = "; ".join(f"{len(names)} {what}: {_few(names)}" for what, names in differences.items() if names)
+        counts = "; ".join(f"{len(names)} {what}: {few(names)}" for what, names in differences.items() if names)
         hint = f". It has as many parameters as {' or '.join(others)}" if (others := like(given)) else ""
         raise ValueError(f"{path} does not hold the tensors of a {arch}: {counts}{hint}")
     shared = [name for name in own if name in given]
     if odd := [name for name in shared if own[name].is_floating_point() != given[name].is_floating_point()]:
-        raise ValueError(f"{path} is refused: {_few(odd)} hold numbers of another type than those of a {arch}. If the weights "
+        raise ValueError(f"{path} is refused: {few(odd)} hold numbers of another type than those of a {arch}. If the weights "
                          "are quantised, save the network as it was before")  # fmt: skip
     ready = {name: given[name].to(own[name].dtype) for name in shared}
     if spoilt := [name for name, tensor in ready.items() if tensor.is_floating_point() and not tensor.isfinite().all()]:
-        raise ValueError(f"{path} is refused: {_few(spoilt)} hold values that are not finite (NaN or infinite). The training "
+        raise ValueError(f"{path} is refused: {few(spoilt)} hold values that are not finite (NaN or infinite). The training "
                          "diverged: take an earlier checkpoint")  # fmt: skip
     with torch.no_grad():
         for name, tensor in ready.items():
@@ -108,14 +116,14 @@ def _is_state_dict(content: Any) -> bool:
 
 
 def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors without what all their names begin with, if it is one of the usual prefixes."""
-    state = dict(state)
+    """The tensors without what all their names begin with, if it is one of the usual prefixes; old DenseNets by today's names."""
+    state = {_OLD_DENSENET.sub(r"\1\2", name): tensor for name, tensor in state.items()}
     while prefix := next((p for p in _PREFIXES if state and all(name.startswith(p) for name in state)), ""):
         state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     return state
 
 
-def _few(names: list[str]) -> str:
+def few(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
@@ -126,4 +134,4 @@ def _objects(path: Path) -> str:
         names = sorted(found, key=lambda name: (name.startswith(("torch.", "_", "builtins.", "collections.")), name))
     except Exception:  # a damaged file
         return ""
-    return f" ({_few(names)})" if names else ""
+    return f" ({few(names)})" if names else ""

@@ -12,7 +12,7 @@ from torchvision.transforms import v2
 from helpers.heads import find_head
 from helpers.sources.architectures import OWN, TORCHVISION, image_size, like, new_model
 from helpers.sources.base import Backbone, check_known
-from helpers.sources.checkpoints import fill, read_checkpoint
+from helpers.sources.checkpoints import AUXILIARY, few, fill, read_checkpoint
 from helpers.sources.from_torchvision import with_preset
 
 
@@ -59,8 +59,15 @@ def _filled(arch: str, state: dict[str, Tensor], path: Path, headless: int | Non
     settings = image_size(arch, state)
     model = new_model(arch, **settings)
     head = find_head(model)
-    if headless and not any(name.startswith(f"{head}.") for name in state):
+    while not state.keys() & model.state_dict().keys() and len({name.partition(".")[0] for name in state}) == 1:
+        state = {name.partition(".")[2]: tensor for name, tensor in state.items()}  # the name of a larger network's part
+    if headless and f"{head}.weight" not in state:
         model = new_model(arch, num_classes=headless, **settings)
+        foreign = [name for name in state if name not in model.state_dict() and not name.startswith(AUXILIARY)]
+        body = {name for name in model.state_dict() if not name.startswith(f"{head}.")}
+        if foreign and all(name in state or name.endswith(".num_batches_tracked") for name in body):
+            warnings.warn(f"{path} has another head than a {arch}: {few(foreign)} are left out", stacklevel=4)
+            state = {name: tensor for name, tensor in state.items() if name not in foreign}
         of_head = model.get_submodule(head).state_dict(prefix=f"{head}.")
         fill(model, state | {name: torch.zeros_like(tensor) for name, tensor in of_head.items()}, path, arch)
         if arch not in OWN:

@@ -8,7 +8,7 @@ from scipy.optimize import minimize_scalar
 from torch.nn import functional as F
 from torchmetrics.functional.classification import binary_auroc, multiclass_calibration_error
 
-from helpers.notebook.figures import COLOURS, new_axes, styled
+from helpers.notebook.figures import COLOURS, entry, new_axes, styled
 from helpers.training.intervals import wilson
 
 BINS = 15  # of the calibration error, as in Guo et al., 2017
@@ -81,7 +81,7 @@ def plot_confidence(groups: dict[str, torch.Tensor], threshold: float | None = N
     figure, ((axis,),) = new_axes(1, 1, (7.2, 3.8))
     for i, (name, values) in enumerate(groups.items()):
         levels, shares = values.sort().values, 100 * (1 - torch.arange(len(values)) / len(values))
-        axis.step(levels, shares, where="post", color=COLOURS[i], label=f"{name} (n = {len(values)})",
+        axis.step(levels, shares, where="post", color=COLOURS[i], label=entry(f"{name} (n = {len(values)})"),
                   linestyle=("-", (0, (6, 2)), (0, (2, 1.5)))[i % 3])  # fmt: skip
     if threshold is not None:
         axis.axvline(threshold, color="0.3", linewidth=1.3, linestyle=":")
