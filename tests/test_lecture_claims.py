@@ -91,8 +91,8 @@ def against_scratch(target, source, expected, how="new head"):
     depth("goldfinches", 100, "head", "scratch", "-"),
     depth("tissue", 100, "head", "scratch", "0"),
     *(depth(task, number, "all", "scratch", "0+") for task in variants.TASKS for number in variants.LABELS),
-    depth("goldfinches", 20, "all", "head", "+"),
-    depth("goldfinches", 100, "all", "head", "+"),
+    *(depth("goldfinches", number, "all", "head", sign) for number, sign in zip(variants.LABELS, "0++", strict=True)),
+    *(depth("tissue", number, "all", "head", sign) for number, sign in zip(variants.LABELS, "00+", strict=True)),
     # lecture 4: of ten switches five lose and none gains
     ("real-batchnorm", {"trains": "the head"}, "batchnorm", "live", "at rest", "-"),
     *(("real-depth", {"per_class": n}, "depth", "everything", "the head", "0") for n in (5, 20, 100)),

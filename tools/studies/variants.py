@@ -85,8 +85,11 @@ def _of_photographs() -> dict[str, str]:
     texts = {
         "03.photographs-probe-5": percent(table.loc[("feature extraction", 5)]),
         "03.photographs-scratch-100": percent(table.loc[("scratch", 100)]),
-        "03.photographs-gap-5": f"{-behind['points']:.0f} points",
+        "03.photographs-gap-5": f"{-behind['points']:.0f} points ({-behind['high']:.0f} to {-behind['low']:.0f})",
     }
+    for name in ("goldfinches-5", "flowers-5"):
+        at_rest = load_study(name).paired("recipe", "feature extraction")
+        texts[f"03.rest-{name}"] = points(at_rest.loc["fine-tune all"])
     if study := real.measured().get("depth"):
         alike = {n: best(study.select(per_class=n), "depth") for n in study.runs.per_class.unique()}
         close = [str(n) for n, those in alike.items() if len(those) == study.runs.depth.nunique()]

@@ -14,7 +14,7 @@ def depth_study() -> Study:
     """Photographs and drawn goldfinches and tissue, by the number of labels a class and by what trains.
 
     Photographs: efficientnet_lite0, a probe and then fine-tuning ("real-depth"), and from scratch (the suite); drawings: the
-    laboratory's small network ("depth"), whose "last half" are three of its four blocks.
+    laboratory's small network ("depth"), without the probe first, whose "last half" are three of its four blocks.
     """
     real, drawn = load_study("real-depth"), load_study("depth").select(task=["goldfinches", "tissue"])
     scratch = load_study("suite-efficientnet_lite0").select(target="photographs", size=128, recipe="scratch")
