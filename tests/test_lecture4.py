@@ -24,3 +24,5 @@ def test_head_first_batchnorm_at_rest_and_the_middle_rate_are_far_ahead_and_ever
     assert number("forgetting", "accuracy at 1e-3, refitted") > max(high, before - 10) + 5
     head, lora, slow, fast = (number("lora-train", f"{name}:") for name in ("head, 1e-2", "LoRA, 3e-3", "3e-4", "1e-3"))
     assert head < lora < max(slow, fast), "LoRA gains over the head, everything at its better rate gains more"
+    (text,) = (cell.source for cell in project.cells(NOTEBOOK, "markdown") if cell.id == "text-31")
+    assert f"with {number('lora-count', 'LoRA and head')}% of the parameters" in text
