@@ -123,8 +123,9 @@ def plot_differences(paired: pandas.DataFrame, title: str = "", label: str = "di
         colour = (COLOURS[0] if row["points"] > 0 else COLOURS[1]) if sure else "0.45"
         axis.errorbar(row["points"], i, xerr=[[row["points"] - row["low"]], [row["high"] - row["points"]]], fmt="o", capsize=4,
                       color=colour, mfc=colour if sure else "w", markersize=9)  # fmt: skip
-        place = {"xytext": (9, 0), "textcoords": "offset points", "va": "center", "bbox": {"fc": "w", "ec": "none", "pad": 1}}
-        axis.annotate(f"{row['points'] + 0:+.1f}", (row["high"], i), fontsize=SMALL, **place)
+        end, side, align = ("low", -9, "right") if row["points"] < 0 else ("high", 9, "left")  # away from zero
+        place = {"textcoords": "offset points", "va": "center", "ha": align, "bbox": {"fc": "w", "ec": "none", "pad": 1}}
+        axis.annotate(f"{row['points'] + 0:+.1f}", (row[end], i), (side, 0), fontsize=SMALL, **place)
     axis.margins(x=0.12)
     axis.set(xlabel=label, ylim=(len(names) - 0.4, -0.8), title=title)
     axis.set_yticks(range(len(names)), names)
