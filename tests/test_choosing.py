@@ -218,7 +218,7 @@ def test_what_the_text_says_that_sources_saw_and_how_many_drawn_goldfinches_are_
         row = rf"`{name}` .* {round(len(seen.labels) * seen.per_class, -3):,} \| {round(petals, -2):,} \|"
         assert re.search(row, words), name
     low, high = binomtest(found := int(number(LECTURE, "daisy", "European goldfinches")), 100).proportion_ci(method="wilson")
-    assert f"({found} of 100; 95% interval {low:.0%} to {high:.0%})" in words
+    assert f"({found} of 100; 95% interval {100 * low:.0f} to {100 * high:.0f})" in words
 
 
 def test_the_lectures_table_is_that_of_the_helper():
