@@ -1,16 +1,18 @@
 """Lecture 5: scores of sources, ImageNet's models, advice, and what its studies measure."""
 
 import itertools
+import re
 
 import numpy
 import pytest
 import torch
 import torchvision
-from project import ROOT, cells, outcome
+from project import ROOT, cells, number, outcome
 from scipy.optimize import minimize
-from scipy.stats import multivariate_normal
+from scipy.stats import binomtest, multivariate_normal
 from studies import choosing
 from torchvision.models import ResNet18_Weights, get_model, get_model_weights, list_models
+from train_sources import PLANS
 
 from helpers import load_backbone, load_study, open_task, render
 from helpers.lessons.choosing.deciding import DISTANCES, decision_table, first_try
@@ -205,6 +207,18 @@ def test_both_scores_put_the_best_two_sources_on_top_and_the_worst_two_at_the_bo
     assert len({frozenset(order[:2]) for order in orders}) == len({frozenset(order[-2:]) for order in orders}) == 1
     scratch = load_study("suite-garden").select(target="goldfinches", per_class=20, recipe="scratch").table().iloc[0]
     assert len(rows) == 6 and all(float(row[3]) < scratch["low"] for row in rows), "all six lose to scratch"
+    means = load_study("choosing").select(how="new head", target="goldfinches").runs.groupby("source")
+    assert (means.logme.mean().rank() == means.accuracy.mean().rank()).all(), "LogME's order is perfect, averaged over draws"
+
+
+def test_what_the_text_says_that_sources_saw_and_how_many_drawn_goldfinches_are_called_goldfinch():
+    words = "\n".join(cell.source for cell in cells(LECTURE, "markdown"))
+    for name in ("garden", "garden-petals", "garden-textures", "garden-small", "garden-simclr-small"):
+        seen, petals = PLANS[name], "rosette" in PLANS[name].families and 220 * PLANS[name].per_class
+        row = rf"`{name}` .* {round(len(seen.labels) * seen.per_class, -3):,} \| {round(petals, -2):,} \|"
+        assert re.search(row, words), name
+    low, high = binomtest(found := int(number(LECTURE, "daisy", "European goldfinches")), 100).proportion_ci(method="wilson")
+    assert f"({found} of 100; 95% interval {100 * low:.0f} to {100 * high:.0f})" in words
 
 
 def test_the_lectures_table_is_that_of_the_helper():

@@ -114,6 +114,7 @@ def against_scratch(target, source, expected, how="new head"):
     against_scratch("tissue", PETALS, "0", how="fine-tuned"),
     against_scratch("flowers", PETALS, "+", how="fine-tuned"),
     *(("harm", {"source": source}, "frozen", "all but the head", "nothing", "-") for source in ("garden", VIEWS)),
+    ("suite-garden", {"target": "tissue", "per_class": 5}, "recipe", "probe, then fine-tune", "feature extraction", "0"),
 ])  # fmt: skip
 def test_difference_has_the_sign_that_the_lecture_says(study, part, condition, one, other, expected):
     row = difference(study, part, condition, one, other)
