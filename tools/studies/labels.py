@@ -32,6 +32,7 @@ GAPS = [  # of the first way over the second, in points
     for way in ("self-supervised, head", "supervised, fine-tuned", "self-supervised, fine-tuned")
 ]
 GAPS += [("goldfinches", 20, "self-supervised, fine-tuned", "scratch")]
+GAPS += [("goldfinches", 20, "supervised, fine-tuned", "supervised, head")]
 GAPS += [("flowers", 100, way, "scratch") for way in ("supervised, fine-tuned", "self-supervised, fine-tuned")]
 
 
@@ -74,10 +75,14 @@ def stamps() -> dict[str, str]:
     for task, number, way, baseline in GAPS:
         texts[f"01.{task}-{number}-{_slug(baseline)}-to-{_slug(way)}"] = points(gap(study, task, number, way, baseline))
     photographs = load_study("suite-efficientnet_lite0").select(target="photographs", size=128)
-    for number in (5, 20, 100):
+    for number in (5, 100):
         for recipe in (FEATURE_EXTRACTION.name, SCRATCH.name):
             row = photographs.select(per_class=number, recipe=recipe).table(["recipe"]).loc[recipe]
             texts[f"01.photographs-{number}-{_slug(recipe)}"] = percent(row)
+        row = photographs.select(per_class=number).paired("recipe", SCRATCH.name, by=[]).loc[FEATURE_EXTRACTION.name]
+        texts[f"01.photographs-{number}-scratch-to-feature-extraction"] = points(row)
+    copied = load_study("real-sources").select(target="photographs").paired("source", "random weights", by=[])
+    texts["01.photographs-20-random-weights-to-efficientnet_lite0"] = points(copied.loc["efficientnet_lite0"])
     return texts
 
 
