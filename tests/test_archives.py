@@ -238,3 +238,9 @@ def test_an_interrupted_unpacking_leaves_nothing_and_a_second_one_finds_the_firs
     place = unpack(path, tmp_path / "out")
     path.unlink()
     assert unpack(path, tmp_path / "out") == place
+
+
+def test_a_zip_made_by_powershell_is_unpacked(tmp_path):
+    members = {"birds\\": b"", "birds\\a\\": b"", "birds\\a\\1.jpg": b"one", "birds\\b\\1.jpg": b"two"}
+    folder = unpack(make_zip(tmp_path / "p.zip", members), tmp_path / "out")
+    assert (folder / "birds/a/1.jpg").read_bytes() == b"one" and (folder / "birds/b/1.jpg").read_bytes() == b"two"

@@ -1,7 +1,10 @@
 """Checkpoints of your own: what is loaded as it is, and what is refused, with what would help."""
 
 import re
+from argparse import Namespace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hostile import FORMS, Malicious
@@ -174,7 +177,7 @@ def test_a_checkpoint_that_holds_code_is_refused_and_the_code_does_not_run(how, 
 def test_a_whole_pickled_model_is_refused_by_the_name_of_its_class_and_so_is_what_is_no_state_dict(write):
     message = refusal(write(lambda state: get_model("squeezenet1_1", weights=None)))
     assert "would run code when loaded (torchvision.models.squeezenet.Fire" in message
-    assert "as written by torch.save(model.state_dict(), path)" in message
+    assert "save them alone, torch.save(model.state_dict(), path)" in message
     for content in ({"epoch": 3, "state_dict": {}}, torch.ones(3)):
         assert "not the state_dict of a model" in refusal(write(lambda state, content=content: content))
 
@@ -211,3 +214,32 @@ def test_a_checkpoint_without_architecture_metadata_or_tensors_says_what_is_miss
     assert "1 missing: conv1.weight" in refusal(tmp_path / "mine.safetensors", None)
     with pytest.raises(FileNotFoundError, match="there is no file .*absent.pt"):
         load_backbone(tmp_path / "absent.pt", arch="resnet18")
+
+
+def test_settings_numbers_and_paths_beside_the_tensors_are_no_reason_to_refuse(write, trained):
+    beside = {"args": Namespace(lr=0.1, folder=Path("x")), "best": np.float64(0.9), "epoch": np.int64(3)}
+    assert same(load_backbone(write(lambda state: {"state_dict": state, **beside}), arch=SMALL).model, trained)
+
+
+def test_a_foreign_head_is_left_out_with_a_warning_and_the_body_is_read(write, trained):
+    def self_supervised(state):
+        body = {name: tensor for name, tensor in state.items() if not name.startswith("fc.")}
+        projection = {"fc.0.weight": torch.zeros(9, 1024), "fc.2.weight": torch.zeros(5, 9)}
+        return {f"module.encoder_q.{name}": tensor for name, tensor in (body | projection).items()}
+
+    with pytest.warns(UserWarning, match="holds no head"), \
+            pytest.warns(UserWarning, match="has another head than .*fc.0.weight, fc.2.weight are left out"):
+        model = load_backbone(write(self_supervised), arch=SMALL).model
+    own = trained.state_dict()
+    assert all(torch.equal(tensor, own[name]) for name, tensor in model.state_dict().items() if "fc." not in name)
+    lacking = lambda state: {name: tensor for name, tensor in self_supervised(state).items() if "conv5" not in name}
+    assert "missing: conv5.0.weight" in refusal(write(lacking)), "a body has to be whole"
+
+
+def test_a_densenet_of_old_times_is_read_by_todays_names_and_out_of_a_larger_network(tmp_path):
+    state = get_model("densenet121", weights=None).state_dict()
+    old = {re.sub(r"(denselayer\d+\.(?:norm|conv))([12]\.)", r"\1.\2", name): tensor for name, tensor in state.items()}
+    assert old.keys() != state.keys()
+    torch.save({f"module.densenet121.{name}": tensor for name, tensor in old.items()}, tmp_path / "chexnet.pth")
+    read = load_backbone(tmp_path / "chexnet.pth", arch="densenet121").model.state_dict()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in read.items())

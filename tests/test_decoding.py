@@ -277,3 +277,31 @@ def test_the_endings_are_those_of_pictures():
     endings = image_extensions()
     assert {".jpg", ".jpeg", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp"} <= endings
     assert not {".eps", ".pdf", ".txt", ".mpg", ".h5"} & endings
+
+
+def test_twelve_bits_kept_in_sixteen_are_refused_with_what_to_multiply_by_and_full_range_is_read(tmp_path):
+    grey = np.linspace(0, 4095, 64 * 64).reshape(64, 64)
+    for name, factor in (("few", 1), ("all", 16)):
+        Image.fromarray((grey * factor).astype(np.uint16)).save(tmp_path / f"{name}.png")
+    with pytest.raises(ValueError, match=r"few.png: its 16-bit pixels use 0 to 4095 of 65,535 only.*pixels \* 16"):
+        read_image(tmp_path / "few.png", 32)
+    assert read_image(tmp_path / "all.png", 32).max() > 240
+
+
+@pytest.mark.parametrize(
+    "source, error, words",
+    [
+        (np.zeros((4, 4, 3), np.uint8), TypeError, "PIL.Image.fromarray.*BGR"),
+        ("https://example.org/cat.jpg", FileNotFoundError, "an address; download the picture"),
+        (".", IsADirectoryError, "a folder; give the path of one picture"),
+    ],
+)
+def test_what_is_no_file_of_a_picture_is_refused_with_what_to_give_instead(source, error, words):
+    with pytest.raises(error, match=words):
+        open_image(source)
+
+
+def test_a_dicom_file_under_the_name_of_a_picture_is_named_for_what_it_is(tmp_path):
+    (tmp_path / "x.png").write_bytes(bytes(128) + b"DICM" + bytes(400))
+    with pytest.raises(ValueError, match="a medical picture, DICOM.*Export it as PNG"):
+        open_image(tmp_path / "x.png")

@@ -171,3 +171,20 @@ def test_credits_that_lie_in_a_folder_go_with_their_photographs(tmp_path):
     assert not [note for note in task.notes if "CREDITS" in note], "it is no odd file"
     (tmp_path / "p/CREDITS.csv").write_text("Ana,Bob")
     refused(tmp_path / "p", "must begin with the names of its columns: file,author,licence,link")
+
+
+def test_a_set_that_holds_a_copy_of_itself_is_refused_and_the_copy_is_named(tmp_path):
+    photos(tmp_path / "p", a=8, b=8)
+    for name in "ab":
+        shutil.copytree(tmp_path / "p" / name, tmp_path / "p/cells" / name)
+    refused(tmp_path / "p", "All that is in 'cells' is in other classes, too: if it is a copy of them, remove it")
+
+
+@pytest.mark.parametrize(
+    "name, words", [("1.dcm", "DICOM: export them as PNG"), ("1.NEF", "raw files of a camera"), ("train.csv", "a table: if it")]
+)
+def test_what_is_no_picture_is_named_for_what_it_is_where_there_are_none(tmp_path, name, words):
+    for folder in ("a", "b"):
+        (tmp_path / "p" / folder).mkdir(parents=True)
+        (tmp_path / "p" / folder / name).write_bytes(b"x")
+    refused(tmp_path / "p", words)

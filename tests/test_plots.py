@@ -16,6 +16,7 @@ from fits import fitted, short
 from matplotlib.figure import Figure
 
 from helpers.images.tasks import Split
+from helpers.lessons.goldfinches.calibration import plot_confidence
 from helpers.notebook import figures as plots
 from helpers.notebook.figures import hardest
 from helpers.training.recipes import FEATURE_EXTRACTION, SCRATCH
@@ -245,3 +246,23 @@ def test_show_refuses_a_figure_without_words(alt, shown):
     with pytest.raises(ValueError, match="say in a sentence or two|no texts for the figure"):
         plots.show(plots.plot_images(pictures(1)), alt)
     assert not shown
+
+
+STRANGE = ["$\\frac{$", "_background", "猫", "a\\b", "<script>", "%", ""]
+
+
+@pytest.mark.parametrize("draw", [
+    lambda names: plots.plot_confusion(torch.arange(len(names)), torch.arange(len(names)), names),
+    lambda names: plots.plot_images(torch.zeros(len(names), 3, 8, 8, dtype=torch.uint8), names),
+    lambda names: plot_confidence({name: torch.rand(5) for name in names}),
+], ids=["confusion", "images", "confidence"])  # fmt: skip
+def test_a_class_may_have_any_name_in_a_figure_and_letters_that_no_font_has_are_said_once(draw, capsys, monkeypatch):
+    monkeypatch.setattr(IPython.display, "display", lambda *args, **kwargs: None)
+    figure = draw(STRANGE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plots.show(figure, "A figure with strange names in it.")
+    boxes = "Some letters are drawn as boxes"
+    assert capsys.readouterr().out.count(boxes) == (plots.drawable("猫") == "□")
+    if (legend := figure.axes[0].get_legend()) is not None:
+        assert len(legend.get_texts()) == len(STRANGE), "no entry is lost"

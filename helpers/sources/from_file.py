@@ -59,8 +59,9 @@ def _filled(arch: str, state: dict[str, Tensor], path: Path, headless: int | Non
     settings = image_size(arch, state)
     model = new_model(arch, **settings)
     head = find_head(model)
-    while not state.keys() & model.state_dict().keys() and len({name.partition(".")[0] for name in state}) == 1:
-        state = {name.partition(".")[2]: tensor for name, tensor in state.items()}  # the name of a larger network's part
+    first = {name.partition(".")[0] for name in state}
+    if not state.keys() & model.state_dict().keys() and len(first) == 1:  # this network is a part of a larger one, by that name
+        state = {name.removeprefix(f"{min(first)}."): tensor for name, tensor in state.items()}
     if headless and f"{head}.weight" not in state:
         model = new_model(arch, num_classes=headless, **settings)
         foreign = [name for name in state if name not in model.state_dict() and not name.startswith(AUXILIARY)]
