@@ -158,9 +158,9 @@ def contents(pages):
         "Appendices": those(r"notebooks/appendix/.*"),
         "Labs": [f"About the labs <{name}>" for name in those(r"labs/README\.md")] + those(r"labs/.*\.ipynb"),
         "To run and to look up": ["Overview <README>"]
-        + those(r"docs/(?:installing|offline|your_own)\.md")
+        + those(r"docs/(?:installing|offline|your_own|cheat_sheet|glossary)\.md")
         + ["reference/index", "measured"]
-        + those(r"docs/(?!(?:installing|offline|your_own|presenting|architecture)\.)[^/]*\.md"),
+        + those(r"docs/(?!(?:installing|offline|your_own|cheat_sheet|glossary|presenting|architecture)\.)[^/]*\.md"),
         "For instructors": those(r"docs/presenting\.md")
         + those(r"docs/instructors/README\.md")
         + those(r"docs/instructors/(?!README)[^/]*\.md"),
