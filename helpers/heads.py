@@ -37,7 +37,7 @@ def swap_head(model: nn.Module, num_classes: int, *, head: str | None = None) ->
 
     All other tensors stay the same objects. The new head has the inputs, geometry, dtype and device of the old one, and a
     bias only if the old one has. Two things leave with the old head: auxiliary heads, which predict the old classes
-    (googlenet, inception_v3), and a ReLU right after the head (squeezenet), which would set negative logits to 0; then a
+    (googlenet, inception_v3), and an activation right after the head: the ReLU of squeezenet, a Softmax of your own; then a
     warning tells you. `head` is the path of the output layer, in case find_head does not find the right one.
     Raises TypeError or ValueError, and changes nothing, if num_classes is no positive integer or the head no such layer.
 
@@ -55,7 +55,7 @@ def swap_head(model: nn.Module, num_classes: int, *, head: str | None = None) ->
         raise ValueError(f"{type(model).__name__} has no Linear or Conv2d layer named '{path}', see model.named_modules()")
     model.set_submodule(path, _like(old, num_classes))
     drop_auxiliary_heads(model)
-    _drop_relu_after(model, path)
+    _drop_activation_after(model, path)
     return model
 
 
@@ -79,14 +79,14 @@ def _like(old: nn.Linear | nn.Conv2d, outputs: int) -> nn.Module:
     return nn.Conv2d(old.in_channels, outputs, **common).train(old.training)
 
 
-def _drop_relu_after(model: nn.Module, path: str) -> None:
+def _drop_activation_after(model: nn.Module, path: str) -> None:
     parent = model.get_submodule(path.rpartition(".")[0])
     if not isinstance(parent, nn.Sequential):
         return
     position = list(parent).index(model.get_submodule(path)) + 1
-    if position < len(parent) and isinstance(parent[position], nn.ReLU):
-        parent[position] = nn.Identity()
-        message = f"removed the ReLU after the head of {type(model).__name__}: it set negative logits to 0"
+    if position < len(parent) and isinstance(parent[position], (nn.ReLU, nn.Softmax, nn.LogSoftmax, nn.Sigmoid)):
+        name, parent[position] = type(parent[position]).__name__, nn.Identity()
+        message = f"removed the {name} after the head of {type(model).__name__}: losses take plain logits"
         warnings.warn(message, stacklevel=3)
 
 
