@@ -165,7 +165,9 @@ return dict.fromkeys(backbones, (x - x.mean((0, 2, 3), keepdim=True)) / x.std((0
         "old head inside": ("model.fc = nn.Linear(model.fc[0].in_features, num_classes)",
                             "model.fc[1] = nn.Linear(model.fc[0].out_features, num_classes)"),
         "wrong number of outputs": ("model.fc = nn.Linear(model.fc[0].in_features, num_classes)", "model.fc = model.fc[0]"),
-        "no fc": "return nn.Sequential(*list(model.children())[:-1], nn.Flatten(), nn.Linear(model.fc[0].in_features, num_classes))",
+        "no fc": """
+*body, head = model.children()
+return nn.Sequential(*body, nn.Flatten(), nn.Linear(head[0].in_features, num_classes))""",
     },
     "three_bugs_fixed": {
         "head never trained": BUILT_FIRST + LIVE + BATCH_MEANS,

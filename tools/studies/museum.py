@@ -5,7 +5,7 @@ not in the predictions. A room that the file has already is not measured again; 
 """
 
 import copy
-from functools import cache
+from functools import cache, partial
 
 import torch
 from torch import nn
@@ -29,7 +29,7 @@ ROOMS = (
     "1 BatchNorm alive, batches of 32", "1 BatchNorm alive, batches of 4", "2 judged in training mode",
     "3 the label on the layer", "4 the head frozen", "6 one of two sources not normalised", "7 the stale optimizer",
     "8 one rate for all", "9 BatchNorm alive, five images a class", "9 BatchNorm alive in the last block only",
-    "10 a softmax behind the head",
+    "10 a softmax behind the head, AdamW", "10 a softmax behind the head, SGD",
 )  # fmt: skip
 FEW = 5  # images a class in room 9
 
@@ -50,8 +50,8 @@ def run(seeds: int) -> None:
 def stamps() -> dict[str, str]:
     """What live BatchNorm costs on photographs, for room 9; the bills the lab reads itself."""
     study = load_study("real-batchnorm")
-    live = {trains: study.select(trains=trains).paired("batchnorm", "at rest").loc["live"] for trains in ("the head", "everything")}
-    return {f"lab4.live-{trains.split()[-1]}": points(row, 1) for trains, row in live.items()}
+    rows = {trains: study.select(trains=trains).paired("batchnorm", "at rest") for trains in ("the head", "everything")}
+    return {f"lab4.live-{trains.split()[-1]}": points(table.loc["live"], 1) for trains, table in rows.items()}
 
 
 @cache
@@ -77,7 +77,8 @@ class Museum:
         """A row for each version and seed of one of ROOMS."""
         ways = (lambda *a: self.room_1(*a, 32, 24), lambda *a: self.room_1(*a, 4, 120), self.room_2, self.room_3, self.room_4,
                 self.room_6, self.room_7, self.room_8, lambda *a: self.room_9(*a, False), lambda *a: self.room_9(*a, True),
-                self.room_10)  # fmt: skip
+                lambda *a: self.room_10(*a, torch.optim.AdamW),
+                lambda *a: self.room_10(*a, partial(torch.optim.SGD, momentum=0.9)))  # fmt: skip
         way, rows = dict(zip(ROOMS, ways, strict=True))[room], []
         for seed in seeds:
             task = (self.few if room[0] == "9" else self.task).draw(seed)
@@ -156,12 +157,12 @@ class Museum:
         _train(model, torch.optim.AdamW(rates), images, task.train.labels, 8, 30, seed)
         return predict(model, self.real.normalise(task.test.pixels))
 
-    def room_10(self, version, task, images, seed):
+    def room_10(self, version, task, images, seed, optimizer):
         head = nn.Linear(self.source.model.fc.in_features, self.classes)
         if version == "exhibit":
             head = nn.Sequential(head, nn.Softmax(dim=1))
-        optimizer = torch.optim.AdamW(head.parameters(), lr=1e-2)
-        _train(head, optimizer, features_at(self.source.model, images), task.train.labels, 32, 60, seed)
+        features = features_at(self.source.model, images)
+        _train(head, optimizer(head.parameters(), lr=1e-2), features, task.train.labels, 32, 60, seed)
         return head(self.seen[-1]).argmax(1)
 
 
