@@ -84,7 +84,7 @@ def _drop_activation_after(model: nn.Module, path: str) -> None:
     if not isinstance(parent, nn.Sequential):
         return
     position = list(parent).index(model.get_submodule(path)) + 1
-    if position < len(parent) and isinstance(parent[position], (nn.ReLU, nn.Softmax, nn.LogSoftmax, nn.Sigmoid)):
+    if position < len(parent) and isinstance(parent[position], (nn.ReLU, nn.Softmax, nn.Sigmoid)):
         name, parent[position] = type(parent[position]).__name__, nn.Identity()
         message = f"removed the {name} after the head of {type(model).__name__}: losses take plain logits"
         warnings.warn(message, stacklevel=3)

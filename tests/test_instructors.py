@@ -8,7 +8,7 @@ from project import ROOT, cells, each
 PAGES = sorted((ROOT / "docs/instructors").glob("lab*.md"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXPLAIN = (ROOT / "docs/instructors/explain.md").read_text(encoding="utf-8")
-RUBRICS = {number: text for number, text in re.findall(r"^## Lab (\d):.*?$(.*?)(?=^## |\Z)", EXPLAIN, re.MULTILINE | re.DOTALL)}
+RUBRICS = dict(re.findall(r"^## Lab (\d):.*?$(.*?)(?=^## |\Z)", EXPLAIN, re.MULTILINE | re.DOTALL))
 
 
 def minutes(page):
