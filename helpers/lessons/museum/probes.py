@@ -32,9 +32,9 @@ class NormAct(nn.BatchNorm2d):
 
 
 def fine_tuned() -> GardenNet:
-    """`network` with dropout before the head and two classes of BatchNorm; layer4 and the head have requires_grad."""
+    """`network` with dropout in layer4 and two classes of BatchNorm; layer4 and the head have requires_grad."""
     model = network()
-    model.fc = nn.Sequential(nn.Dropout(0.5), model.fc)
+    model.layer4.append(nn.Dropout(0.5))
     model.layer2[0].bn1.__class__ = NormAct
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name.startswith(TRAINED)
