@@ -85,7 +85,7 @@ def damages(data, lab):
             found.append((f"changed type: {where}, is a {mine[0][0]} cell", f"make it a {kind} cell again"))
         elif what == "check" and any(cell[1] != source for cell in mine):
             found.append((f"changed check: {name!r}, cell {places[name][0]}",
-                          "copy the cell from the lab over it, and ask why: nbgrader puts it back when it grades"))  # fmt: skip
+                          "nbgrader puts it back when it grades; otherwise copy the cell from the lab over it"))  # fmt: skip
         elif any(cell[2].get(key) != marks[key] for cell in mine for key in ("grade", "locked", "solution")):
             found.append((f"changed metadata: {what} {name!r}, cell {places[name][0]}", "copy the cell's metadata from the lab"))
     return found
