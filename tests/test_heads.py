@@ -93,10 +93,9 @@ def test_squeezenet_can_give_negative_logits_after_the_swap_and_a_warning_tells_
         swap_head(model, 3)  # no second warning: the ReLU is gone
 
 
-@pytest.mark.parametrize("last", [nn.Softmax(1), nn.Sigmoid()])
-def test_what_makes_probabilities_behind_the_head_goes_with_it_and_a_warning_names_it(last):
-    with pytest.warns(UserWarning, match=f"removed the {type(last).__name__} after the head of Sequential"):
-        logits = swap_head(nn.Sequential(nn.Flatten(), nn.Linear(12, 8), last), 3)(torch.randn(2, 3, 2, 2))
+def test_a_softmax_behind_the_head_goes_with_it_and_a_warning_names_it():
+    with pytest.warns(UserWarning, match="removed the Softmax after the head of Sequential"):
+        logits = swap_head(nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.Softmax(1)), 3)(torch.randn(2, 3, 2, 2))
     assert logits.shape == (2, 3) and (logits.sum(1) - 1).abs().min() > 1e-3
 
 

@@ -2,16 +2,12 @@
 
 import copy
 import json
-import subprocess
-import sys
 import zipfile
 
 import nbformat
 import pytest
 import submissions
 from project import ROOT
-
-import labs
 
 LAB = "lab4_bug_museum"
 HANDED_OUT = json.loads((ROOT / f"labs/{LAB}.ipynb").read_text(encoding="utf-8"))
@@ -24,10 +20,7 @@ def put(folder, notebook, who="anna", lab=LAB):
     return path
 
 
-def marks(one):
-    return one["metadata"].get("nbgrader", {})
-
-
+marks = lambda one: one["metadata"]["nbgrader"]
 DAMAGES = {  # the cell, what is done with it in the list of cells, and what is said of it
     "room1-blank": (lambda cells, one: cells.append(copy.deepcopy(one)), ["copied cell: 'room1-blank' is there 2 times"]),
     "room2-check": (lambda cells, one: cells.remove(one), ["deleted check: 'room2-check'"]),
@@ -42,33 +35,33 @@ DAMAGES = {  # the cell, what is done with it in the list of cells, and what is 
 
 @pytest.mark.parametrize("name", DAMAGES)
 def test_each_damage_is_named_with_its_cell_and_a_remedy_and_the_file_stays_as_it_was(tmp_path, name):
-    notebook, (damage, said) = copy.deepcopy(HANDED_OUT), DAMAGES[name]
-    damage(notebook["cells"], next(one for one in notebook["cells"] if marks(one).get("grade_id") == name))
+    notebook, (damage, wanted) = copy.deepcopy(HANDED_OUT), DAMAGES[name]
+    damage(notebook["cells"], next(one for one in notebook["cells"] if one["id"] == name))
     path = put(tmp_path, notebook)
     before = path.read_bytes()
     count, found = submissions.look(tmp_path)
-    assert count == 1 and all(what.startswith(words) for (_, what, _), words in zip(found, said, strict=True)), found
+    assert count == 1 and all(what.startswith(words) for (_, what, _), words in zip(found, wanted, strict=True)), found
     assert all(where == f"anna/{LAB}/{LAB}.ipynb" and remedy for where, _, remedy in found)
     assert path.read_bytes() == before and len(list(tmp_path.rglob("*"))) == 4
 
 
 @pytest.mark.parametrize("lab", submissions.LABS)
-def test_solved_and_blank_labs_pass_with_cells_of_the_students_own_and_status_0(tmp_path, lab):
+def test_solved_and_blank_labs_pass_with_cells_of_the_students_own_and_status_0(tmp_path, lab, capsys):
     solved = nbformat.read(ROOT / f"solutions/{lab}.ipynb", as_version=4)
-    labs.stamp(solved)
     solved.cells.insert(3, nbformat.v4.new_code_cell("mine = 1"))
     put(tmp_path, nbformat.writes(solved).encode(), "anna", lab)
     put(tmp_path, (ROOT / f"labs/{lab}.ipynb").read_bytes(), "bob", lab)
-    done = subprocess.run([sys.executable, ROOT / "tools/submissions.py", tmp_path], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "2 notebooks, 0 findings; nothing was changed\n"), done
+    with pytest.raises(SystemExit, match="^0$"):
+        submissions.main([str(tmp_path)])
+    assert capsys.readouterr().out == "2 notebooks, 0 findings; nothing was changed\n"
 
 
-@pytest.mark.parametrize(
-    "data, words",
-    [(b"", "it is empty"), (b"<html>", "a web page"), (b"PK\3\4\xff", "no JSON"), (b"[" * 10**5, "no JSON"), (b"{}", "format 4"),
-     (b'{"nbformat": 3, "cells": []}', "format 4"), (b'{"nbformat": 4, "cells": [1]}', "a cell that is none"),
-     (b'{"nbformat": 4, "cells": [{"metadata": {"nbgrader": {"grade_id": []}}}]}', "unknown cell")],
-)  # fmt: skip
+STRANGE = b'{"nbformat": 4, "cells": [{"metadata": {"nbgrader": {"grade_id": []}}}]}'
+NONE = {b"": "empty", b"<p>": "a web page", b"\xff": "no JSON", b"[" * 10**5: "no JSON", b'{"nbformat": 3}': "format 4",
+        b'{"nbformat": 4, "cells": [1]}': "a cell that is none", STRANGE: "unknown cell"}  # fmt: skip
+
+
+@pytest.mark.parametrize("data, words", NONE.items(), ids=NONE.values())
 def test_what_is_no_notebook_is_named_and_stops_nothing(tmp_path, data, words):
     put(tmp_path, data)
     put(tmp_path, HANDED_OUT, "bob")
@@ -76,37 +69,29 @@ def test_what_is_no_notebook_is_named_and_stops_nothing(tmp_path, data, words):
     assert count == 2 and words in found[0][1] and {where.split("/")[0] for where, *_ in found} == {"anna"}
 
 
-def zipped(path, entries):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in entries.items():
-            archive.writestr(name, data)
-
-
 def test_zips_and_notebooks_side_by_side_are_read_where_they_lie_and_bad_zips_are_refused(tmp_path):
-    lab = json.dumps(HANDED_OUT).encode()
+    lab, zips = json.dumps(HANDED_OUT).encode(), {"bob": "my work/solution.ipynb", "none": "readme.txt", "photos": "a.bin"}
+    outside = dict(enumerate(["../x.ipynb", "/etc/x.ipynb", "a/..\\..\\x.ipynb", "C:x.ipynb"]))
+    for name, inside in (zips | outside).items():
+        with zipfile.ZipFile(tmp_path / f"{name}.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(inside, bytes(submissions.MOST + 1) if name == "photos" else lab)
+            archive.writestr(f"__MACOSX/{LAB}.ipynb", b"")
+    (tmp_path / "torn.zip").write_bytes((tmp_path / "bob.zip").read_bytes()[:-30])
     (tmp_path / f"anna_{LAB}.ipynb").write_bytes(lab)
     (tmp_path / "essay.ipynb").write_bytes(b"{}")
-    zipped(tmp_path / "bob.zip", {"my work/solution.ipynb": lab, f"__MACOSX/{LAB}.ipynb": b""})
-    for number, name in enumerate(["../x.ipynb", "/etc/x.ipynb", "a/..\\..\\x.ipynb", "C:x.ipynb"]):
-        zipped(tmp_path / f"out{number}.zip", {name: lab})
-    zipped(tmp_path / "photos.zip", {"a.bin": bytes(submissions.MOST + 1)})
-    zipped(tmp_path / "none.zip", {"readme.txt": b""})
-    (tmp_path / "torn.zip").write_bytes((tmp_path / "bob.zip").read_bytes()[:-30])
     count, found = submissions.look(tmp_path)
-    kinds = {where: what.split(":")[0] for where, what, _ in found}
-    outside = {f"out{number}.zip": "unsafe zip" for number in range(4)}
     others = {"photos.zip": "too large", "none.zip": "no notebook in it", "torn.zip": "not a zip that can be read"}
-    assert count == 3 and kinds == outside | others | {"essay.ipynb": "no lab"}
+    wanted = {f"{name}.zip": "unsafe zip" for name in outside} | others | {"essay.ipynb": "no lab"}
+    assert count == 3 and {where: what.split(":")[0] for where, what, _ in found} == wanted
     assert ("bob.zip", "missing lab: lab1_flowers") in [one[:2] for one in submissions.look(tmp_path, ["lab1_flowers"])[1]]
 
 
-def test_missing_labs_and_files_that_nbgrader_does_not_see_are_named(tmp_path):
+def test_missing_labs_and_files_that_nbgrader_does_not_see_are_named_with_status_1(tmp_path, capsys):
     put(tmp_path, HANDED_OUT)
     put(tmp_path, HANDED_OUT, "bob").rename(tmp_path / "submitted/bob/mine.ipynb")
     (tmp_path / "submitted/eve").mkdir()
-    found = submissions.look(tmp_path)[1]
-    assert [(where, what) for where, what, _ in found] == [
-        ("bob/mine.ipynb", "nbgrader does not see it here"), ("eve", f"missing lab: {LAB}")
-    ]  # fmt: skip
-    done = subprocess.run([sys.executable, ROOT / "tools/submissions.py", tmp_path], capture_output=True, text=True)
-    assert done.returncode == 1 and f"eve: missing lab: {LAB}." in done.stdout and not done.stderr
+    with pytest.raises(SystemExit, match="^1$"):
+        submissions.main([str(tmp_path)])
+    text = capsys.readouterr().out
+    assert text.startswith("bob/mine.ipynb: nbgrader does not see it here.\n    What to do: move it to submitted/bob")
+    assert f"eve: missing lab: {LAB}." in text and "2 notebooks, 2 findings" in text

@@ -184,7 +184,7 @@ def main(arguments):
     for where, what, remedy in found:
         print(f"{where}: {what}.\n    What to do: {remedy}.")
     print(f"{count} notebooks, {len(found)} findings; nothing was changed" if count or found else f"{folder} holds no notebook")
-    sys.exit(bool(found) or not count)
+    sys.exit(int(bool(found) or not count))
 
 
 if __name__ == "__main__":

@@ -50,14 +50,7 @@ for name, parameter in model.named_parameters():
 rise_and_fall = lambda step: min((step + 1) / 5, (steps - step) / (steps - 5))
 return torch.optim.lr_scheduler.LambdaLR(optimizer, rise_and_fall)"""
     },
-    "norm_at_rest": {
-        "by its name": """
-model.train()
-for module in model.modules():
-    if any("BatchNorm" in kind.__name__ for kind in type(module).__mro__):
-        module.training = False""",
-        "by apply": "model.train()\nmodel.apply(lambda module: module.eval() if hasattr(module, 'running_mean') else None)",
-    },
+    "norm_at_rest": {"by apply": "model.train().apply(lambda one: one.eval() if hasattr(one, 'running_mean') else None)"},
     "logits_come_out": {
         "the helper": "return h.swap_head(model, num_classes)",
         "log-softmax": ("num_classes)\n", "num_classes)\nmodel.fc = nn.Sequential(model.fc, nn.LogSoftmax(dim=1))\n"),
@@ -162,12 +155,7 @@ return dict.fromkeys(backbones, (x - x.mean((0, 2, 3), keepdim=True)) / x.std((0
     "logits_come_out": {
         "probabilities": "model.fc[0] = nn.Linear(model.fc[0].in_features, num_classes)",
         "squashed": ("num_classes)", "num_classes)\nmodel.fc = nn.Sequential(model.fc, nn.Sigmoid())"),
-        "old head inside": ("model.fc = nn.Linear(model.fc[0].in_features, num_classes)",
-                            "model.fc[1] = nn.Linear(model.fc[0].out_features, num_classes)"),
         "wrong number of outputs": ("model.fc = nn.Linear(model.fc[0].in_features, num_classes)", "model.fc = model.fc[0]"),
-        "no fc": """
-*body, head = model.children()
-return nn.Sequential(*body, nn.Flatten(), nn.Linear(head[0].in_features, num_classes))""",
     },
     "three_bugs_fixed": {
         "head never trained": BUILT_FIRST + LIVE + BATCH_MEANS,
