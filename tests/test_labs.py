@@ -128,7 +128,7 @@ def test_minutes_of_the_parts_add_up_to_what_page_readme_and_lab_say(path):
     assert len(told) != len(parts) or told == [*parts.values()], "the headings of the lab"
 
 
-RUBRICS = (ROOT / "docs/instructors/explain.md").read_text(encoding="utf-8").split("\n## Lab ")[1:]
+RUBRICS = (ROOT / "docs/instructors/solutions/explain.md").read_text(encoding="utf-8").split("\n## Lab ")[1:]
 
 
 @pytest.mark.parametrize("rubric", RUBRICS, ids=lambda rubric: f"lab{rubric[0]}")
