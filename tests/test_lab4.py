@@ -217,12 +217,8 @@ BUGS = {
         "three_bugs_fixed": BUILT_FIRST,
     },
     "softmax behind the head": {
-        "helpers_used": ("h.swap_head(model, num_classes)", SOFTMAX),
-        "layer_replaced": (NEW_HEAD, SOFTMAX),
-        "head_let_go": (NEW_HEAD, SOFTMAX),
-        "optimizer_knows_head": (NEW_HEAD, SOFTMAX),
+        **dict.fromkeys(["layer_replaced", "head_let_go", "optimizer_knows_head", "three_bugs_fixed"], (NEW_HEAD, SOFTMAX)),
         "logits_come_out": "probabilities",
-        "three_bugs_fixed": (NEW_HEAD, SOFTMAX),
     },
     "one rate for all": {"pair_is_fair": ("copied=0", "copied=0, decay=0.5"), "rates_kept": "rates overwritten"},
 }

@@ -128,6 +128,12 @@ def test_minutes_of_the_parts_add_up_to_what_page_readme_and_lab_say(path):
     assert len(told) != len(parts) or told == [*parts.values()], "the headings of the lab"
 
 
+def test_minutes_of_the_capstones_milestones_are_those_of_readme():
+    text, readme = ((ROOT / file).read_text(encoding="utf-8") for file in ("labs/capstone.md", "README.md"))
+    minutes = sum(map(int, re.findall(r"^\| \d [^|]+\| (\d+) \|", text, re.MULTILINE)))
+    assert f"about {minutes} minutes" in text and re.search(rf"\(labs/capstone\.md\) \|.*\| {minutes}, ", readme)
+
+
 RUBRICS = (ROOT / "docs/instructors/solutions/explain.md").read_text(encoding="utf-8").split("\n## Lab ")[1:]
 
 
