@@ -95,3 +95,12 @@ def test_missing_labs_and_files_that_nbgrader_does_not_see_are_named_with_status
     text = capsys.readouterr().out
     assert text.startswith("bob/mine.ipynb: nbgrader does not see it here.\n    What to do: move it to submitted/bob")
     assert f"eve: missing lab: {LAB}." in text and "2 notebooks, 2 findings" in text
+
+
+def test_cells_that_an_instructor_added_in_nbgrader_belong_to_the_lab(tmp_path):
+    mark = {"grade": True, "grade_id": "mine", "locked": False, "points": 2, "schema_version": 3, "solution": True, "task": False}
+    added = nbformat.v4.new_markdown_cell("YOUR ANSWER HERE", id="mine", metadata={"nbgrader": mark})
+    release = put(tmp_path, HANDED_OUT | {"cells": [*HANDED_OUT["cells"], added]})
+    put(tmp_path, HANDED_OUT | {"cells": [*HANDED_OUT["cells"], added | {"source": "Because."}]}, "bob")
+    release.parents[1].rename(tmp_path / "release")
+    assert submissions.look(tmp_path) == (1, [])

@@ -46,19 +46,20 @@ def cells_of(data):
 
 
 @cache
-def handed_out(lab):
-    """{grade_id: (type, source, nbgrader's metadata)} of a lab as students get it."""
-    cells = cells_of((ROOT / f"labs/{lab}.ipynb").read_bytes())
+def handed_out(lab, folder=ROOT):
+    """{grade_id: (type, source, nbgrader's metadata)} of a lab as students got it: from nbgrader's release/, or from labs/."""
+    released = folder / f"release/{lab}/{lab}.ipynb"
+    cells = cells_of((released if released.is_file() else ROOT / f"labs/{lab}.ipynb").read_bytes())
     return {cell[2]["grade_id"]: cell for cell in cells if "grade_id" in cell[2]}
 
 
-def damages(data, lab):
+def damages(data, lab, folder):
     """[(what is wrong, what to do)] for a notebook's bytes, against the lab as it was handed out."""
     try:
         cells = cells_of(data)
     except ValueError as error:
         return [(f"not a notebook: it {error}", f"{AGAIN}, saved as .ipynb")]
-    wanted, found = handed_out(lab), []
+    wanted, found = handed_out(lab, folder), []
     places = {}
     for number, (_, _, marks) in enumerate(cells, 1):
         if "grade_id" in marks:
@@ -72,7 +73,7 @@ def damages(data, lab):
             found.append((f"unknown cell: {name!r}, cell {numbers}, has a grade_id that this lab does not have",
                           "give it its old grade_id, if one is missing below; otherwise take its metadata away"))  # fmt: skip
     for name, (kind, source, marks) in wanted.items():
-        what = "check" if marks["grade"] else "answer"
+        what = "answer" if marks["solution"] else "check"
         mine = [cells[number - 1] for number in places.get(name, [])]
         alike = [number for number, cell in enumerate(cells, 1) if what == "check" and cell[1] == source]
         if not mine and alike:
@@ -161,7 +162,7 @@ def look(folder, expected=()):
         given.setdefault(who, []).append(lab)
         if nbgrader and where != (place := f"{who}/{lab}/{lab}.ipynb"):
             found.append((where, "nbgrader does not see it here", f"move it to submitted/{place}"))
-        found += [(where, *one) for one in damages(data, lab)]
+        found += [(where, *one) for one in damages(data, lab, folder)]
     due = expected or sorted({lab for labs in given.values() for lab in labs})
     for who, labs in sorted(given.items()):
         if who.endswith(".ipynb") or (who.endswith(".zip") and not expected):
