@@ -10,7 +10,7 @@ from itertools import chain
 import pytest
 import torch
 from answers import cells, imports, judged
-from answers.lab4_bug_museum import BATCH_MEANS, BUILT_FIRST, LIVE
+from answers.lab4_bug_museum import BATCH_MEANS, BUILT_FIRST, LIVE, NEW_HEAD
 from project import ROOT
 from torch.nn import functional as F
 
@@ -46,7 +46,9 @@ FOUND = {
     "exhibit_6": ("inputs_comparable", "raw pixels"),
     "exhibit_7": ("optimizer_knows_head", "head not in the optimizer"),
     "exhibit_8": ("rates_kept", "rates overwritten"),
-    "exhibit_9": ("three_bugs_fixed", "head never trained"),
+    "exhibit_9": ("norm_at_rest", "averages move"),
+    "exhibit_10": ("logits_come_out", "probabilities"),
+    "exhibit_last": ("three_bugs_fixed", "head never trained"),
 }
 
 
@@ -64,7 +66,7 @@ def test_last_exhibit_runs_without_a_warning_and_holds_three_bugs_no_more():
     """With one of them fixed, it is rejected for the next; with all three fixed, it passes."""
     model, pictures, labels = h.GardenNet(20, width=8), torch.randn(24, 3, 32, 32), torch.arange(24) % 3
     with warnings.catch_warnings(action="error"):
-        _, reported = functions()["exhibit_9"](model, (pictures, labels), (pictures, labels), 3, steps=2)
+        _, reported = functions()["exhibit_last"](model, (pictures, labels), (pictures, labels), 3, steps=2)
     assert 0 <= reported <= 1
     order = [BUILT_FIRST + LIVE + BATCH_MEANS, LIVE + BATCH_MEANS, BATCH_MEANS, []]
     found = [verdict("three_bugs_fixed", bugs).finding for bugs in order]
@@ -136,8 +138,12 @@ def test_the_bills_on_the_instructors_page_are_those_of_the_study():
     assert as_markdown(bills()) in page, "put as_markdown(bills()) between the marks"
 
 
-def test_the_bills_say_of_rooms_3_and_8_what_the_lab_says_of_them():
+def test_the_bills_say_of_rooms_3_and_8_to_10_what_the_lab_says_of_them():
     study = h.load_study("museum")
+    costs = {room: [points_lost(study.select(task=task, room=room))[1] > 0 for task in ("flowers", "goldfinches")]
+             for room in study.runs.room.unique()}  # fmt: skip
+    assert all(costs["9 BatchNorm alive, five images a class"] + costs["10 a softmax behind the head, SGD"])
+    assert not any(costs["9 BatchNorm alive in the last block only"] + costs["10 a softmax behind the head, AdamW"])
     _, low, high = points_lost(study.select(task="flowers", room="8 one rate for all"))
     assert low > 0, "on the flowers the bug costs"
     _, low, high = points_lost(study.select(task="goldfinches", room="8 one rate for all"))
@@ -150,6 +156,7 @@ def test_the_bills_say_of_rooms_3_and_8_what_the_lab_says_of_them():
 # No check of any lab passes an answer with a bug of the museum. For each bug, the checks whose answers can have it: a finding
 # in tests/answers, whose answer test_checks.py shows to the check, or the solution with this text replaced.
 
+SOFTMAX = "model.fc = nn.Sequential(nn.Linear(model.fc.in_features, num_classes), nn.Softmax(dim=1))"
 BUGS = {
     "live BatchNorm": {
         "body_frozen": "buffers move",
@@ -160,6 +167,7 @@ BUGS = {
         "all_saved": "buffers missing",
         "lamp_shows_all": "buffers missed",
         "backbone_at_rest": "buffers move",
+        "norm_at_rest": "averages move",
         "three_bugs_fixed": "frozen part lives",
     },
     "judged in training mode": {
@@ -177,6 +185,7 @@ BUGS = {
         "layer_replaced": "wrong number of outputs",
         "head_let_go": "wrong number of outputs",
         "optimizer_knows_head": "wrong number of outputs",
+        "logits_come_out": "wrong number of outputs",
         "three_bugs_fixed": "wrong number of outputs",
     },
     "head frozen": {
@@ -206,6 +215,10 @@ BUGS = {
         "optimizer_made": "another network's",
         "optimizer_knows_head": "head not in the optimizer",
         "three_bugs_fixed": BUILT_FIRST,
+    },
+    "softmax behind the head": {
+        **dict.fromkeys(["layer_replaced", "head_let_go", "optimizer_knows_head", "three_bugs_fixed"], (NEW_HEAD, SOFTMAX)),
+        "logits_come_out": "probabilities",
     },
     "one rate for all": {"pair_is_fair": ("copied=0", "copied=0, decay=0.5"), "rates_kept": "rates overwritten"},
 }

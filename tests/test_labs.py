@@ -106,3 +106,43 @@ def test_a_blank_keeps_what_stands_around_it_and_its_indentation():
     source = 'def f():\n    """Doc."""\n    ### BEGIN SOLUTION\n    x = 1\n    ### END SOLUTION\n    return x'
     lines = ["def f():", '    """Doc."""', "    # YOUR CODE HERE", f"    {labs.STUB.splitlines()[1]}", "    return x"]
     assert labs.blank(source).split("\n") == lines
+
+
+# The instructors' pages
+
+
+@each(sorted((ROOT / "docs/instructors").glob("lab*.md")))
+def test_minutes_of_the_parts_add_up_to_what_page_readme_and_lab_say(path):
+    page, readme = (one.read_text(encoding="utf-8") for one in (path, ROOT / "README.md"))
+    table = re.findall(r"^\| ([^|]+?) \| \**(\d+)\** \|", page.split("## Minutes")[1].split("\n## ")[0], re.MULTILINE)
+    parts = {part: int(number) for part, number in table if part[0] != "*"}
+    whole, core = sum(parts.values()), sum(value for part, value in parts.items() if "(optional)" not in part)
+    sums = {"**core**": core, "**all**": whole}
+    assert len(parts) >= 4 and all(sums[part] == int(number) for part, number in table if part not in parts), sums
+    low, high = re.search(r"(\d+)(?: to (\d+))? minutes", page.split("## Minutes")[0]).groups()
+    assert core <= int(low) if core < whole else int(low) <= whole <= int(high or low), "what the page says above its table"
+    stated = re.search(rf"\(labs/{path.stem}\.ipynb\) \|.*\| (\d+)[^|]*\|$", readme, re.MULTILINE)[1]
+    assert core == whole or core <= int(stated) <= whole, "what README.md says"
+    headings = "\n".join(cell.source for cell in cells(ROOT / f"solutions/{path.stem}.ipynb", "markdown"))
+    told = [int(number) for number in re.findall(r"^## .*\((\d+) minutes\)", headings, re.MULTILINE)]
+    assert len(told) != len(parts) or told == [*parts.values()], "the headings of the lab"
+
+
+def test_minutes_of_the_capstones_milestones_are_those_of_readme():
+    text, readme = ((ROOT / file).read_text(encoding="utf-8") for file in ("labs/capstone.md", "README.md"))
+    minutes = sum(map(int, re.findall(r"^\| \d [^|]+\| (\d+) \|", text, re.MULTILINE)))
+    assert f"about {minutes} minutes" in text and re.search(rf"\(labs/capstone\.md\) \|.*\| {minutes}, ", readme)
+
+
+RUBRICS = (ROOT / "docs/instructors/solutions/explain.md").read_text(encoding="utf-8").split("\n## Lab ")[1:]
+
+
+@pytest.mark.parametrize("rubric", RUBRICS, ids=lambda rubric: f"lab{rubric[0]}")
+def test_every_question_that_asks_to_explain_has_a_rubric_and_a_model_answer(rubric):
+    (path,) = (ROOT / "solutions").glob(f"lab{rubric[0]}_*.ipynb")
+    asked = [cell.id for cell in cells(path, "markdown") if cell.source.startswith("**Explain.**")]
+    answers = dict(re.findall(r"^### ([\w-]+)$(.*?)(?=^### |\Z)", rubric, re.MULTILINE | re.DOTALL))
+    assert asked and [*answers] == asked
+    for text in answers.values():
+        assert re.findall(r"^\| (\d) \| .{10,} \|$", text, re.MULTILINE) == ["2", "1", "0"], text
+        assert len(text.partition("**Model answer.**")[2].split()) >= 20, text

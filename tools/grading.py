@@ -6,6 +6,8 @@
     nbgrader generate_assignment lab1_flowers      what students get: the same cells as in labs/
     nbgrader autograde lab1_flowers                a point for each check that passes
 
+Before grading, `python tools/submissions.py FOLDER` says which notebooks would stop nbgrader, and why.
+
 The labs' `helpers` have to be installed in the environment that grades. An existing nbgrader_config.py stays as it is.
 """
 

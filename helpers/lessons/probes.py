@@ -84,13 +84,15 @@ def recognise(found, value, mistakes, seen: str, atol: float = 1e-4) -> None:
 
 
 def logits_of(model, num_classes: int) -> torch.Tensor:
-    """The logits (2, num_classes) of two images in evaluation mode; raises Finding for another shape, NaN, no network."""
+    """The logits (2, num_classes) of two images in evaluation mode; raises Finding for what is none."""
     model = copy.deepcopy(a_model(model)).eval()
     with torch.no_grad():
         logits = tensor(model(images(2)), "the logits")
     if logits.shape != (2, num_classes):
         seen = f"two images give logits of shape {tuple(logits.shape)}"
         raise found("wrong number of outputs", seen, f"shape (2, {num_classes}): one row per image, one number per class")
+    if (logits >= 0).all() and torch.allclose(logits.sum(1), torch.ones(2)):
+        raise found("probabilities", f"the outputs are from {logits.min():.2f} to {logits.max():.2f}, and each row adds up to 1")
     return logits
 
 

@@ -50,6 +50,11 @@ for name, parameter in model.named_parameters():
 rise_and_fall = lambda step: min((step + 1) / 5, (steps - step) / (steps - 5))
 return torch.optim.lr_scheduler.LambdaLR(optimizer, rise_and_fall)"""
     },
+    "norm_at_rest": {"by apply": "model.train().apply(lambda one: one.eval() if hasattr(one, 'running_mean') else None)"},
+    "logits_come_out": {
+        "the helper": "return h.swap_head(model, num_classes)",
+        "log-softmax": ("num_classes)\n", "num_classes)\nmodel.fc = nn.Sequential(model.fc, nn.LogSoftmax(dim=1))\n"),
+    },
     "three_bugs_fixed": {"on a copy": ("torch.manual_seed(seed)", "torch.manual_seed(seed)\nmodel = copy.deepcopy(model)")},
 }
 
@@ -138,6 +143,19 @@ return dict.fromkeys(backbones, (x - x.mean((0, 2, 3), keepdim=True)) / x.std((0
         "ends too early": ("total_steps=steps", "total_steps=steps // 2"),
         "rates written down": ("max_lr=peaks", "max_lr=[1e-4, 1e-2]"),
         "not a schedule": "return [1e-3] * steps",
+    },
+    "norm_at_rest": {
+        "averages move": "model.train()",
+        "some averages move": "model.eval()\nmodel.layer4.train()\nmodel.fc.train()",  # what is frozen is at rest
+        "a class missed": ("isinstance(module, nn.BatchNorm2d)", "type(module) is nn.BatchNorm2d"),
+        "all at rest": ("model.train()", "model.eval()"),
+        "requires_grad changed": ("module.eval()", "module.eval().requires_grad_(False)"),
+        "depends on the batch": ("module.eval()", "module.momentum = 0.0"),
+    },
+    "logits_come_out": {
+        "probabilities": "model.fc[0] = nn.Linear(model.fc[0].in_features, num_classes)",
+        "squashed": ("num_classes)", "num_classes)\nmodel.fc = nn.Sequential(model.fc, nn.Sigmoid())"),
+        "wrong number of outputs": ("model.fc = nn.Linear(model.fc[0].in_features, num_classes)", "model.fc = model.fc[0]"),
     },
     "three_bugs_fixed": {
         "head never trained": BUILT_FIRST + LIVE + BATCH_MEANS,

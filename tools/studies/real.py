@@ -26,6 +26,7 @@ from unittest import mock
 from torch import nn
 
 from helpers.images.tasks import Task, open_task
+from helpers.lessons.studies import percent, points
 from helpers.sources.backbones import Backbone
 from helpers.training import fitting
 from helpers.training.fitting import Fit, fit, source_of
@@ -176,7 +177,19 @@ def whole(study: Study, cells: list[dict]) -> bool:
 
 def stamps() -> dict[str, str]:
     """The sections of docs/photographs.md, and figure and table of docs/source_model.md, of what has been measured."""
-    return {f"real.{name}": section(name, study) for name, study in measured().items()}
+    return {f"real.{name}": section(name, study) for name, study in measured().items()} | capstone()
+
+
+def capstone() -> dict[str, str]:
+    """The experiments of the filled-in example in labs/capstone.md, and its answer."""
+    size, depth, batchnorm = (load_study(f"real-{name}") for name in ("resolution", "depth", "batchnorm"))
+    experiments = {
+        "size": size.paired("size", SIZE).loc[224],
+        "depth": depth.select(per_class=PER_CLASS).paired("depth", HEAD).loc[EVERYTHING],
+        "batchnorm": batchnorm.select(trains=HEAD).paired("batchnorm", "at rest").loc["live"],
+    }
+    told = {f"capstone.{name}": f"{points(row, 1)}, {row['seeds']:.0f} seeds" for name, row in experiments.items()}
+    return told | {"capstone.answer": percent(size.table("size").loc[224])}
 
 
 def draw_figures(docs: Path) -> None:

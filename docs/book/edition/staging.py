@@ -27,7 +27,7 @@ ROW = re.compile(r"^\| \[(?P<title>[^\]]+)\]\((?P<link>[^)]+)\)[^|]*\|(?P<what>[
 def pages(root):
     """{path of a file in the project: path of its page}."""
     kept = ["README.md", "CONTRIBUTING.md", "docs/*.md", "docs/instructors/*.md"]
-    kept += ["notebooks/*.ipynb", "notebooks/appendix/*.ipynb", "labs/README.md", "labs/*.ipynb"]
+    kept += ["notebooks/*.ipynb", "notebooks/appendix/*.ipynb", "labs/*.md", "labs/*.ipynb"]
     found = {path: path for pattern in kept for path in sorted(root.glob(pattern))}
     found = {path.relative_to(root).as_posix(): path.relative_to(root).as_posix() for path in found}
     return found | {f"docs/book/{path.name}": path.name for path in sorted((root / "docs/book").glob("*.md"))}
@@ -156,7 +156,9 @@ def contents(pages):
         "Lectures": those(r"notebooks/\d.*"),
         "Explore": those(r"notebooks/[^/\d][^/]*"),
         "Appendices": those(r"notebooks/appendix/.*"),
-        "Labs": [f"About the labs <{name}>" for name in those(r"labs/README\.md")] + those(r"labs/.*\.ipynb"),
+        "Labs": [f"About the labs <{name}>" for name in those(r"labs/README\.md")]
+        + those(r"labs/.*\.ipynb")
+        + those(r"labs/(?!README).*\.md"),
         "To run and to look up": ["Overview <README>"]
         + those(r"docs/(?:installing|offline|your_own|cheat_sheet|glossary)\.md")
         + ["reference/index", "measured"]

@@ -69,8 +69,7 @@ def backbone_at_rest(training_mode):
     moved = [name for name in what_changed(model, epochs) if not name.startswith("fc.")]
     if any(not name.endswith(COUNTER) for name in moved):
         layers = {name.rpartition(".")[0] for name in moved}
-        all_layers = {name for name, module in model.named_modules() if isinstance(module, _BatchNorm)}
-        kind = "buffers move" if layers >= all_layers else "some buffers move"
+        kind = "buffers move" if layers >= probes.layers_of(model, _BatchNorm) else "some buffers move"
         raise found(kind, f"two epochs changed {some(moved)}: not a parameter, but part of the network")
     if moved or max(unlike) > 1e-3:
         raise found("depends on the batch", "two pictures give different logits alone and in a batch of eight")
@@ -216,6 +215,53 @@ def rates_kept(schedule_for):
             except ValueError as error:
                 raise found("ends too early", f"at step {step + 1} of {steps - 1}: {error}") from None
     probes.compare_rates(torch.tensor(rates), torch.tensor(own))
+
+
+@checked(LAB, seconds=10)
+def norm_at_rest(fine_tuning_mode):
+    """BatchNorm uses its averages and leaves them as they are; everything else is in training mode, and trains."""
+    model, alike = probes.fine_tuned(), []
+    optimizer = torch.optim.AdamW([parameter for parameter in model.parameters() if parameter.requires_grad], lr=0.01)
+
+    def epochs():
+        for _ in range(2):
+            a_model(answer_of(fine_tuning_mode, model.train()))
+            if any(one.requires_grad != name.startswith(TRAINED) for name, one in model.named_parameters()):
+                raise found("requires_grad changed", "your function changed which parameters have requires_grad")
+            train(model, optimizer, pictures(8))
+            with torch.no_grad():
+                alike.append(torch.equal(model(pictures(8)), model(pictures(8))))
+
+    moved = [name for name in what_changed(model, epochs) if name.endswith(("running_mean", "running_var"))]
+    if moved:
+        kinds = {_BatchNorm: "averages move", probes.NormAct: "a class missed"}
+        layers = {name.rpartition(".")[0] for name in moved}
+        whole = [name for kind, name in kinds.items() if layers == probes.layers_of(model, kind)]
+        raise found(*whole or ["some averages move"], f"two epochs changed {some(moved)}")
+    if any(alike):
+        raise found("all at rest", "the same pictures give the same logits twice, although there is dropout in layer4")
+    model.layer4[-1].eval()
+    with torch.no_grad():
+        alone, among = model(pictures(8)[:2]), model(pictures(8))[:2]
+    if (alone - among).abs().max() > 1e-3 * among.abs().max():
+        raise found("depends on the batch", "two pictures give different logits alone and in a batch of eight")
+
+
+@checked(LAB, seconds=10)
+def logits_come_out(new_head):
+    """The new head gives plain logits: the more sure it is, the nearer its loss can come to zero."""
+    plain = network(20)
+    source = copy.deepcopy(plain)
+    source.fc = nn.Sequential(source.fc, nn.Softmax(dim=1))
+    model = new_layer(answer_of(new_head, source, 5), plain, 5).eval()
+    with torch.no_grad():
+        for parameter in model.fc.parameters():
+            parameter.mul_(10_000)
+        outputs = model(pictures(16))
+    loss = nn.functional.cross_entropy(outputs, outputs.argmax(1))
+    if loss > 0.1:
+        seen = f"with the head's weights 10,000 times as large, the outputs are from {outputs.min():.2f} to {outputs.max():.2f}"
+        raise found("squashed", f"{seen}, and the loss for the network's own answers is {loss:.2f}")
 
 
 @checked(LAB, seconds=30)

@@ -27,6 +27,25 @@ def network(classes: int = 4) -> GardenNet:
     return model
 
 
+class NormAct(nn.BatchNorm2d):
+    """A BatchNorm of a class of its own, as timm has them."""
+
+
+def fine_tuned() -> GardenNet:
+    """`network` with dropout in layer4 and two classes of BatchNorm; layer4 and the head have requires_grad."""
+    model = network()
+    model.layer4.append(nn.Dropout(0.5))
+    model.layer2[0].bn1.__class__ = NormAct
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = name.startswith(TRAINED)
+    return model
+
+
+def layers_of(model: nn.Module, kind: type) -> set[str]:
+    """The names of the modules of a class."""
+    return {name for name, module in model.named_modules() if isinstance(module, kind)}
+
+
 def pictures(count: int) -> torch.Tensor:
     """float32 (count, 3, 32, 32), each with a brightness of its own: batches of them differ in their statistics."""
     return images(count) * torch.linspace(0.3, 3, count).view(-1, 1, 1, 1) + torch.linspace(-2, 2, count).view(-1, 1, 1, 1)

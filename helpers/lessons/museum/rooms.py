@@ -110,5 +110,6 @@ def small_bills() -> pandas.DataFrame:
     study = load_study("museum")
     rooms = [room for room in study.runs.room.unique() if room[0] not in "27"]
     paired = study.select(room=rooms).paired("version", "fixed")
+    paired = paired.loc[sorted(paired.index, key=lambda row: row[0])]  # the rooms of one task together
     paired.index = [f"{task}: {room}" for task, room, _ in paired.index]
     return paired
