@@ -40,40 +40,6 @@ def network(classes: int = 4, trains: tuple[str, ...] = ()) -> Network:
     return model
 
 
-class Calls:
-    """Records in which order a network's loss is differentiated and its optimizer steps."""
-
-    def __init__(self, model, optimizer):
-        self.made = []
-        model.register_forward_hook(self._listen)
-        optimizer.register_step_pre_hook(lambda *_: self.made.append("step"))
-
-    def _listen(self, module, inputs, logits):
-        if logits.requires_grad:
-            logits.register_hook(lambda gradient: self.made.append("backward"))
-
-    def why_stuck(self):
-        """The finding about an epoch that did not move the head."""
-        if "backward" not in self.made:
-            return found("no gradients", "the head did not change, and no gradients were computed")
-        if "step" not in self.made:
-            return found("no step", "there are gradients, but the head did not change: optimizer.step() was never called")
-        return found("gradients thrown away", "gradients were computed, but none were left when the optimizer stepped")
-
-
-class Witness(nn.Module):
-    """Classifies four colours and records how many it saw, and whether gradients were on. It has a BatchNorm."""
-
-    def __init__(self):
-        super().__init__()
-        self.norm, self.seen, self.graph = nn.BatchNorm2d(3), 0, False
-
-    def forward(self, x):
-        self.seen, self.graph = self.seen + len(x), self.graph or torch.is_grad_enabled()
-        colour = self.norm(x).mean((2, 3))
-        return torch.stack([colour[:, 0], colour[:, 1], colour[:, 2], -colour.sum(1)], 1)
-
-
 def as_logits(made):
     """A function from uint8 images to logits, made from what a contestant returns."""
     made = made.classifier if isinstance(made, Fit) else made
