@@ -96,8 +96,8 @@ def loaders_made(make_loaders):
     data = [TensorDataset(torch.arange(count)) for count in (23, 11, 12)]
 
     def read(seed, noise):
-        torch.manual_seed(noise)
         three = several(answer_of(make_loaders, *data, 5, seed), 3, "not three loaders")
+        torch.manual_seed(noise)  # other code draws random numbers, too
         epochs = [[[batch[0] for batch in loader] for loader in three] for _ in range(2)]
         return [[torch.cat(batches) for batches in epoch] for epoch in epochs], len(epochs[0][0][0])
 
