@@ -96,9 +96,10 @@ class Score:
 
 
 def baselines() -> dict[str, torch.Tensor]:
-    """Which of the held-out pictures the course's strategies classify correctly: {name: bool (seeds, n)}."""
+    """Which of the held-out pictures the course's strategies classify correctly, the best first: {name: bool (seeds, n)}."""
     study = load_study("contest")
-    return {name: torch.stack(study.select(strategy=name).correct) for name in study.runs.strategy.unique()}
+    names = study.table("strategy").sort_values("accuracy %", ascending=False).index
+    return {name: torch.stack(study.select(strategy=name).correct) for name in names}
 
 
 def surer(val: torch.Tensor, val_labels: torch.Tensor, new: torch.Tensor, new_labels: torch.Tensor) -> float:
