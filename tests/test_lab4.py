@@ -160,9 +160,9 @@ SOFTMAX = "model.fc = nn.Sequential(nn.Linear(model.fc.in_features, num_classes)
 BUGS = {
     "live BatchNorm": {
         "body_frozen": "buffers move",
-        "step_trains": "mode changed",
+        "epoch_trains": "mode changed",
         "helpers_used": "buffers move",
-        "pair_is_fair": ("copied=0", 'copied=0, lr=1e-2, batchnorm="live"'),
+        "network_saved": "buffers missing",
         "advice_taken": "live BatchNorm",
         "all_saved": "buffers missing",
         "lamp_shows_all": "buffers missed",
@@ -180,7 +180,7 @@ BUGS = {
     },
     "label changed": {
         "head_renewed": "old width",
-        "helpers_used": ("h.swap_head(model, num_classes)", "model.fc.out_features = num_classes"),
+        "helpers_used": ("h.swap_head(model, num_classes)", "model.classifier.out_features = num_classes"),
         "contest": "wrong classes",
         "layer_replaced": "wrong number of outputs",
         "head_let_go": "wrong number of outputs",
@@ -202,8 +202,7 @@ BUGS = {
         "three_bugs_fixed": "mean of batch accuracies",
     },
     "other preprocessing": {
-        "accuracy_counted": "pixels not prepared",
-        "pair_is_fair": ("copied=0", 'copied=0, preprocessing="none"'),
+        "transforms_made": "another mean and std",
         "compared_over_seeds": "recipes see other images",
         "advice_taken": "recipe without preprocessing",
         "all_saved": "preprocessing lost",
@@ -212,7 +211,7 @@ BUGS = {
         "inputs_comparable": "raw pixels",
     },
     "stale optimizer": {
-        "optimizer_made": "another network's",
+        "groups_made": "another network's",
         "optimizer_knows_head": "head not in the optimizer",
         "three_bugs_fixed": BUILT_FIRST,
     },
@@ -220,12 +219,12 @@ BUGS = {
         **dict.fromkeys(["layer_replaced", "head_let_go", "optimizer_knows_head", "three_bugs_fixed"], (NEW_HEAD, SOFTMAX)),
         "logits_come_out": "probabilities",
     },
-    "one rate for all": {"pair_is_fair": ("copied=0", "copied=0, decay=0.5"), "rates_kept": "rates overwritten"},
+    "one rate for all": {"groups_made": "one rate for all", "rates_kept": "rates overwritten"},
 }
 ELSEWHERE = {  # formulas for given numbers, choices from a table, files and folders: no network, training or evaluation
-    "difference_paired", "confusion_found", "chosen_by_validation", "confusion_named", "sureness_measured", "threshold_chosen",
-    "strangers_told_apart", "temperature_fitted", "calibration_measured", "images_counted", "baseline_known", "odd_files_found",
-    "same_picture_recognised", "twins_on_one_side", "share_possible",
+    "difference_paired", "folders_opened", "loaders_made", "chosen_by_validation", "confusion_named", "sureness_measured",
+    "threshold_chosen", "strangers_told_apart", "temperature_fitted", "calibration_measured", "images_counted", "baseline_known",
+    "odd_files_found", "same_picture_recognised", "twins_on_one_side", "share_possible",
 }  # fmt: skip
 
 

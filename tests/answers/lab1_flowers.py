@@ -11,25 +11,12 @@ from answers import Given
 from helpers.training.classifier import Classifier
 
 source = h.load_backbone("garden")
-NEW_LAYER = "target.fc = nn.Linear(model.fc.in_features, num_classes)"
-MOVE = "loss.backward()\noptimizer.step()"
-CORRECT = "right += (logits.argmax(1) == labels[rows]).sum().item()"
-
-
-@cache
-def flowers():
-    return h.open_task("flowers", per_class=20)
-
-
-@cache
-def small():
-    """A task that is opened and judged in a moment."""
-    return h.open_task("flowers", per_class=5, size=32, val=2, test=2)
-
-
-def affordable(recipe):
-    """Of the notebook, which shortens a recipe: here the quickest one in place of each."""
-    return h.FEATURE_EXTRACTION
+NEW_LAYER = "target.classifier = nn.Linear(model.classifier.in_features, num_classes)"
+EMPTY = ("    optimizer.zero_grad()\n", "")
+CLIP = "    nn.utils.clip_grad_norm_(model.parameters(), 1.0)\n"
+CORRECT = "right += (model(images).argmax(1) == labels).sum().item()"
+DIFFER = "if not train.classes == val.classes == test.classes:"
+BUDGET = 0.01  # of the notebook, which shortens trainings by it
 
 
 @cache
@@ -44,9 +31,9 @@ def features(images):
     return body()(source.normalise(images))
 
 
-def discriminant(task):
+def discriminant(task, split=None):
     """Linear discriminant analysis of the source's features: a classifier without a training loop."""
-    x, y = features(task.train.pixels), task.train.labels
+    x, y = features((split or task.train).pixels), (split or task.train).labels
     means = torch.stack([x[y == label].mean(0) for label in range(len(task.classes))])
     centred = x - means[y]
     within = centred.T @ centred / len(x)
@@ -54,109 +41,142 @@ def discriminant(task):
     return lambda images: features(images) @ weight - 0.5 * (means * weight.T).sum(1)
 
 
-def mean_colour(task):
-    """Classifies a picture by its mean colour: more than chance, less than any transfer."""
-    x, y = task.train.pixels.float().mean((2, 3)), task.train.labels
-    means = torch.stack([x[y == label].mean(0) for label in range(len(task.classes))])
-    return lambda images: -torch.cdist(images.float().mean((2, 3)), means)
-
-
-def contest(answer, **settings):
-    return Given(answer, small, **settings)
+def one_each(task):
+    """The nearest of one picture a class, by the source's features: better than chance, behind any transfer."""
+    first = [int((task.train.labels == label).nonzero()[0]) for label in range(len(task.classes))]
+    known = features(task.train.pixels[first])
+    return lambda images: -torch.cdist(features(images), known)
 
 
 RIGHT = {
+    "transforms_made": {
+        "transforms.v2, with colours": """
+from torchvision.transforms import v2
+end = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(mean, std)]
+views = [v2.RandomResizedCrop(size), v2.ColorJitter(0.2, 0.2)]
+return v2.Compose([*views, *end]), v2.Compose([v2.Resize(size + 4), v2.CenterCrop(size), *end])"""
+    },
+    "folders_opened": {
+        "labels by name": (
+            "raise ValueError(",
+            "val.target_transform = lambda label: train.class_to_idx[val.classes[label]]\n"
+            "    test.target_transform = lambda label: train.class_to_idx[test.classes[label]]\n    print(",
+        ),
+    },
+    "loaders_made": {
+        "a sampler": ("shuffle=True, generator=rng", "sampler=RandomSampler(train, generator=rng)"),
+    },
     "head_renewed": {
         "built anew, loaded, then replaced": (
-            "copy.deepcopy(model)", "type(model)(model.fc.out_features, width=8)\ntarget.load_state_dict(model.state_dict())"
+            "copy.deepcopy(model)", "type(model)(model.classifier.out_features)\ntarget.load_state_dict(model.state_dict())"
         ),
         "without a bias": ("num_classes)", "num_classes, bias=False)"),
     },
     "body_frozen": {"the helper": "return h.freeze(model, -1)"},
-    "optimizer_made": {
-        "AdamW of all parameters": ("AdamW(trained", "AdamW(model.parameters()"),
-        "SGD of the head": ("AdamW(trained", "SGD(model.fc.parameters()"),
+    "groups_made": {"SGD, the head first": ("torch.optim.AdamW(groups, ", "torch.optim.SGD(groups[::-1], ")},
+    "epoch_trains": {
+        "emptied at the end": [EMPTY, ("optimizer.step()", "optimizer.step()\n    optimizer.zero_grad()")],
     },
-    "step_trains": {"emptied at the end": [("optimizer.zero_grad()\n", ""), (MOVE, MOVE + "\noptimizer.zero_grad()")]},
-    "accuracy_counted": {"all at once": ("split(100)", "split(1000)"), "one by one": ("split(100)", "split(1)")},
-    "helpers_used": {"up to the layer named fc": ("-1", '"fc"')},
+    "accuracy_counted": {"as a mean": ("return right / len(loader.dataset)", "return right / sum(len(y) for _, y in loader)")},
+    "network_saved": {"in any order": ("model.state_dict().items()", "reversed(model.state_dict().items())")},
+    "helpers_used": {"up to the layer named classifier": ("-1", '"classifier"')},
     "difference_paired": {"about two standard errors": ("1.96", "2")},
-    "confusion_found": {
-        "pairs counted": """
-from collections import Counter
-wrong = [pair for pair in zip(labels.tolist(), predictions.tolist(), strict=True) if pair[0] != pair[1]]
-(label, taken), count = Counter(wrong).most_common(1)[0]
-return classes[label], classes[taken], count"""
-    },
     "contest": {
-        "the solution": contest([]),
-        "a function": contest(discriminant),
-        "a fit": contest("return h.fit(h.FEATURE_EXTRACTION, task)"),
-        "a classifier": contest("return h.fit(h.FEATURE_EXTRACTION, task).classifier"),
+        "the solution": [],
+        "a function": discriminant,
+        "a fit": "return h.fit(h.FEATURE_EXTRACTION, task)",
+        "a classifier": "return h.fit(h.FEATURE_EXTRACTION, task).classifier",
     },
 }
 
 WRONG = {
+    "transforms_made": {
+        "not two transforms": "return transforms.ToTensor()",
+        "not normalised": (", transforms.Normalize(mean, std)", ""),
+        "another mean and std": ("Normalize(mean, std)", "Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])"),
+        "pixels up to 255": ("transforms.ToTensor()", "transforms.PILToTensor(), transforms.ConvertImageDtype(torch.float32),"
+                             "\ntransforms.Lambda(lambda x: 255 * x)"),
+        "wrong size": (", transforms.CenterCrop(size)", ""),
+        "test is random": ("[transforms.Resize(size), transforms.CenterCrop(size)]", "views"),
+        "training is fixed": ("views + scaled", "centre + scaled"),
+    },
+    "folders_opened": {
+        "not three datasets": "return ImageFolder(folder, train_transform)",
+        "another part": ('folder / "train"', 'folder / "test"'),
+        "other transform": ("folder / part, test_transform", "folder / part, train_transform"),
+        "classes shifted": (DIFFER, "if False:"),
+    },
+    "loaders_made": {
+        "not three loaders": "return DataLoader(train, batch_size, shuffle=True)",
+        "test shuffled": ("DataLoader(test, batch_size)", "DataLoader(test, batch_size, shuffle=True)"),
+        "training in order": ("shuffle=True, generator=rng", ""),
+        "no seed": (", generator=rng", ""),
+        "always the same order": ("manual_seed(seed)", "manual_seed(0)"),
+        "pictures left out": ("generator=rng", "generator=rng, drop_last=True"),
+        "another batch size": ("train, batch_size", "train"),
+    },
     "head_renewed": {
-        "old width": (NEW_LAYER, "target.fc.out_features = num_classes"),
+        "old width": (NEW_LAYER, "target.classifier.out_features = num_classes"),
         "source changed": ("copy.deepcopy(model)", "model"),
         "shared weights": ("copy.deepcopy(model)", "copy.copy(model)\ntarget._modules = dict(model._modules)"),
-        "body not copied": "return h.GardenNet(num_classes, width=8)",
-        "old head kept": "return nn.Sequential(copy.deepcopy(model), nn.Linear(model.fc.out_features, num_classes))",
-        "head not new": (NEW_LAYER, NEW_LAYER + "\ntarget.fc.weight = nn.Parameter(model.fc.weight[:num_classes].clone())"),
+        "body not copied": "return type(model)(num_classes)",
+        "old head kept": "return nn.Sequential(copy.deepcopy(model), nn.Linear(model.classifier.out_features, num_classes))",
+        "head not new": (NEW_LAYER, NEW_LAYER + "\ntarget.classifier.weight.data = model.classifier.weight.data[:num_classes]"),
     },
     "body_frozen": {
         "buffers move": ("model.eval()", "model.train()"),
         "parameters move": ("= False", "= True"),
         "head frozen": ("= True", "= False"),
-        "wrong way round": "model.requires_grad_(True).fc.requires_grad_(False)\nreturn model.eval()",
+        "wrong way round": "model.requires_grad_(True).classifier.requires_grad_(False)\nreturn model.eval()",
     },
-    "optimizer_made": {
-        "no optimizer": "return list(model.fc.parameters())",
-        "another network's": ("(trained", "(h.GardenNet(4, width=8).parameters()"),
-        "frozen parts only": ("if parameter", "if not parameter"),
-        "part of the head": ("(trained", "([model.fc.weight]"),
-        "another rate": ("lr=lr", "lr=0.001"),
+    "groups_made": {
+        "no optimizer": "return [{'params': model.classifier.parameters(), 'lr': head_lr}]",
+        "another network's": "return torch.optim.AdamW(nn.Linear(3, 4).parameters(), head_lr)",
+        "frozen in the optimizer": (" if parameter.requires_grad", ""),
+        "part is missing": ('{"params": body, "lr": body_lr}, ', ""),
+        "one rate for all": ('"params": body, "lr": body_lr', '"params": body, "lr": head_lr'),
+        "other rates": [('"lr": body_lr', '"lr": head_lr'), ('"params": head, "lr": head_lr', '"params": head, "lr": body_lr')],
+        "weight decay": (", weight_decay=0.0", ""),
     },
-    "step_trains": {
-        "gradients pile up": ("optimizer.zero_grad()\n", ""),
-        "no gradients": ("loss.backward()\n", ""),
-        "no step": ("optimizer.step()\n", ""),
-        "gradients thrown away": (MOVE, "loss.backward()\noptimizer.zero_grad()\noptimizer.step()"),
-        "steps too early": (MOVE, "optimizer.step()\nloss.backward()"),
+    "epoch_trains": {
+        "gradients pile up": EMPTY,
+        "no gradients": ("    loss.backward()\n", ""),
+        "no step": ("    optimizer.step()\n", ""),
+        "not clipped": (CLIP, ""),
+        "batches left out": ("return", "    return"),
         "another loss": ("model(images)", "model(images).softmax(1)"),
-        "mode changed": ("loss = ", "model.train()\nloss = "),
+        "another mean": (" / len(losses)", ""),
+        "mode changed": ("losses = []", "losses = []\nmodel.train()"),
     },
     "accuracy_counted": {
         "judged in training mode": ("model.eval()", "model.train()"),
-        "pixels not prepared": ("source.normalise(images[rows])", "images[rows] / 255"),
         "mean of batches": [
             ("right = 0", "right = []"),
-            (CORRECT, "right.append((logits.argmax(1) == labels[rows]).float().mean())"),
-            ("right / len(images)", "sum(right) / len(right)"),
+            (CORRECT, "right.append((model(images).argmax(1) == labels).float().mean().item())"),
+            ("right / len(loader.dataset)", "sum(right) / len(right)"),
         ],
-        "images left out": ("return right", "    return right"),
+        "images left out": ("return right", "        return right"),
         "out of range": ("return right", "return 100 * right"),
         "miscounted": ("right / ", "right // "),
+        "gradients kept": ("torch.no_grad()", "torch.enable_grad()"),
+    },
+    "network_saved": {
+        "no file": ("tensors, path", 'tensors, str(path) + ".new"'),
+        "not safetensors": ("save_file(tensors, path, metadata={\"classes\": json.dumps(classes)})", "torch.save(tensors, path)"),
+        "buffers missing": ("model.state_dict().items()", "model.named_parameters()"),
+        "tensors missing": ("model.state_dict().items()", "model.classifier.state_dict().items()"),
+        "class names missing": (', metadata={"classes": json.dumps(classes)}', ""),
+        "class names changed": ("json.dumps(classes)", "json.dumps(sorted(classes))"),
     },
     "helpers_used": {
         "wrong number of outputs": ("h.swap_head(model, num_classes)\n", ""),
         "parameters move": ("-1", "0"),
         "buffers move": (
-            "return h.freeze(model, -1)", "model.requires_grad_(False).fc.requires_grad_(True)\nreturn model.eval()"
+            "return h.freeze(model, -1)", "model.requires_grad_(False).classifier.requires_grad_(True)\nreturn model.eval()"
         ),
         "head frozen": ("h.freeze(model, -1)", "model.requires_grad_(False)"),
-        "nothing transferred": ('"garden"', '"garden", weights=None'),
-        "not a network": 'return h.load_backbone("garden")',
-    },
-    "pair_is_fair": {
-        "not two recipes": "return transfer",
-        "nothing differs": (", copied=0", ""),
-        "more differs": ('transfer, name="random features", copied=0', 'h.SCRATCH, name="random features"'),
-        "random weights frozen": ("copied=0", "weights=None"),
-        "part is copied": ("copied=0", "copied=0.5"),
-        "the other way round": ("control, transfer", "transfer, control"),
-        "another name": ("random features", "feature extraction"),
+        "nothing transferred": ('"efficientnet_lite0"', '"efficientnet_lite0", weights=None'),
+        "not a network": 'return h.load_backbone("efficientnet_lite0")',
     },
     "difference_paired": {
         "the wrong sign": ("ours.float() - theirs.float()", "theirs.float() - ours.float()"),
@@ -167,22 +187,15 @@ WRONG = {
         "not two numbers": (", half.item()", ""),
         "another interval": ("1.96", "1.28"),
     },
-    "confusion_found": {
-        "right answers counted": ("truth != predicted", "1"),
-        "taken the wrong way": ("truth, predicted = divmod", "predicted, truth = divmod"),
-        "numbers, not names": ("classes[truth], classes[predicted]", "truth, predicted"),
-        "not the most frequent": ("counts.argmax()", "counts[0].argmax()"),
-        "another count": ("counts.max()", "counts[truth].sum()"),
-        "not three things": (", int(counts.max())", ""),
-    },
     "contest": {
-        "more pictures": contest('h.render("flowers", [0], [500])\nreturn mean_colour(task)'),
-        "too slow": contest("import time\ntime.sleep(0.1)\nreturn mean_colour(task)", minutes=0.001),
-        "no preprocessing": contest("return source.model"),
-        "no classifier": contest("return 0.93"),
-        "wrong classes": contest(lambda task: Classifier(source, source.classes, 64, "garden")),
-        "depends on its neighbours": contest("logits = mean_colour(task)\nreturn lambda x: logits(x) - logits(x).mean(0)"),
-        "no better than chance": contest("return lambda x: torch.arange(float(len(task.classes))).expand(len(x), -1)"),
-        "behind the plain recipe": contest(mean_colour),
+        "more pictures": 'h.render("flowers", [0], [500])\nreturn one_each(task)',
+        "too slow": Given("sum(range(10**7))\nreturn one_each(task)", minutes=0.0001),
+        "no preprocessing": "return source.model",
+        "no classifier": "return 0.93",
+        "wrong classes": lambda task: Classifier(source, source.classes, 64, "garden"),
+        "depends on its neighbours": "logits = one_each(task)\nreturn lambda x: logits(x) - logits(x).mean(0)",
+        "trained on validation": lambda task: discriminant(task, task.val),
+        "no better than chance": "return lambda x: torch.arange(float(len(task.classes))).expand(len(x), -1)",
+        "behind the plain recipe": one_each,
     },
 }
