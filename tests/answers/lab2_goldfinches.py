@@ -8,6 +8,7 @@ ENDS = "(images))"
 WEIGHT = "head.weight[label]"
 ASLEEP = "if isinstance(module, nn.BatchNorm2d):"
 HEAD_GROUP = '{"params": model.classifier.parameters(), "lr": 10 * lr}'
+BODY_GROUP = '{"params": [p for n, p in model.named_parameters() if "classifier" not in n], "lr": lr}'
 STAGES_GROUP = '{"params": late, "lr": lr}'
 HEAD = "model.classifier = nn.Linear(model.classifier.in_features, num_classes)\n"
 KEEP = "copy.deepcopy(model.state_dict())"
@@ -55,10 +56,10 @@ return losses"""
     "evidence_mapped": {
         "a hook": """
 kept = []
-hook = model.layer4.register_forward_hook(lambda module, inputs, output: kept.append(output))
+hook = model.bn2.register_forward_hook(lambda module, inputs, output: kept.append(output))
 model.eval()(images)
 hook.remove()
-return (kept[0] * model.fc.weight[label].view(1, -1, 1, 1)).sum(1)""",
+return (kept[0] * model.classifier.weight[label].view(1, -1, 1, 1)).sum(1)""",
         "the helper": saliency.class_map,
     },
     "threshold_chosen": {"sorted": "return confidence.sort().values[int((1 - keep) * len(confidence) + 1e-6)]"},
@@ -97,7 +98,7 @@ return optimizer""",
         "not frozen": ("late = ", "model.requires_grad_(True)\nlate = "),
         "thawed in no group": (STAGES_GROUP + ", ", ""),
         "no group for the head": (", " + HEAD_GROUP, ""),
-        "frozen in the optimizer": (STAGES_GROUP, '{"params": [p for n, p in model.named_parameters() if "class" not in n], "lr": lr}'),
+        "frozen in the optimizer": (STAGES_GROUP, BODY_GROUP),
         "head's rate for all": ('"lr": lr}', '"lr": 10 * lr}'),
         "one rate for all": ("10 * lr", "lr"),
         "another rate": ("10 * lr", "lr / 10"),
@@ -133,17 +134,17 @@ return optimizer""",
     "evidence_mapped": {
         "needs gradients": """
 features = torch.nn.Sequential(*list(model.eval().children())[:-2])(images)
-logits = model.fc(features.mean((2, 3)))
+logits = model.classifier(features.mean((2, 3)))
 gradient = torch.autograd.grad(logits[:, label].sum(), features)[0]
 return (gradient.mean((2, 3), keepdim=True) * features).sum(1)""",
         "training mode": ("eval()", "train()"),
         "another class": ("[label]", "[0]"),
-        "head left out": (WEIGHT, "torch.full_like(head.weight[0], 1 / 64)"),
+        "head left out": (WEIGHT, "torch.full_like(head.weight[0], 1 / head.in_features)"),
         "negative evidence lost": (ENDS, ENDS + ".relu()"),
         "not the logit": [("return ", "maps = "), (ENDS, ENDS + "\nreturn maps / maps.abs().max()")],
         "averaged away": (ENDS, ENDS + ".mean((1, 2))"),
         "wrong shape": ("->nhw", "->hwn"),
-        "layers left out": "return model.layer4(images).mean(1)",
+        "layers left out": "return model.blocks(images).mean(1)",
         "bias added": (ENDS, ENDS + " + head.bias[label]"),
     },
     "threshold_chosen": {

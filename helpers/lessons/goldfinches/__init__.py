@@ -6,7 +6,6 @@ from helpers.lessons.goldfinches.calibration import (
     confidence,
     known_from_unknown,
     plot_confidence,
-    plot_reliability,
     sure,
 )
 from helpers.lessons.goldfinches.fieldmarks import bird_parts, marks_between, repaint
@@ -23,7 +22,6 @@ __all__ = [
     "marks_between",
     "plot_class_maps",
     "plot_confidence",
-    "plot_reliability",
     "render_split",
     "repaint",
     "sure",

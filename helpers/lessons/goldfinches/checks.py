@@ -7,7 +7,7 @@ from torch.nn import functional as F
 import helpers.lessons.goldfinches.pipeline  # noqa: F401  # its checks come first
 from helpers.freezing import freeze
 from helpers.lessons.goldfinches.calibration import fit_temperature
-from helpers.lessons.goldfinches.examples import LAB, feature_maps, found, overconfident, small_network
+from helpers.lessons.goldfinches.examples import LAB, feature_maps, found, overconfident, source_network
 from helpers.lessons.probes import changes, images, kept, recognise, tried
 from helpers.notebook.checking import checked
 from helpers.notebook.findings import answer_of, number, tensor
@@ -37,9 +37,10 @@ def chosen_by_validation(choose):
 def evidence_mapped(class_map):
     """The map shows the evidence for a class at each location, also on a frozen network: its mean plus the bias is the logit."""
     pictures = images(3, 64) * torch.tensor([0.5, 1.0, 2.0]).view(3, 1, 1, 1)
-    for model, label in ((small_network().eval(), 1), (small_network(), 4), (freeze(small_network(), 0).train(), 2)):
+    for upto, label in ((-1, 1), (0, 4), (-1, 2)):
+        model = freeze(source_network(5), upto).train(label != 1)
         before = kept(model)
-        features, weight = feature_maps(model, pictures, train=False), model.fc.weight.detach()
+        features, weight = feature_maps(model, pictures, train=False), model.classifier.weight.detach()
         wanted = torch.einsum("k,nkhw->nhw", weight[label], features)
         words = {"grad": "needs gradients", "NoneType": "needs gradients", "channels, but got": "layers left out"}
         maps = tried(found, words, class_map, model, pictures, label)
@@ -59,10 +60,10 @@ def evidence_mapped(class_map):
         recognise(found, maps, mean, "the maps are the same for all classes: the mean of the channels")
         if float(maps.min()) >= 0 > float(wanted.min()):
             raise found("negative evidence lost", f"no value below {float(maps.min()):.2f}")
-        if torch.allclose(maps - model.fc.bias[label], wanted, atol=1e-4):
-            raise found("bias added", f"every location is too high by {model.fc.bias[label].item():.2f}")
-        logit = (wanted.mean((1, 2)) + model.fc.bias[label])[0].item()
-        seen = f"mean of the first map + bias: {(maps[0].mean() + model.fc.bias[label]).item():.3f}, logit: {logit:.3f}"
+        if torch.allclose(maps - model.classifier.bias[label], wanted, atol=1e-4):
+            raise found("bias added", f"every location is too high by {model.classifier.bias[label].item():.2f}")
+        logit = (wanted.mean((1, 2)) + model.classifier.bias[label])[0].item()
+        seen = f"mean of the first map + bias: {(maps[0].mean() + model.classifier.bias[label]).item():.3f}, logit: {logit:.3f}"
         raise found("not the logit", seen)
     return "on three networks, one of them in training mode"
 

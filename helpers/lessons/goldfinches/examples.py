@@ -9,11 +9,9 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from helpers.freezing import freeze
 from helpers.images.drawn.finches import BLACK, BROWN, GREY, OLIVE, WHITE, YELLOW
-from helpers.lessons.probes import images, network
+from helpers.lessons.probes import images
 from helpers.notebook.findings import hints
-from helpers.sources.gardennet import GardenNet
 
 LAB = "lab2_goldfinches"
 found = hints(Path(__file__).with_name("hints.toml"))
@@ -44,11 +42,12 @@ class Recorder(nn.Module):
 
 
 def source_network(classes: int = 7) -> nn.Module:
-    """A small network of the family of efficientnet_lite0, with the same names, whose BatchNorm has seen images."""
+    """A small network of the family of efficientnet_lite0, names alike; its BatchNorm has seen images, its biases differ."""
     torch.manual_seed(1)
     model = timm.create_model("test_efficientnet", num_classes=classes)
     with torch.no_grad():
         model(2 * images(8) + 1)
+        model.classifier.bias.copy_(torch.linspace(-1, 1, classes))
     return model
 
 
@@ -66,21 +65,13 @@ def flat_colours():
         yield name, (255 * rgb[i]).round().to(torch.uint8), torch.stack([rgb[i], *rgb[:i], *rgb[i + 1 :]])
 
 
-def small_network() -> GardenNet:
-    """A small network for five classes whose biases differ; all but the head is frozen."""
-    model = network(5)
-    with torch.no_grad():
-        model.fc.bias.copy_(torch.linspace(-1, 1, 5))
-    return freeze(model, -1)
-
-
 @torch.no_grad()
-def feature_maps(model: GardenNet, pictures: torch.Tensor, train: bool) -> torch.Tensor:
+def feature_maps(model: nn.Module, pictures: torch.Tensor, train: bool) -> torch.Tensor:
     """The last feature maps (N, k, h, w) of a copy of the network, all of it in one mode."""
     model = copy.deepcopy(model)
     for module in model.modules():  # train() would leave the frozen part in evaluation mode
         module.training = train
-    return torch.nn.Sequential(*list(model.children())[:-2])(pictures)
+    return nn.Sequential(*list(model.children())[:-2])(pictures)
 
 
 def overconfident(count: int = 300, sharpness: float = 3.0, seed: int = 0):

@@ -67,15 +67,10 @@ def _seen_area(training, seed: int) -> float:
 def head_started(head_first):
     """The network has a new head for the new classes, all else is frozen, and the optimizer holds the head alone."""
     model = source_network()
-    optimizer = _an_optimizer(tried(found, {"empty parameter list": "head not in the optimizer"}, head_first, model, 4, 0.02))
-    if model.classifier.weight.shape[0] != 4:
+    optimizer = tried(found, {"empty parameter list": "head not in the optimizer"}, head_first, model, 4, 0.02)
+    if isinstance(optimizer, torch.optim.Optimizer) and model.classifier.weight.shape[0] != 4:
         raise found("no new head", f"the head gives {model.classifier.weight.shape[0]} numbers an image, for 4 classes")
-    names, rates = _rates(model, optimizer)
-    head = {"classifier.weight", "classifier.bias"}
-    if not head <= rates.keys():
-        raise found("head not in the optimizer", f"of the new head the optimizer holds {some(head & rates.keys()) or 'nothing'}")
-    _frozen(model, names - head)
-    _none_of(rates, names - head)
+    rates = _rates(model, optimizer, (), "head not in the optimizer")
     if wrong := [rate for rate in rates.values() if abs(rate - 0.02) > 1e-9]:
         raise found("another rate", f"the rate is {wrong[0]:g}; 0.02 was asked for")
 
@@ -85,47 +80,35 @@ def stages_thawed(thaw):
     """The stages that were asked for train at the small rate, the head at ten times that, and nothing else is touched."""
     model = source_network().requires_grad_(False)
     model.classifier.requires_grad_(True)
-    names = dict(model.named_parameters()).keys()
-    late, head = {name for name in names if name.startswith(LATE)}, {name for name in names if name.startswith("classifier")}
-    optimizer = _an_optimizer(tried(found, {"more than one parameter group": "twice in the optimizer"}, thaw, model, LATE, 0.001))
-    names, rates = _rates(model, optimizer)
-    if asleep := [name for name in sorted(late) if not model.get_parameter(name).requires_grad]:
-        raise found("still frozen", f"{len(asleep)} of {len(late)} parameters have no requires_grad: {some(asleep)}")
-    _frozen(model, names - late - head)
-    if missing := sorted(late - rates.keys()):
-        raise found("thawed in no group", f"{some(missing)} have requires_grad, and no group of the optimizer holds them")
-    if not head <= rates.keys():
-        raise found("no group for the head", "no group of the optimizer holds the head")
-    _none_of(rates, names - late - head)
-    body, top = {rates[name] for name in late}, {rates[name] for name in head}
-    seen = f"the thawed stages have the rate {', '.join(f'{rate:g}' for rate in sorted(body))}, the head {min(top):g}"
+    optimizer = tried(found, {"more than one parameter group": "twice in the optimizer"}, thaw, model, LATE, 0.001)
+    rates = _rates(model, optimizer, LATE, "no group for the head")
+    body, head = ({rate for name, rate in rates.items() if name.startswith(part)} for part in (LATE, "classifier."))
+    seen = f"the thawed stages have the rate {', '.join(f'{rate:g}' for rate in sorted(body))}, the head {min(head):g}"
     if all(abs(rate - 0.01) < 1e-9 for rate in body):
         raise found("head's rate for all", seen)
-    if len(body) > 1 or abs(min(body) - 0.001) > 1e-9 or any(abs(rate - 0.01) > 1e-9 for rate in top):
-        raise found("one rate for all" if body == top else "another rate", seen)
+    if any(abs(rate - 0.001) > 1e-9 for rate in body) or any(abs(rate - 0.01) > 1e-9 for rate in head):
+        raise found("one rate for all" if body == head else "another rate", seen)
 
 
-def _an_optimizer(value) -> torch.optim.Optimizer:
-    if not isinstance(value, torch.optim.Optimizer):
-        raise found("not an optimizer", kind_of(value))
-    return value
-
-
-def _rates(model, optimizer) -> tuple[set[str], dict[str, float]]:
-    """The names of all parameters; and the learning rate of those that the optimizer holds."""
+def _rates(model, optimizer, late: tuple, headless: str) -> dict[str, float]:
+    """The learning rates of the late stages' parameters and of the head's, which alone train and are in the optimizer."""
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise found("not an optimizer", kind_of(optimizer))
     rates = {parameter: group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
     named = dict(model.named_parameters())
-    return set(named), {name: rates[parameter] for name, parameter in named.items() if parameter in rates}
-
-
-def _frozen(model, names) -> None:
-    if awake := [name for name in sorted(names) if model.get_parameter(name).requires_grad]:
+    wanted = [name for name in named if late and name.startswith(late)]
+    frozen = [name for name in named if not name.startswith((*late, "classifier."))]
+    if asleep := [name for name in wanted if not named[name].requires_grad]:
+        raise found("still frozen", f"{len(asleep)} of {len(wanted)} parameters have no requires_grad: {some(asleep)}")
+    if awake := [name for name in frozen if named[name].requires_grad]:
         raise found("not frozen", f"{len(awake)} parameters that should be frozen have requires_grad: {some(awake)}")
-
-
-def _none_of(rates, frozen) -> None:
-    if held := sorted(rates.keys() & frozen):
+    if missing := [name for name in wanted if named[name] not in rates]:
+        raise found("thawed in no group", f"{some(missing)} have requires_grad, and no group of the optimizer holds them")
+    if missing := [name for name in named if name.startswith("classifier.") and named[name] not in rates]:
+        raise found(headless, f"the optimizer does not hold {some(missing)}")
+    if held := [name for name in frozen if named[name] in rates]:
         raise found("frozen in the optimizer", f"the optimizer holds {len(held)} frozen parameters: {some(held)}")
+    return {name: rates[parameter] for name, parameter in named.items() if parameter in rates}
 
 
 @checked(LAB)
