@@ -75,21 +75,6 @@ def head_started(head_first):
         raise found("another rate", f"the rate is {wrong[0]:g}; 0.02 was asked for")
 
 
-@checked(LAB)
-def stages_thawed(thaw):
-    """The stages that were asked for train at the small rate, the head at ten times that, and nothing else is touched."""
-    model = source_network().requires_grad_(False)
-    model.classifier.requires_grad_(True)
-    optimizer = tried(found, {"more than one parameter group": "twice in the optimizer"}, thaw, model, LATE, 0.001)
-    rates = _rates(model, optimizer, LATE, "no group for the head")
-    body, head = ({rate for name, rate in rates.items() if name.startswith(part)} for part in (LATE, "classifier."))
-    seen = f"the thawed stages have the rate {', '.join(f'{rate:g}' for rate in sorted(body))}, the head {min(head):g}"
-    if all(abs(rate - 0.01) < 1e-9 for rate in body):
-        raise found("head's rate for all", seen)
-    if any(abs(rate - 0.001) > 1e-9 for rate in body) or any(abs(rate - 0.01) > 1e-9 for rate in head):
-        raise found("one rate for all" if body == head else "another rate", seen)
-
-
 def _rates(model, optimizer, late: tuple, headless: str) -> dict[str, float]:
     """The learning rates of the late stages' parameters and of the head's, which alone train and are in the optimizer."""
     if not isinstance(optimizer, torch.optim.Optimizer):
@@ -188,3 +173,18 @@ def stopped_in_time(train_until_best):
             last = "no copy" if model.loaded else "the last weights"
             raise found(last if at == model.passes else "other weights", seen)
     return "with three courses of the validation loss"
+
+
+@checked(LAB)
+def stages_thawed(thaw):
+    """The stages that were asked for train at the small rate, the head at ten times that, and nothing else is touched."""
+    model = source_network().requires_grad_(False)
+    model.classifier.requires_grad_(True)
+    optimizer = tried(found, {"more than one parameter group": "twice in the optimizer"}, thaw, model, LATE, 0.001)
+    rates = _rates(model, optimizer, LATE, "no group for the head")
+    body, head = ({rate for name, rate in rates.items() if name.startswith(part)} for part in (LATE, "classifier."))
+    seen = f"the thawed stages have the rate {', '.join(f'{rate:g}' for rate in sorted(body))}, the head {min(head):g}"
+    if all(abs(rate - 0.01) < 1e-9 for rate in body):
+        raise found("head's rate for all", seen)
+    if any(abs(rate - 0.001) > 1e-9 for rate in body) or any(abs(rate - 0.01) > 1e-9 for rate in head):
+        raise found("one rate for all" if body == head else "another rate", seen)
