@@ -1,10 +1,11 @@
 """Lab 2: a species that no task holds, maps without gradients, repainted field marks, how sure a network may be."""
 
-import json
+import re
+from functools import partial
 
 import pytest
 import torch
-from project import ROOT
+from project import ROOT, cells, number, outcome
 from torch.nn import functional as F
 from torchvision.models import get_model
 
@@ -18,13 +19,15 @@ from helpers.lessons.goldfinches.calibration import (
     fit_temperature,
     known_from_unknown,
     plot_confidence,
-    plot_reliability,
     sure,
 )
-from helpers.lessons.goldfinches.examples import overconfident, small_network
+from helpers.lessons.goldfinches.examples import overconfident, source_network
 from helpers.lessons.goldfinches.fieldmarks import bird_parts, marks_between, repaint
 from helpers.lessons.goldfinches.saliency import class_map, enlarge, plot_class_maps
 from helpers.lessons.probes import images
+
+LAB = ROOT / "solutions/lab2_goldfinches.ipynb"
+ROWS = "after phase 1", "after phase 2", "phase 1, BatchNorm live"
 
 # The siskin
 
@@ -91,7 +94,7 @@ def test_marks_that_cannot_be_exchanged_are_refused(species, marks, message):
 
 
 def test_the_mean_of_a_map_and_the_bias_are_the_logit_on_a_network_frozen_to_the_head():
-    model, pictures = small_network().train(), images(3, 128)
+    model, pictures = h.freeze(source_network(5), -1).train(), images(3, 128)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     modes = [module.training for module in model.modules()]
     maps = class_map(model, pictures, torch.tensor([0, 1, 4]))
@@ -99,7 +102,7 @@ def test_the_mean_of_a_map_and_the_bias_are_the_logit_on_a_network_frozen_to_the
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert modes == [module.training for module in model.modules()]
     logits = model.eval()(pictures)[torch.arange(3), torch.tensor([0, 1, 4])]
-    assert torch.allclose(maps.mean((1, 2)) + model.fc.bias[[0, 1, 4]], logits, atol=1e-5)
+    assert torch.allclose(maps.mean((1, 2)) + model.classifier.bias[[0, 1, 4]], logits, atol=1e-5)
     assert torch.allclose(maps[1], class_map(model, pictures, 1)[1])
 
 
@@ -109,13 +112,15 @@ def test_maps_of_a_resnet_of_torchvision_and_a_clear_refusal_of_other_networks()
         class_map(get_model("squeezenet1_1", weights=None), images(1, 64), 3)
     for label in (5, -1, 0.5):
         with pytest.raises(ValueError, match="must be a class, 0 to 4"):
-            class_map(small_network(), images(1), label)
+            class_map(source_network(5), images(1), label)
 
 
-def test_maps_are_shown_over_their_pictures_and_each_picture_needs_one():
+def test_maps_are_shown_over_their_pictures_warm_for_the_class_and_each_picture_needs_one():
     pictures, maps = torch.zeros(2, 3, 32, 32, dtype=torch.uint8), torch.randn(2, 2, 2)
     figure = plot_class_maps(pictures, {"evidence": maps}, ["a", "b"])
     assert len(figure.axes) == 4 and enlarge(maps, 32).shape == (2, 32, 32)
+    red, _, blue, _ = figure.axes[2].images[1].cmap(1.0)
+    assert red > blue
     with pytest.raises(ValueError, match="as many maps as images .2.*evidence"):
         plot_class_maps(pictures, {"evidence": maps[:1]})
 
@@ -156,10 +161,9 @@ def test_bad_input_never_yields_a_number(wrong, message):
         wrong()
 
 
-def test_figures_of_confidence_and_reliability_are_drawn_also_where_all_answers_are_right():
-    logits, labels = overconfident(60)
+def test_a_figure_of_confidence_is_drawn_for_groups_of_any_size():
+    logits, _ = overconfident(60)
     assert plot_confidence({"known": confidence(logits), "unknown": confidence(logits[:9])}, 0.7).axes
-    assert plot_reliability({"as drawn": (logits, labels), "perfect": (logits, logits.argmax(1))}).axes
 
 
 # What the lab's texts say of the shipped study
@@ -193,10 +197,39 @@ def test_validation_images_choose_nearly_as_well_as_the_test_images_would(grid):
         assert part.accuracy.max() - part.accuracy[part.val.idxmax()] < 0.01
 
 
+def test_the_map_of_the_lab_frames_what_validation_chose_and_not_the_best_on_the_test(grid):
+    part = grid.select(per_class=50)
+    figure = h.plot_map(part, "lr", "depth", "per_class", chosen={50: (0.001, "all")})
+    (frame,) = figure.axes[0].patches
+    assert (round(frame.get_x() + 0.46), round(frame.get_y() + 0.45)) == (1, 2)
+    assert part.table(["lr", "depth"])["accuracy %"].idxmax() != (0.001, "all")
+
+
+# The program
+
+
 def test_the_lab_stores_what_its_explanations_say():
     """The answers in the solution's text are about numbers that this notebook really shows."""
-    cells = json.loads((ROOT / "solutions/lab2_goldfinches.ipynb").read_text(encoding="utf-8"))["cells"]
-    shown = {cell["id"]: "".join(str(output) for output in cell.get("outputs", [])) for cell in cells}
-    assert "right; most often confused: American and Lesser" in shown["pairs"]
-    assert "the same to the last digit: True" in shown["cam-agree"]
-    assert "9 of 9 checks passed" in shown["tally"]
+    said, value = partial(outcome, LAB), partial(number, LAB)
+    first, second, live = (value("program-outcome", rf"\n{row}") for row in ROWS)
+    assert first + 10 < second and live + 10 < first
+    assert value("helpers", "yours:") == pytest.approx(second, abs=0.1)
+    evidence = {name: [float(each) for each in numbers.split()] for name, numbers in
+                re.findall(r"^(\w+) +((?:-?[\d.]+ +){4})", said("parts-table"), re.MULTILINE)}  # fmt: skip
+    head, *others = evidence["European"]
+    assert head > 1.5 * max(others)
+    *bird, elsewhere = evidence["American"]
+    assert min(bird) > 3 * elsewhere and max(bird) < 1.5 * min(bird)
+    assert said("cam-agree").count("True") == 2 and "9 of 9 checks passed" in said("tally")
+
+
+def test_without_a_network_connection_one_message_says_so_and_the_lab_goes_on_with_drawings(monkeypatch, tmp_path, capsys):
+    for name, setting in {"COURSE_IMAGES": "goldfinch-photos", "COURSE_OFFLINE": "1", "COURSE_CACHE": str(tmp_path)}.items():
+        monkeypatch.setenv(name, setting)
+    names = {}
+    for cell in cells(LAB, "code"):
+        if cell.id in ("choices", "imports", "open"):
+            exec(cell.source, names)
+    said = capsys.readouterr().out
+    assert names["task"] is names["drawings"] and said.count("\n") == 1
+    assert "goes on with drawn birds" in said and "By hand: copy the folder" in said

@@ -105,14 +105,15 @@ def test_lab1_on_hot_dogs_has_two_classes_and_minds_it_if_there_is_no_mistake(of
 def test_lab2_on_photographs_of_goldfinches_goes_back_to_the_drawings_where_it_needs_the_painter(offline):
     shorten(offline)
     offline.setenv("COURSE_IMAGES", "goldfinch-photos")
-    on_drawings = re.compile(r"repaint.*|sisk.*|sure.*|threshold.*|auroc.*|ece|temperature.*")
-    cells = Cells("solutions/lab2_goldfinches.ipynb", offline, lambda cell: not on_drawings.fullmatch(cell.id))
-    photographs, drawings = cells["places"], cells["task"]
-    assert cells["runs"].recipe.nunique() == 3 and set(cells["runs"].seed) == {0, 1}
-    assert cells.said["cam-agree"].count("True") == 2 and len(photographs) == 4
+    left_out = re.compile(r"stop|careless|program-outcome|helpers|repaint.*|sisk.*|sure.*|threshold.*|temperature.*")
+    untrained = lambda model, loaders, one_pass, loss_of, **_: [loss_of(model, loaders["val"])]
+    wanted = lambda cell: not left_out.fullmatch(cell.id)
+    cells = Cells("solutions/lab2_goldfinches.ipynb", offline, wanted, train_until_best=untrained)
+    drawings = cells["task"]
+    assert all(len(losses) == 1 for losses in cells["losses"])
+    assert cells.said["cam-agree"].count("True") == 2
     credit = " ".join(text.get_text() for text in cells.figures["cam-figure"][0].texts)
     assert "inaturalist.org/photos" in credit, "photographers stand under their photographs"
-    assert "from here on" in cells.said["drawings"]
     assert drawings.name == "goldfinches" and not any(drawings.test.files)
     assert set(cells["measured"]) == set(drawings.classes)
 

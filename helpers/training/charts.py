@@ -53,11 +53,12 @@ def plot_lines(study, x: str, line: str, panel: str | None = None, live=None,
 
 
 @styled
-def plot_map(study, x: str, y: str, panel: str | None = None, differences_to=None, ties: bool = False) -> Figure:
+def plot_map(study, x: str, y: str, panel: str | None = None, differences_to=None, ties: bool = False, chosen=None) -> Figure:
     """A map: test accuracy in % by colour and number, with its 95% interval below it, over two conditions.
 
     The best of each column has a frame; with ties, also what is too close to it to call, and the frames are thin. Values of
     `y` are listed from top to bottom.
+    chosen: {value of panel: (x, y)}, cells that were chosen without the test: these have the frames instead.
     differences_to: show points above this value of `y` instead (paired), where the interval leaves out zero in bold.
     """
     panels = list(study.runs[panel].unique()) if panel else [None]
@@ -76,6 +77,8 @@ def plot_map(study, x: str, y: str, panel: str | None = None, differences_to=Non
         axis.imshow(numbers.to_numpy(float), aspect="auto", **colours)
         framed = {at: best(part.select(**{x: at}), y) if ties else [numbers[at].idxmax()] for at in columns
                   if differences_to is None and numbers[at].notna().any()}  # fmt: skip
+        if chosen is not None:
+            framed = {at: [row for column, row in [chosen[value]] if column == at] for at in columns}
         for i, row in enumerate(rows):
             for j, at in enumerate(columns):
                 if (at, row) not in table.index:

@@ -4,19 +4,28 @@ For each run it keeps the accuracy on the validation images, to choose by, and h
 was not trained on: how often its confidence is above 90%, and how well confidence tells known from unknown.
 """
 
+from dataclasses import replace
 from functools import cache
 
 from helpers.images.drawn.garden import render_split
 from helpers.images.tasks import open_task
 from helpers.lessons.goldfinches.calibration import confidence, known_from_unknown, sure
-from helpers.lessons.goldfinches.studies import DEPTHS, recipe
+from helpers.lessons.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL
 from helpers.training.fitting import Fit
+from helpers.training.recipes import Recipe
 from helpers.training.study import SHIPPED, Case, run_study
 
 COMMAND = "python tools/measure.py goldfinches"
 QUESTION = "how deep, how fast, with how many goldfinches?"
 LABELS = (5, 20, 50)
 RATES = (3e-4, 1e-3, 3e-3, 1e-2)
+DEPTHS = {"head": -1, "layer2": "layer2", "all": 0}
+
+
+def recipe(depth: str, lr: float, steps: int = 200) -> Recipe:
+    """The recipe for a depth at which training starts ("head", "layer2" or "all") and a learning rate."""
+    base = FEATURE_EXTRACTION if depth == "head" else FINE_TUNE_ALL
+    return replace(base, name=f"{depth}, {lr:g}", upto=DEPTHS[depth], lr=lr, steps=steps)
 
 
 def cases(labels=LABELS, depths=tuple(DEPTHS), rates=RATES) -> list[Case]:

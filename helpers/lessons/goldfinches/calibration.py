@@ -91,29 +91,6 @@ def plot_confidence(groups: dict[str, torch.Tensor], threshold: float | None = N
     return figure
 
 
-@styled
-def plot_reliability(groups: dict[str, tuple[torch.Tensor, torch.Tensor]], bins: int = 5) -> Figure:
-    """Accuracy against confidence for each group (name: (logits, labels)), in bins of equally many images.
-
-    The bars are 95% intervals (Wilson). On the diagonal a network is calibrated; below it, overconfident.
-    """
-    figure, ((axis,),) = new_axes(1, 1, (4.8, 4.3))
-    axis.plot([0.25, 1], [25, 100], color="0.5", linewidth=1.2)
-    for i, (name, (logits, labels)) in enumerate(groups.items()):
-        sureness, order = confidence(logits).sort()
-        right = (logits.argmax(1) == labels)[order].double()
-        points = [(s.mean().item(), r.mean().item(), len(r)) for s, r in
-                  zip(sureness.tensor_split(bins), right.tensor_split(bins), strict=True)]  # fmt: skip
-        low, high = zip(*(wilson(share, n) for _, share, n in points), strict=True)
-        x, y = [p[0] + 0.006 * i for p in points], [100 * p[1] for p in points]
-        spread = [[max(0, a - 100 * b) for a, b in zip(y, low, strict=True)],
-                  [max(0, 100 * b - a) for a, b in zip(y, high, strict=True)]]  # fmt: skip
-        axis.errorbar(x, y, yerr=spread, marker="os^D"[i % 4], color=COLOURS[i], label=name, capsize=3, markersize=6)
-    axis.set(xlabel="mean confidence of a bin", ylabel="accuracy of the bin, %", xlim=(0.25, 1.03), ylim=(0, 103))
-    axis.legend(loc="lower right", fontsize=10)
-    return figure
-
-
 def _logits(logits: torch.Tensor) -> torch.Tensor:
     logits = torch.as_tensor(logits)
     if logits.dim() != 2 or not logits.numel() or not logits.is_floating_point():

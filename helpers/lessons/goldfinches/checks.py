@@ -1,58 +1,18 @@
-"""What lab 2 asks for: runs, a choice, maps and measures, judged on small examples with known answers."""
-
-from types import SimpleNamespace
+"""What lab 2 asks for: a training program (see pipeline.py), a choice, a map, a threshold and a temperature."""
 
 import pandas
 import torch
 from torch.nn import functional as F
-from torchmetrics.functional.classification import multiclass_calibration_error
 
+import helpers.lessons.goldfinches.pipeline  # noqa: F401  # its checks come first
 from helpers.freezing import freeze
-from helpers.lessons.goldfinches.calibration import calibration_error as course_error
-from helpers.lessons.goldfinches.calibration import confidence, fit_temperature, known_from_unknown
-from helpers.lessons.goldfinches.examples import PretendFit, PretendTask, feature_maps, found, overconfident, small_network
+from helpers.lessons.goldfinches.calibration import fit_temperature
+from helpers.lessons.goldfinches.examples import LAB, feature_maps, found, overconfident, source_network
 from helpers.lessons.probes import changes, images, kept, recognise, tried
 from helpers.notebook.checking import checked
-from helpers.notebook.findings import answer_of, kind_of, number, tensor
-from helpers.training.intervals import wilson
-
-LAB = "lab2_goldfinches"
+from helpers.notebook.findings import answer_of, number, tensor
 
 CLOSE = 1e-5
-
-
-@checked(LAB)
-def compared_over_seeds(runs_of):
-    """Each recipe runs once with each seed, on training images that the seed draws, and its final accuracies are recorded."""
-    recipes, fit = [SimpleNamespace(name=name) for name in "abc"], PretendFit()
-    words = {"takes a Recipe": "another fit", "KeyError: -1": "no row of that name",
-             "'int' object is not iterable": "seeds are a number"}  # fmt: skip
-    table = tried(found, words, runs_of, recipes, PretendTask(), 2, fit)
-    if not fit.calls:
-        raise found("another fit", "the function that was passed in was never called")
-    if not isinstance(table, pandas.DataFrame) or not {"recipe", "seed", "val", "test"} <= set(table.columns):
-        raise found("not a table of runs", str(list(getattr(table, "columns", [kind_of(table)]))))
-    wanted = {(name, seed) for name in "abc" for seed in (0, 1)}
-    rows = list(zip(table.recipe, table.seed, strict=True))
-    if len(fit.calls) != 6 or len(rows) != 6 or set(rows) != wanted:
-        raise found("runs missing", f"3 recipes with 2 seeds gave {len(fit.calls)} calls of fit and the rows {sorted(set(rows))}")
-    drawn = {name: [draw for recipe, draw, _ in fit.calls if recipe == name] for name in "abc"}
-    if all(len(set(draws)) == 1 for draws in drawn.values()) and len({draws[0] for draws in drawn.values()}) == 1:
-        raise found("same images for each seed", "both seeds trained on the same images")
-    if len({tuple(sorted(draws)) for draws in drawn.values()}) > 1 or any(len(set(draws)) < 2 for draws in drawn.values()):
-        raise found("recipes see other images", f"draws of images by recipe: {drawn}")
-    if any(draw != seed for _, draw, seed in fit.calls):
-        raise found("seed not handed on", f"fit was called with the seeds {[seed for *_, seed in fit.calls]}")
-    for place, (name, _, seed) in enumerate(fit.calls):
-        row = table[(table.recipe == name) & (table.seed == seed)].iloc[0]
-        end = 0.51 + 0.01 * place
-        val, test = number(row.val, "val"), number(row.test, "test")
-        if abs(val - (end - 0.25)) < CLOSE:
-            raise found("test where validation belongs", f"val is {val:.2f}, which is the test accuracy")
-        if abs(val - (end + 0.2)) < CLOSE:
-            raise found("best look", f"val is {val:.2f}, the highest of the history; it ends at {end:.2f}")
-        if abs(val - end) > CLOSE or abs(test - (end - 0.25)) > CLOSE:
-            raise found("not a table of runs", f"val {val:.2f} and test {test:.2f} where fit gave {end:.2f} and {end - 0.25:.2f}")
 
 
 @checked(LAB)
@@ -77,9 +37,10 @@ def chosen_by_validation(choose):
 def evidence_mapped(class_map):
     """The map shows the evidence for a class at each location, also on a frozen network: its mean plus the bias is the logit."""
     pictures = images(3, 64) * torch.tensor([0.5, 1.0, 2.0]).view(3, 1, 1, 1)
-    for model, label in ((small_network().eval(), 1), (small_network(), 4), (freeze(small_network(), 0).train(), 2)):
+    for upto, label in ((-1, 1), (0, 4), (-1, 2)):
+        model = freeze(source_network(5), upto).train(label != 1)
         before = kept(model)
-        features, weight = feature_maps(model, pictures, train=False), model.fc.weight.detach()
+        features, weight = feature_maps(model, pictures, train=False), model.classifier.weight.detach()
         wanted = torch.einsum("k,nkhw->nhw", weight[label], features)
         words = {"grad": "needs gradients", "NoneType": "needs gradients", "channels, but got": "layers left out"}
         maps = tried(found, words, class_map, model, pictures, label)
@@ -99,65 +60,12 @@ def evidence_mapped(class_map):
         recognise(found, maps, mean, "the maps are the same for all classes: the mean of the channels")
         if float(maps.min()) >= 0 > float(wanted.min()):
             raise found("negative evidence lost", f"no value below {float(maps.min()):.2f}")
-        if torch.allclose(maps - model.fc.bias[label], wanted, atol=1e-4):
-            raise found("bias added", f"every location is too high by {model.fc.bias[label].item():.2f}")
-        logit = (wanted.mean((1, 2)) + model.fc.bias[label])[0].item()
-        seen = f"mean of the first map + bias: {(maps[0].mean() + model.fc.bias[label]).item():.3f}, logit: {logit:.3f}"
+        if torch.allclose(maps - model.classifier.bias[label], wanted, atol=1e-4):
+            raise found("bias added", f"every location is too high by {model.classifier.bias[label].item():.2f}")
+        logit = (wanted.mean((1, 2)) + model.classifier.bias[label])[0].item()
+        seen = f"mean of the first map + bias: {(maps[0].mean() + model.classifier.bias[label]).item():.3f}, logit: {logit:.3f}"
         raise found("not the logit", seen)
     return "on three networks, one of them in training mode"
-
-
-@checked(LAB)
-def confusion_named(most_confused):
-    """The two species that are mistaken for each other most often, in both directions together."""
-    examples = (
-        ([[50, 9, 0, 5], [0, 50, 3, 0], [0, 1, 50, 8], [6, 0, 0, 50]], {0, 3}, {0, 1}),
-        ([[40, 0, 2, 7], [0, 9, 5, 1], [0, 6, 70, 3], [1, 0, 0, 60]], {1, 2}, {0, 3}),
-    )
-    classes = ["ash", "birch", "cedar", "date palm"]
-    for counts, wanted, one_way in examples:
-        counts = torch.tensor(counts)
-        labels = torch.arange(4).repeat_interleave(counts.sum(1))
-        predictions = torch.cat([torch.arange(4).repeat_interleave(row) for row in counts])
-        pair = answer_of(most_confused, labels, predictions, classes)
-        pair = list(pair) if isinstance(pair, (tuple, list, set)) else [pair]
-        if len(pair) != 2 or not all(isinstance(name, str) and name in classes for name in pair):
-            raise found("not two names", f"{pair!r:.60}")
-        got = {classes.index(name) for name in pair}
-        if got == wanted:
-            continue
-        seen = f"counts {counts.tolist()}: {' and '.join(pair)}"
-        if len(got) == 1:
-            raise found("the diagonal", seen)
-        per_answer = counts.float() / counts.sum(0)
-        per_answer = (per_answer + per_answer.T).fill_diagonal_(0)
-        if got == one_way:
-            raise found("one direction", seen)
-        raise found("shares of answers" if got == {*divmod(int(per_answer.argmax()), 4)} else "another pair", seen)
-
-
-@checked(LAB)
-def sureness_measured(sure):
-    """The share of images with a confidence above the level, with its interval."""
-    for logits, level in ((overconfident(200)[0], 0.9), (overconfident(77, 1.5)[0], 0.6)):
-        answer = answer_of(sure, logits, level)
-        if not isinstance(answer, (tuple, list)) or len(answer) != 3:
-            raise found("not three numbers", f"{answer!r:.60}")
-        share, low, high = (number(value, what, 0, 1) for value, what in zip(answer, ("share", "low", "high"), strict=True))
-        wanted = (confidence(logits) > level).double().mean().item()
-        seen = f"your share is {share:.3f}; of the {len(logits)} images, {wanted:.3f} have a confidence above {level}"
-        if abs(share - wanted) > CLOSE:
-            mistakes = [
-                ("softmax over the images", logits.softmax(0).amax(1) > level),
-                ("mean confidence", confidence(logits)),
-                ("classes one by one", logits.sigmoid().amax(1) > level),
-                ("classes one by one", logits.softmax(1) > level),
-            ]
-            recognise(found, share, [(name, values.double().mean()) for name, values in mistakes], seen, CLOSE)
-            raise found("logits are no probabilities", seen)
-        interval = wilson(wanted, len(logits))
-        if abs(low - interval[0]) > 1e-4 or abs(high - interval[1]) > 1e-4:
-            raise found("another interval", f"{low:.3f} to {high:.3f} for {share:.3f} of {len(logits)}")
 
 
 @checked(LAB)
@@ -173,52 +81,6 @@ def threshold_chosen(threshold_for):
         if keep != 0.95 and abs(kept - keep * count) > 1.5:
             name = "keeps too few" if kept < keep * count else "keeps too many"
             raise found(name, f"{limit:.3f} keeps {kept} of {count} images, {keep * count:.0f} should be kept")
-
-
-@checked(LAB)
-def strangers_told_apart(auroc):
-    """The area under the ROC curve for telling known from unknown images by their confidence."""
-    rng = torch.Generator().manual_seed(3)
-    same = torch.full((6,), 0.5)
-    examples = ((torch.rand(40, generator=rng) ** 0.4, torch.rand(25, generator=rng)), (same, same[:4]))
-    for known, unknown in examples:
-        words = {"same shape": "two vectors of one length", "int or long": "labels are whole numbers"}
-        area = number(tried(found, words, auroc, known, unknown), "the area", 0, 1)
-        wanted = known_from_unknown(known, unknown)
-        seen = f"{area:.3f} where it is {wanted:.3f}"
-        if abs(area - wanted) < 1e-4:
-            continue
-        if known is same:
-            raise found("ties", f"all scores are equal: {area:.3f}")
-        recognise(found, area, [("the wrong way round", 1 - wanted)], seen)
-        is_known = torch.cat([torch.ones(len(known)), torch.zeros(len(unknown))]).bool()
-        scores, levels = torch.cat([known, unknown]), torch.linspace(0.02, 0.98, 97)
-        accuracies = [((scores > level) == is_known).float().mean() for level in levels]
-        balanced = [((known > level).float().mean() + (unknown <= level).float().mean()) / 2 for level in levels]
-        recognise(found, area, [("at one threshold", value) for value in accuracies + balanced], seen)
-        raise found("another area", seen)
-
-
-@checked(LAB)
-def calibration_measured(calibration_error):
-    """The expected calibration error, over 15 bins of confidence."""
-    for sharpness in (3.0, 0.4):
-        logits, labels = overconfident(300, sharpness, seed=1)
-        words = {"floating tensor": "answers, not probabilities"}
-        value = number(tried(found, words, calibration_error, logits, labels), "the error", 0, 1)
-        wanted = course_error(logits, labels)
-        if abs(value - wanted) < 1e-4:
-            continue
-        right, sureness = (logits.argmax(1) == labels).float().mean().item(), confidence(logits).mean().item()
-        norms = [multiclass_calibration_error(logits.softmax(1), labels, 4, n_bins=15, norm=n) for n in ("l2", "max")]
-        mistakes = [("the largest gap", value) for value in norms] + [
-            ("one bin", abs(right - sureness)),
-            ("the error rate", 1 - right),
-            ("not an error", right),
-            ("not an error", sureness),
-        ]
-        recognise(found, value, mistakes, f"{value:.3f} where it is {wanted:.3f}")
-        raise found("another error", f"{value:.3f} where it is {wanted:.3f}")
 
 
 @checked(LAB)

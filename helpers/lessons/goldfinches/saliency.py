@@ -59,8 +59,8 @@ def enlarge(maps: torch.Tensor, size: int) -> torch.Tensor:
 def plot_class_maps(images: torch.Tensor, maps: dict[str, torch.Tensor], titles=None) -> Figure:
     """A column for each picture: the picture, and below it a row for each kind of map, laid over it.
 
-    images: uint8 (N, 3, S, S). maps: {name: (N, h, w)}; evidence for the class is blue, against it red, scaled to each
-    picture's strongest value. Raises ValueError unless each kind has N maps.
+    images: uint8 (N, 3, S, S). maps: {name: (N, h, w)}; evidence for the class is red, against it blue, smoothed, and
+    scaled to each picture's strongest value. Raises ValueError unless each kind has N maps.
     """
     wrong = [name for name, values in maps.items() if len(values) != len(images)]
     if wrong or not len(images):
@@ -77,7 +77,8 @@ def plot_class_maps(images: torch.Tensor, maps: dict[str, torch.Tensor], titles=
     for row, (name, values) in zip(axes[1:], maps.items(), strict=True):
         for i, (axis, image) in enumerate(zip(row, images, strict=True)):
             reach = values[i].abs().max().item() or 1.0
-            axis.imshow(image.float().mean(0).numpy(), cmap="gray", vmin=0, vmax=255)
-            axis.imshow(enlarge(values[i : i + 1], size)[0].numpy(), cmap="RdBu", vmin=-reach, vmax=reach, alpha=0.5)
+            axis.imshow(image.float().mean(0).numpy(), cmap="gray", vmin=0, vmax=255, extent=(0, size, size, 0))
+            axis.imshow(values[i].numpy(), cmap="RdBu_r", vmin=-reach, vmax=reach, alpha=0.5, extent=(0, size, size, 0),
+                        interpolation="bicubic")  # fmt: skip
         row[0].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=8)
     return figure
