@@ -1,11 +1,11 @@
-"""Lab 3, your own images: a folder from a phone, leaks between its parts, and the classifier taken elsewhere."""
+"""Lab 3, your own images: pictures from the camera, a folder from a phone, leaks between its parts, and the classifier taken elsewhere."""
 
 from helpers.images.decoding import image_extensions
 from helpers.images.published import image_folder
 from helpers.lessons.your_own_images.exporting import OnnxClassifier, compare_logits, export_onnx, missing_for_onnx
 from helpers.lessons.your_own_images.leakage import leak_gaps, leak_study
+from helpers.lessons.your_own_images.presses import recorded_or_drawn
 from helpers.lessons.your_own_images.snapshots import fresh_hot_dogs, write_hot_dogs
-from helpers.lessons.your_own_images.uploading import show_uploader
 
 __all__ = [
     "OnnxClassifier",
@@ -17,6 +17,6 @@ __all__ = [
     "leak_gaps",
     "leak_study",
     "missing_for_onnx",
-    "show_uploader",
+    "recorded_or_drawn",
     "write_hot_dogs",
 ]

@@ -1,0 +1,161 @@
+"""The computer's camera in a notebook: pictures of a few classes, recorded by holding a button, and answers to live frames.
+
+A widget on anywidget; what the browser does is in camera.js. Frames go from the page to the kernel and into files, nowhere else.
+"""
+
+import io
+import os
+import re
+from collections import Counter
+from html import escape
+from pathlib import Path
+
+import anywidget
+import traitlets
+
+from helpers.notebook.widgets import show_widget
+
+LARGEST = 1_000_000  # bytes of a picture; one of 224 x 224 pixels as JPEG has about 20,000
+ENOUGH, PRESSES = 12, 3  # pictures of a class, and presses: one each to train on, to validate and to test
+_FILE = re.compile(r"press(\d+)-(\d+)\.jpg")
+_HOW = "Start the camera, and hold a class's button while you move the thing about. Press at least three times for each class."
+
+
+class Camera:
+    """What `camera` shows, for code: the folder with its pictures, how many there are, and `live`.
+
+    folder  mug/press01-001.jpg, ...: a folder for each class; files of one press of a button share a number
+    """
+
+    def __init__(self, classes: list[str], folder: Path):
+        self.classes, self.folder = classes, folder
+        self.trouble = ""  # why the browser gives no camera, in words
+        self._predict, self._last = None, []  # the files of the last press
+        self._presses = {}  # {(label, the press's id in the page): (its number, its files)}
+        self.widget = _Widget(labels=classes, said=_HOW)
+        self.widget.on_msg(self._heard)
+        self._count()
+
+    @property
+    def counts(self) -> dict[str, dict[int, int]]:
+        """{class: {press: its pictures}}, of the files in the folder."""
+        found = {}
+        for name in self.classes:
+            matches = map(_FILE.fullmatch, sorted(os.listdir(self.folder / name)) if (self.folder / name).is_dir() else [])
+            found[name] = dict(Counter(int(match[1]) for match in matches if match))
+        return found
+
+    @property
+    def missing(self) -> str:
+        """What has to be recorded before a network can learn from it and be tested; "" if there is enough."""
+        lines = [
+            f"{name!r} has {sum(presses.values())} pictures in {len(presses)} presses"
+            for name, presses in self.counts.items()
+            if sum(presses.values()) < ENOUGH or len(presses) < PRESSES
+        ]
+        if not lines:
+            return ""
+        return f"{'; '.join(lines)}. Each class needs {ENOUGH} pictures or more, in {PRESSES} presses or more."
+
+    def live(self, classifier) -> None:
+        """Show the camera again, with a bar for each class: what the classifier says of the current frame.
+
+        classifier: a trained one (`fit(...).classifier`), or a function: open picture file -> {class: probability}.
+        """
+        predict = getattr(classifier, "predict", classifier)
+        if not callable(predict):
+            kind = type(classifier).__name__
+            raise TypeError(f"live takes a classifier, such as fit(...).classifier, or a function; got {kind}: train first")
+        self._predict, self.widget.classes = predict, list(getattr(classifier, "classes", self.classes))
+        self.widget.said = "Press Start the camera, then Live."
+        show_widget(self.widget, _fallback("live answers to what the camera sees"))
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{name}: {sum(presses.values())}" for name, presses in self.counts.items())
+        return f"Camera into {self.folder} ({counts} pictures)"
+
+    # What the page sends
+
+    def _heard(self, _, content, buffers) -> None:
+        kind, data = content.get("kind"), bytes(buffers[0]) if buffers else b""
+        if kind == "frame":
+            self._keep(content.get("label"), str(content.get("press")), data)
+        elif kind == "ask":
+            self.widget.send({"kind": "answer", "id": content.get("id")} | self._answer(data))
+        elif kind == "undo" and self._last:
+            for file in self._last:
+                file.unlink(missing_ok=True)
+            self.widget.said = f"Removed the last press, {len(self._last)} pictures of {self._last[0].parent.name}."
+            self._last.clear()
+            self._count()
+        elif kind == "trouble":
+            self.trouble = str(content.get("text"))
+
+    def _keep(self, label, press: str, data: bytes) -> None:
+        """Write one picture: all of it or nothing, and never over another."""
+        if not isinstance(label, int) or not 0 <= label < len(self.classes) or data[:2] != b"\xff\xd8" or len(data) > LARGEST:
+            return
+        place = self.folder / self.classes[label]
+        place.mkdir(parents=True, exist_ok=True)
+        if (label, press) not in self._presses:
+            taken = [int(match[1]) for match in map(_FILE.fullmatch, os.listdir(place)) if match]
+            self._presses[label, press] = max(taken, default=0) + 1, []
+        number, self._last = self._presses[label, press]
+        file = place / f"press{number:02}-{len(self._last) + 1:03}.jpg"
+        unfinished = place / f".{file.name}.{os.getpid()}"
+        unfinished.write_bytes(data)
+        unfinished.replace(file)
+        self._last.append(file)
+        self._count()
+        self.widget.said = f"{self.classes[label]}: press {number}, {len(self._last)} pictures."
+
+    def _answer(self, data: bytes) -> dict:
+        if self._predict is None:
+            return {"trouble": "No network is trained yet: train one, then camera.live(classifier)."}
+        try:
+            shares = self._predict(io.BytesIO(data))
+            return {"shares": [float(shares[name]) for name in self.widget.classes]}
+        except Exception as error:  # of the student's function, too: shown beside the button, where it was pressed
+            return {"trouble": f"No answer. {type(error).__name__}: {error}"}
+
+    def _count(self) -> None:
+        counts = self.counts.values()
+        self.widget.counts = [[sum(presses.values()), len(presses)] for presses in counts]
+        self.widget.undoable = bool(self._last)
+
+
+class _Widget(anywidget.AnyWidget):
+    _esm = Path(__file__).with_name("camera.js")
+    labels = traitlets.List([]).tag(sync=True)
+    counts = traitlets.List([]).tag(sync=True)  # [pictures, presses] of each label
+    classes = traitlets.List([]).tag(sync=True)  # of the network that answers; [] before one is trained
+    said = traitlets.Unicode("").tag(sync=True)
+    undoable = traitlets.Bool(False).tag(sync=True)
+
+
+def camera(classes, folder: str | Path = "pictures") -> Camera:
+    """Show the computer's camera, with a button for each class that records about ten pictures a second while it is held.
+
+    They go into `folder`, in a folder for each class; what is there stays, and new presses get new numbers. Nothing leaves the
+    machine. Where there is no camera, the widget says why, and takes files. Raises ValueError for names that cannot be folders.
+    """
+    made = Camera(folder_names(classes), Path(folder).expanduser())
+    show_widget(made.widget, _fallback(f"the camera, with a button for each of {', '.join(made.classes)}"))
+    return made
+
+
+def folder_names(classes) -> list[str]:
+    """The names of classes as names of folders: what no system takes in one becomes "-", so "a/b" is "a-b"."""
+    if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
+        raise ValueError(f'classes={classes!r} must be a list of names, such as ["mug", "phone", "nothing"]')
+    names = [re.sub(r'[\x00-\x1f<>:"/\\|?*]', "-", name).strip(" .") for name in classes]
+    if empty := [name for name, clean in zip(classes, names, strict=True) if not clean.strip("-_")]:
+        raise ValueError(f"{empty[0]!r} cannot be the name of a class: give it a word that says what its pictures show")
+    if len({name.casefold() for name in names}) < max(2, len(names)):
+        raise ValueError(f"classes={list(classes)!r} must be two different names or more: there is nothing else to tell apart")
+    return names
+
+
+def _fallback(what: str) -> dict[str, str]:
+    text = f"Here is {what}, when the notebook runs."
+    return {"text/html": f"<p><i>{escape(text)}</i></p>", "text/plain": text}
