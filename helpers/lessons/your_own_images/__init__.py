@@ -4,7 +4,7 @@ from helpers.images.decoding import image_extensions
 from helpers.images.published import image_folder
 from helpers.lessons.your_own_images.exporting import OnnxClassifier, compare_logits, export_onnx, missing_for_onnx
 from helpers.lessons.your_own_images.leakage import leak_gaps, leak_study
-from helpers.lessons.your_own_images.presses import recorded_or_drawn
+from helpers.lessons.your_own_images.presses import fresh_presses, recorded_or_drawn
 from helpers.lessons.your_own_images.snapshots import fresh_hot_dogs, write_hot_dogs
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "compare_logits",
     "export_onnx",
     "fresh_hot_dogs",
+    "fresh_presses",
     "image_extensions",
     "image_folder",
     "leak_gaps",

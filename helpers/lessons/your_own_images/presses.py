@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageEnhance
 
+from helpers.images.decoding import read_image
 from helpers.images.drawn.hotdogs import draw_food
 from helpers.notebook.camera import Camera
 
@@ -39,6 +40,13 @@ def write_presses(folder: str | Path = "drawn_presses", classes=CLASSES, presses
                     shot.save(unfinished := place / f".{file.name}.{os.getpid()}", "JPEG", quality=90)
                     unfinished.replace(file)
     return Path(folder)
+
+
+def fresh_presses(size: int = 128, classes=CLASSES, presses: int = 20) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pictures of other presses than those of `write_presses`: uint8 (N, 3, size, size) and labels, by name as in a folder."""
+    shots = [(shot, label) for label, kind in enumerate(sorted(classes)) for press in range(presses)
+             for shot in draw_press(kind, 1000 + press, 3)]  # fmt: skip
+    return torch.stack([read_image(shot, size) for shot, _ in shots]), torch.tensor([label for _, label in shots])
 
 
 def recorded_or_drawn(camera: Camera) -> Path:
