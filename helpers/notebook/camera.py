@@ -49,7 +49,7 @@ class Camera:
     def missing(self) -> str:
         """What has to be recorded before a network can learn from it and be tested; "" if there is enough."""
         lines = [
-            f"{name!r} has {sum(presses.values())} pictures in {len(presses)} presses"
+            f"{name!r} has {sum(presses.values())} pictures in {len(presses)} press{'es' * (len(presses) != 1)}"
             for name, presses in self.counts.items()
             if sum(presses.values()) < ENOUGH or len(presses) < PRESSES
         ]

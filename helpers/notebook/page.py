@@ -18,6 +18,7 @@ from helpers.notebook.widgets import show_widget
 LIMIT = 20_000_000  # bytes of an upload
 _PAGE = Path(__file__).with_name("page.html")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'nonce-{nonce}'; img-src blob:; connect-src 'self'"
+_HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
 _served = []  # the page that is open, if there is one
 
 
@@ -72,17 +73,13 @@ class Page:
             def _send(self, status: int, text: str, kind: str = "text/plain", nonce: str = "") -> None:
                 body = text.encode()
                 self.send_response(status)
-                self.send_header("Content-Type", f"{kind}; charset=utf-8")
-                self.send_header("Content-Length", str(len(body)))
-                self.send_header("Content-Security-Policy", _POLICY.format(nonce=nonce))
-                for name, value in (("Cache-Control", "no-store"), ("Referrer-Policy", "no-referrer"),
-                                    ("X-Content-Type-Options", "nosniff")):  # fmt: skip
+                for name, value in ({"Content-Type": f"{kind}; charset=utf-8", "Content-Length": str(len(body)),
+                                     "Content-Security-Policy": _POLICY.format(nonce=nonce)} | _HEADERS).items():  # fmt: skip
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, *_):
-                pass  # the notebook is no log
+            log_message = lambda self, *_: None  # the notebook is no log
 
         return Handler
 
@@ -110,8 +107,7 @@ def serve(predict, answer=None, title: str = "What is this?") -> Page:
         if answer is None:
             shares = predict(io.BytesIO(content))
             return {"answer": max(shares, key=shares.get), "shares": shares}
-        text = answer(content)
-        if text is None:
+        if (text := answer(content)) is None:
             raise TypeError("it returned nothing. Does it end in `return`?")
         try:
             return {"answer": str(text), "shares": predict(io.BytesIO(content))}

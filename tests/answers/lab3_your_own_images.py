@@ -1,6 +1,7 @@
 """Answers to the checks of lab 3."""
 
 KEY = 'file.rsplit("-", 1)[0]'
+LOADERS = "DataLoader(train, batch_size=16, shuffle=True), DataLoader(test, batch_size=16)"
 READ = "io.BytesIO(content)"
 GREATER = "grey[:, 1:] > grey[:, :-1]"
 
@@ -33,7 +34,7 @@ WRONG = {
         "a dash in a name": (KEY, 'file.split("-")[0]'),
     },
     "folder_loaded": {
-        "no two loaders": ("return DataLoader(train, batch_size=16, shuffle=True), DataLoader(test, batch_size=16)", "return train, test"),
+        "no two loaders": (LOADERS, "train, test"),
         "no transform": ("ImageFolder(folder, transform)", "ImageFolder(folder, transforms.ToTensor())"),
         "in both loaders": ("name not in test_files", "name"),
         "pictures lost": (".as_posix()", ".name"),

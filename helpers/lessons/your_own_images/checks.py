@@ -14,7 +14,7 @@ from helpers.lessons.probes import network, recognise, tried
 from helpers.lessons.your_own_images import examples
 from helpers.lessons.your_own_images.examples import found
 from helpers.notebook.checking import checked
-from helpers.notebook.findings import a_model, answer_of, kind_of, number, tensor
+from helpers.notebook.findings import a_model, answer_of, kind_of, tensor
 
 LAB = "lab3_your_own_images"
 
@@ -63,7 +63,7 @@ def folder_loaded(make_loaders):
     if both := sorted(set(of(train)) & set(of(test))):
         raise found("in both loaders", f"{both[0]} is among the training and among the test pictures")
     if (sides := (len(set(of(train)) - tested), len(set(of(test)) & tested))) != (len(names) - len(tested), len(tested)):
-        raise found("pictures lost", f"{sides[0]} and {sides[1]} pictures instead of {len(names) - len(tested)} and {len(tested)}")
+        raise found("pictures lost", f"{sides[0]} and {sides[1]} pictures, not {len(names) - len(tested)} and {len(tested)}")
     classes = sorted({name.split("/")[0] for name in names})
     for (_, label), name in zip(train + test, of(train) + of(test), strict=True):
         if label != classes.index(name.split("/")[0]):

@@ -9,8 +9,6 @@ from helpers.notebook.progress import Progress
 from helpers.training.fitting import fit
 from helpers.training.intervals import paired_difference
 
-
-
 ALONE = "each file for itself"
 
 
