@@ -171,7 +171,7 @@ def test_served_page_names_a_picture_for_those_with_the_token_and_stops_when_clo
                                                    "kind). Replace it or remove it.")  # fmt: skip
     assert visit(served.address, b"x", **{"Content-Length": str(page.LIMIT + 1)})[:2] == (
         413, "The file is too large: at most 20 MB are taken.")  # fmt: skip
-    assert visit(served.address, b"x", **{"Content-Length": "-3"})[0] == 411
+    assert visit(served.address, b"x", **{"Content-Length": "-3"})[0] == 413
     second = classifier.serve(lambda content: f"{len(content)} bytes")  # the cell is run again
     with pytest.raises(urllib.error.URLError):
         visit(served.address)

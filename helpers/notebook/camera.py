@@ -39,23 +39,15 @@ class Camera:
     @property
     def counts(self) -> dict[str, dict[int, int]]:
         """{class: {press: its pictures}}, of the files in the folder."""
-        found = {}
-        for name in self.classes:
-            matches = map(_FILE.fullmatch, sorted(os.listdir(self.folder / name)) if (self.folder / name).is_dir() else [])
-            found[name] = dict(Counter(int(match[1]) for match in matches if match))
-        return found
+        return {name: _presses(self.folder / name) for name in self.classes}
 
     @property
     def missing(self) -> str:
         """What has to be recorded before a network can learn from it and be tested; "" if there is enough."""
-        lines = [
-            f"{name!r} has {sum(presses.values())} pictures in {len(presses)} press{'es' * (len(presses) != 1)}"
-            for name, presses in self.counts.items()
-            if sum(presses.values()) < ENOUGH or len(presses) < PRESSES
-        ]
-        if not lines:
-            return ""
-        return f"{'; '.join(lines)}. Each class needs {ENOUGH} pictures or more, in {PRESSES} presses or more."
+        lines = [f"{name!r} has {sum(its.values())} pictures in {len(its)} press{'es' * (len(its) != 1)}"
+                 for name, its in self.counts.items() if sum(its.values()) < ENOUGH or len(its) < PRESSES]  # fmt: skip
+        needed = f". Each class needs {ENOUGH} pictures or more, in {PRESSES} presses or more."
+        return "; ".join(lines) + needed if lines else ""
 
     def live(self, classifier) -> None:
         """Show the camera again, with a bar for each class: what the classifier says of the current frame.
@@ -68,13 +60,11 @@ class Camera:
             raise TypeError(f"live takes a classifier, such as fit(...).classifier, or a function; got {kind}: train first")
         self._predict, self.widget.classes = predict, list(getattr(classifier, "classes", self.classes))
         self.widget.said = "Press Start the camera, then Live."
-        show_widget(self.widget, _fallback("live answers to what the camera sees"))
+        show_widget(self.widget, _fallback("what the network says of the camera's frames, live"))
 
     def __repr__(self) -> str:
-        counts = ", ".join(f"{name}: {sum(presses.values())}" for name, presses in self.counts.items())
+        counts = ", ".join(f"{name}: {sum(its.values())}" for name, its in self.counts.items())
         return f"Camera into {self.folder} ({counts} pictures)"
-
-    # What the page sends
 
     def _heard(self, _, content, buffers) -> None:
         kind, data = content.get("kind"), bytes(buffers[0]) if buffers else b""
@@ -98,8 +88,7 @@ class Camera:
         place = self.folder / self.classes[label]
         place.mkdir(parents=True, exist_ok=True)
         if (label, press) not in self._presses:
-            taken = [int(match[1]) for match in map(_FILE.fullmatch, os.listdir(place)) if match]
-            self._presses[label, press] = max(taken, default=0) + 1, []
+            self._presses[label, press] = max(_presses(place), default=0) + 1, []
         number, self._last = self._presses[label, press]
         file = place / f"press{number:02}-{len(self._last) + 1:03}.jpg"
         unfinished = place / f".{file.name}.{os.getpid()}"
@@ -119,8 +108,7 @@ class Camera:
             return {"trouble": f"No answer. {type(error).__name__}: {error}"}
 
     def _count(self) -> None:
-        counts = self.counts.values()
-        self.widget.counts = [[sum(presses.values()), len(presses)] for presses in counts]
+        self.widget.counts = [[sum(its.values()), len(its)] for its in self.counts.values()]
         self.widget.undoable = bool(self._last)
 
 
@@ -131,6 +119,12 @@ class _Widget(anywidget.AnyWidget):
     classes = traitlets.List([]).tag(sync=True)  # of the network that answers; [] before one is trained
     said = traitlets.Unicode("").tag(sync=True)
     undoable = traitlets.Bool(False).tag(sync=True)
+
+
+def _presses(place: Path) -> dict[int, int]:
+    """{press: its pictures}, of the files in the folder of a class."""
+    matches = map(_FILE.fullmatch, sorted(os.listdir(place)) if place.is_dir() else [])
+    return dict(Counter(int(match[1]) for match in matches if match))
 
 
 def camera(classes, folder: str | Path = "pictures") -> Camera:
@@ -157,5 +151,5 @@ def folder_names(classes) -> list[str]:
 
 
 def _fallback(what: str) -> dict[str, str]:
-    text = f"Here is {what}, when the notebook runs."
+    text = f"When the notebook runs, here is {what}."
     return {"text/html": f"<p><i>{escape(text)}</i></p>", "text/plain": text}

@@ -23,7 +23,7 @@ _served = []  # the page that is open, if there is one
 
 
 class Page:
-    """A page that is being served: its `address`, with the token in it, and `close()`."""
+    """A page that is being served: its `address`, with the token in it, and `close()`, after which it leads nowhere."""
 
     def __init__(self, answer, title: str):
         self.token, self._lock = secrets.token_urlsafe(16), threading.Lock()
@@ -35,12 +35,8 @@ class Page:
         self.address = f"http://127.0.0.1:{self.port}/{self.token}/"
 
     def close(self) -> None:
-        """Stop serving; the address then leads nowhere."""
         self._server.shutdown()
         self._server.server_close()
-
-    def __repr__(self) -> str:
-        return f"a page at {self.address}, for this machine only; .close() stops it"
 
     def _handler(page):  # noqa: N805  # of the class below, `self` is the handler
         class Handler(BaseHTTPRequestHandler):
@@ -56,19 +52,16 @@ class Page:
                 if not self._allowed():
                     return
                 length = self.headers.get("Content-Length", "")
-                if not length.isdigit():
-                    self._send(411, "The request does not say how long it is.")
-                elif int(length) > LIMIT:
+                if length.isdigit() and int(length) <= LIMIT:
+                    self._send(*page._said(self.rfile.read(int(length))))
+                else:
                     self.close_connection = True  # the rest is not read
                     self._send(413, f"The file is too large: at most {LIMIT // 1_000_000} MB are taken.")
-                else:
-                    self._send(*page._said(self.rfile.read(int(length))))
 
-            def _allowed(self) -> bool:
-                known = secrets.compare_digest(self.path.encode(), f"/{page.token}/".encode())
-                if not known:
-                    self._send(403, "This page needs its whole address, with the token that the notebook shows.")
-                return known
+            def _allowed(self):
+                if known := secrets.compare_digest(self.path.encode(), f"/{page.token}/".encode()):
+                    return known
+                self._send(403, "This page needs its whole address, with the token that the notebook shows.")
 
             def _send(self, status: int, text: str, kind: str = "text/plain", nonce: str = "") -> None:
                 body = text.encode()

@@ -13,7 +13,6 @@ RIGHT = {
         "random_split is not needed": ("shuffle=True", "sampler=torch.utils.data.RandomSampler(train)"),
         "a loader of its own": ("ImageFolder(folder, transform)", "ImageFolder(str(folder), transform=lambda x: transform(x))"),
     },
-    "odd_files_found": {"convert": [("image.load()", 'image.convert("RGB")'), ("Exception", "OSError")]},
     "same_picture_recognised": {
         "torch, with the sign of the difference": (GREATER, "torch.from_numpy(grey.copy()).int().diff(dim=1) > 0"),
         "another interpolation": ("LANCZOS", "BICUBIC"),
@@ -41,14 +40,6 @@ WRONG = {
         "another label": ("ImageFolder(folder, transform)", "ImageFolder(folder, transform, lambda label: 2 - label)"),
         "test shuffled": ("DataLoader(test, batch_size=16)", "DataLoader(test, batch_size=16, shuffle=True)"),
         "not shuffled": (", shuffle=True", ""),
-    },
-    "odd_files_found": {
-        "judged by its name": 'return [file for file in files if file.suffix not in (".jpg", ".png", ".gif")]',
-        "not decoded": ("image.load()", "image.size"),
-        "good files refused": ("image.load()", 'image.load()\n            assert image.mode == "RGB"'),
-        "not all found": ("odd.append(file)", "return [file]"),
-        "stopped by the first": "return [file for file in files if not Image.open(file).load()]",
-        "no list of files": ("return odd", "return len(odd)"),
     },
     "same_picture_recognised": {
         "not 16 x 16 bits": "return np.asarray(picture.resize((16, 16))) > 128",

@@ -2,7 +2,6 @@
 
 import copy
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import imagehash
@@ -72,30 +71,6 @@ def folder_loaded(make_loaders):
         raise found("test shuffled", f"the test pictures come as {', '.join(of(test)[:3])}, ...")
     if train == first or of(train) == sorted(of(train)):
         raise found("not shuffled", f"the training pictures come as {', '.join(of(train)[:3])}, ..., in every pass")
-
-
-@checked(LAB)
-def odd_files_found(cannot_be_opened):
-    """The files that do not contain a whole picture, and only those."""
-    files = examples.files_odd_and_fine()
-    with examples.folder(**files) as place:
-        try:
-            answer = answer_of(cannot_be_opened, [place / name for name in files])
-        except (OSError, SyntaxError, ValueError) as error:
-            raise found("stopped by the first", f"{type(error).__name__}, at a file that cannot be opened") from None
-    if isinstance(answer, (str, bytes, Mapping)) or not hasattr(answer, "__iter__"):
-        raise found("no list of files", kind_of(answer))
-    names = [Path(str(file)).name for file in answer]
-    good = [name for name in names if name not in ("page.jpg", "cut off.jpg")]
-    if good:
-        raise found("good files refused", f"{good[0]!r} is in your list")
-    if names == ["page.jpg"]:
-        with examples.folder(**{"a.jpg": b"x", "b.jpg": b"x"}) as place:
-            if len(list(answer_of(cannot_be_opened, [place / "a.jpg", place / "b.jpg"]))) == 1:
-                raise found("not all found", "of two files of text your list has one")
-        raise found("not decoded", "'page.jpg' is in your list, but not 'cut off.jpg', which lacks its second half")
-    if "page.jpg" not in names:
-        raise found("judged by its name", f"'page.jpg', a page of text, is not in your list {names}")
 
 
 @checked(LAB)

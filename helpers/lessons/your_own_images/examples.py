@@ -115,20 +115,6 @@ def read_back(path: Path) -> tuple[dict, dict]:
         raise found("a pickle", f"the file begins with {path.read_bytes()[:4]!r}: it is not a safetensors file") from None
 
 
-def files_odd_and_fine() -> dict[str, bytes]:
-    """Two files without a whole picture, page.jpg and cut off.jpg, and four that have one, whatever their names are."""
-    picture = scene(1, 64)
-    whole = content(picture, quality=95)
-    return {
-        "page.jpg": b"<!doctype html><title>404</title>",
-        "called jpg.jpg": content(picture, "PNG"),
-        "grey.png": content(picture.convert("L"), "PNG"),
-        "fine.jpg": whole,
-        "cut off.jpg": whole[: len(whole) // 2],
-        "palette.gif": content(picture.convert("P"), "GIF"),
-    }
-
-
 def coloured() -> dict[str, bytes]:
     """18 pictures of three classes in two presses each, every one of a colour of its own."""
     kinds = [(name, press) for name in ("lid", "mug", "nothing") for press in (1, 2)]
