@@ -71,7 +71,7 @@ class TestLabs:
         path = "solutions/lab3_your_own_images.ipynb"
         lab.open(path)
         hold(lab, path, lab.run())
-        page = lab.page.context.new_page()
+        page = lab.page.context.browser.new_page()
         outside, errors = [], []
         page.on("request", lambda request: outside.append(request.url) if "//127.0.0.1:" not in request.url else None)
         page.on("pageerror", lambda error: errors.append(str(error)))

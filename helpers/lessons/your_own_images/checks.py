@@ -44,6 +44,35 @@ def presses_known(press_of):
 
 
 @checked(LAB)
+def twins_on_one_side(split_groups):
+    """Every file on one side, groups kept together, about the requested share, decided by the seed."""
+    groups, sides = examples.groups(), {}
+    files = sorted(sum(groups, []))
+    for seed in (0, 1, 2, 0):
+        answer = answer_of(split_groups, [list(group) for group in groups], 0.25, seed)
+        kinds = (list, tuple, set)
+        if not isinstance(answer, kinds[:2]) or len(answer) != 2 or not all(isinstance(side, kinds) for side in answer):
+            raise found("no two lists", f"{kind_of(answer)}: {str(answer)[:60]}")
+        train, test = map(list, answer)
+        if odd := [file for file in train + test if not isinstance(file, str)]:
+            raise found("no two lists", f"{str(odd[0])[:60]} where a file name was expected")
+        if both := sorted(set(train) & set(test)):
+            raise found("on both sides", f"{both[0]} is in train and in test")
+        if sorted(train + test) != files:
+            raise found("files lost", f"{len(files)} files went in, {len(train + test)} came out")
+        torn = [group for group in groups if 0 < len(set(group) & set(test)) < len(group)]
+        if torn:
+            there = len(set(torn[0]) & set(test))
+            raise found("twins apart", f"of the group {', '.join(torn[0])}, {there} in test and the rest in train")
+        if not 0.15 <= len(test) / len(files) <= 0.35:
+            raise found("another share on the test side", f"{len(test)} of {len(files)} files, for a share of 0.25")
+        if sides.setdefault(seed, sorted(test)) != sorted(test):
+            raise found("not by the seed", f"seed {seed} gave another split the second time")
+    if len(set(map(tuple, sides.values()))) == 1:
+        raise found("not by the seed", "the seeds 0, 1 and 2 gave the same split")
+
+
+@checked(LAB)
 def folder_loaded(make_loaders):
     """Two DataLoaders: every picture in one of them, transformed, with its label; only the training pictures shuffled."""
     with examples.folder(**examples.coloured()) as place:
@@ -91,35 +120,6 @@ def same_picture_recognised(fingerprint):
     off = [apart(mine, imagehash.dhash(picture, SIDE).hash) for mine, picture in zip(prints, pictures, strict=True)]
     if max(off) > 24:
         raise found("another fingerprint", f"{max(off)} of 256 bits differ from the difference hash of imagehash")
-
-
-@checked(LAB)
-def twins_on_one_side(split_groups):
-    """Every file on one side, groups kept together, about the requested share, decided by the seed."""
-    groups, sides = examples.groups(), {}
-    files = sorted(sum(groups, []))
-    for seed in (0, 1, 2, 0):
-        answer = answer_of(split_groups, [list(group) for group in groups], 0.25, seed)
-        kinds = (list, tuple, set)
-        if not isinstance(answer, kinds[:2]) or len(answer) != 2 or not all(isinstance(side, kinds) for side in answer):
-            raise found("no two lists", f"{kind_of(answer)}: {str(answer)[:60]}")
-        train, test = map(list, answer)
-        if odd := [file for file in train + test if not isinstance(file, str)]:
-            raise found("no two lists", f"{str(odd[0])[:60]} where a file name was expected")
-        if both := sorted(set(train) & set(test)):
-            raise found("on both sides", f"{both[0]} is in train and in test")
-        if sorted(train + test) != files:
-            raise found("files lost", f"{len(files)} files went in, {len(train + test)} came out")
-        torn = [group for group in groups if 0 < len(set(group) & set(test)) < len(group)]
-        if torn:
-            there = len(set(torn[0]) & set(test))
-            raise found("twins apart", f"of the group {', '.join(torn[0])}, {there} in test and the rest in train")
-        if not 0.15 <= len(test) / len(files) <= 0.35:
-            raise found("another share on the test side", f"{len(test)} of {len(files)} files, for a share of 0.25")
-        if sides.setdefault(seed, sorted(test)) != sorted(test):
-            raise found("not by the seed", f"seed {seed} gave another split the second time")
-    if len(set(map(tuple, sides.values()))) == 1:
-        raise found("not by the seed", "the seeds 0, 1 and 2 gave the same split")
 
 
 @checked(LAB)
