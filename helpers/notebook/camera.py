@@ -90,7 +90,9 @@ class Camera:
         if (label, press) not in self._presses:
             self._presses[label, press] = max(_presses(place), default=0) + 1, []
         number, self._last = self._presses[label, press]
-        file = place / f"press{number:02}-{len(self._last) + 1:03}.jpg"
+        count = len(self._last) + 1
+        while (file := place / f"press{number:02}-{count:03}.jpg").exists():  # of another notebook that records here, too
+            count += 1
         unfinished = place / f".{file.name}.{os.getpid()}"
         unfinished.write_bytes(data)
         unfinished.replace(file)

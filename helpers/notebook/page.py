@@ -52,7 +52,7 @@ class Page:
                 if not self._allowed():
                     return
                 length = self.headers.get("Content-Length", "")
-                if length.isdigit() and int(length) <= LIMIT:
+                if length.isdecimal() and int(length) <= LIMIT:
                     self._send(*page._said(self.rfile.read(int(length))))
                 else:
                     self.close_connection = True  # the rest is not read
