@@ -196,7 +196,8 @@ def test_what_goes_wrong_in_the_students_function_is_said_on_the_page(classifier
 def test_on_colab_the_page_opens_through_colabs_own_door(classifier, monkeypatch):
     opened = []
     output = SimpleNamespace(serve_kernel_port_as_window=lambda port, path: opened.append((port, path)))
-    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace(output=output))
+    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "google.colab.output", output)
     served = classifier.serve()
     assert opened == [(served.port, f"/{served.token}/")]
     served.close()

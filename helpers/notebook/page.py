@@ -11,6 +11,7 @@ import sys
 import threading
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from pathlib import Path
 
 from helpers.notebook.widgets import show_widget
@@ -112,9 +113,7 @@ def serve(predict, answer=None, title: str = "What is this?") -> Page:
     page = Page(both, title)
     _served.append(page)
     if "google.colab" in sys.modules:
-        from google.colab import output
-
-        output.serve_kernel_port_as_window(page.port, path=f"/{page.token}/")
+        import_module("google.colab.output").serve_kernel_port_as_window(page.port, path=f"/{page.token}/")
     else:
         import ipywidgets
 
