@@ -77,10 +77,11 @@ def test_what_is_no_picture_of_a_class_is_not_written(camera, label, data):
     assert not camera.folder.exists()
 
 
-def test_names_of_classes_are_names_of_folders_or_are_refused_with_a_reason():
+def test_names_of_classes_are_names_of_folders_or_are_refused_with_a_reason(capsys):
     assert folder_names(["a/b", " mug. ", 'what "is" it?']) == ["a-b", "mug", "what -is- it-"]
+    assert "'a/b' is called 'a-b' here" in capsys.readouterr().out
     for classes, words in ((["mug", ""], "'' cannot be the name of a class"), (["mug", "../"], "cannot be the name"),
-                           (["mug"], "two different names or more"), (["mug", "Mug"], "two different names"),
+                           (["mug"], "nothing to tell apart"), (["mug", "Mug"], "'mug' and 'Mug' would share a folder"),
                            ("mug", "must be a list of names"), ([1, 2], "must be a list of names")):  # fmt: skip
         with pytest.raises(ValueError, match=words):
             h.camera(classes)

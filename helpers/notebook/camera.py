@@ -147,8 +147,13 @@ def folder_names(classes) -> list[str]:
     names = [re.sub(r'[\x00-\x1f<>:"/\\|?*]', "-", name).strip(" .") for name in classes]
     if empty := [name for name, clean in zip(classes, names, strict=True) if not clean.strip("-_")]:
         raise ValueError(f"{empty[0]!r} cannot be the name of a class: give it a word that says what its pictures show")
-    if len({name.casefold() for name in names}) < max(2, len(names)):
-        raise ValueError(f"classes={list(classes)!r} must be two different names or more: there is nothing else to tell apart")
+    if len(names) < 2:
+        raise ValueError(f"classes={names!r} must be two or more: with one there is nothing to tell apart. Add 'nothing'")
+    if same := [name for name in names if [other.casefold() for other in names].count(name.casefold()) > 1]:
+        raise ValueError(f"{' and '.join(map(repr, same))} would share a folder: give each class a name of its own")
+    for name, clean in zip(classes, names, strict=True):
+        if clean != name:
+            print(f"{name!r} is called {clean!r} here: the name has to be the name of a folder, too")
     return names
 
 
