@@ -14,7 +14,6 @@ from test_widgets7 import KNOWN, made, unknown  # noqa: F401
 
 import helpers as h
 from helpers.lessons import your_own_images
-from helpers.lessons.your_own_images.presses import write_presses
 from helpers.notebook import page
 from helpers.notebook.camera import ENOUGH, LARGEST, Camera, folder_names
 from helpers.training.classifier import Classifier
@@ -96,17 +95,11 @@ def test_what_is_missing_is_said_and_the_lab_goes_on_with_drawn_pictures(camera,
     said = capsys.readouterr().out
     assert "There is no camera. 'mug' has 12 pictures in 1 press; 'nothing' has 3 pictures in 1 press." in said
     assert len(list(drawn.rglob("press*.jpg"))) == 216
+    (drawn / "nothing/press02-003.jpg").write_bytes(b"mine")
+    assert (your_own_images.recorded_or_drawn(camera) / "nothing/press02-003.jpg").read_bytes() == b"mine", "what is there stays"
     for label, press in ((0, "c"), (0, "d"), (1, "e"), (1, "f")):
         record(camera, label, press, 5)
     assert camera.missing == "" and your_own_images.recorded_or_drawn(camera) == camera.folder
-
-
-def test_drawn_presses_are_the_same_each_time_and_what_is_there_stays(tmp_path):
-    one, other = (write_presses(tmp_path / name, ("nothing",), 2) / "nothing/press02-003.jpg" for name in "ab")
-    assert one.read_bytes() == other.read_bytes()
-    one.write_bytes(b"mine")
-    write_presses(tmp_path / "a", ("nothing",), 2)
-    assert one.read_bytes() == b"mine"
 
 
 # Live

@@ -20,9 +20,7 @@ CLASSES, SCENES, FRAMES, RATE = ("hamburger", "banana", "nothing"), 4, 15, 10  #
 WIDE, HIGH = 320, 240
 CELLS = {
     "camera": 'import helpers as h\ncamera = h.camera(["hamburger", "banana", "nothing"])',
-    "train": """
-task = h.open_task(camera.folder, per_class=None, size=128)
-best = h.fit(h.FEATURE_EXTRACTION, task)""",
+    "train": "best = h.fit(h.FEATURE_EXTRACTION, h.open_task(camera.folder, per_class=None, size=128))",
     "live": "camera.live(best.classifier)",
     "said": "print(repr(camera), camera.trouble, camera.missing)",
 }

@@ -6,24 +6,20 @@ import json
 import re
 import shutil
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import nbformat
 import pytest
 import torch
 from answers import cells
-from fits import short
 from photos import pictures_of_kinds
 from project import ROOT
 
 import helpers as h
-from helpers.lessons import your_own_images
 from helpers.lessons.your_own_images import exporting
 from helpers.lessons.your_own_images.exporting import OnnxClassifier, compare_logits, export_onnx, missing_for_onnx
 from helpers.lessons.your_own_images.presses import write_presses
 from helpers.training.classifier import Classifier
-from helpers.training.recipes import FEATURE_EXTRACTION
 
 press_of = lambda file: Path(file).as_posix().rsplit("-", 1)[0]
 LAB = ROOT / "solutions/lab3_your_own_images.ipynb"
@@ -36,29 +32,14 @@ with_onnx = pytest.mark.skipif(missing_for_onnx() != "", reason=missing_for_onnx
 def test_pictures_of_one_press_stay_on_one_side_of_the_split_by_a_function_of_their_names(tmp_path):
     folder = write_presses(tmp_path / "pictures", presses=3)
     alone, task = (h.open_task(folder, None, size=32, val=0.25, together=kept) for kept in (False, press_of))
-    sides = {press_of(file): [] for file in task.train.files + task.val.files + task.test.files}
-    for side in (task.train, task.val, task.test):
-        for press in set(map(press_of, side.files)):
-            sides[press].append(side)
-    assert len(sides) == 9 and all(len(its) == 1 for its in sides.values())
+    sides = [set(map(press_of, side.files)) for side in (task.train, task.val, task.test)]
+    assert list(map(len, sides)) == [3, 3, 3] and len(set.union(*sides)) == 9
     assert set(map(press_of, alone.test.files)) & set(map(press_of, alone.train.files))
     twins = h.open_task(folder, None, size=32, val=0.25, together=True)
     shared = set(map(press_of, twins.test.files)) & set(map(press_of, twins.train.files))
     assert shared, "fingerprints do not hold a press together: this is why there is a function"
     with pytest.raises(ValueError, match="together='press' must be True, False, or a function"):
         h.open_task(folder, None, size=32, together="press")
-
-
-def test_study_of_leaks_sees_neighbours_of_test_pictures_in_training_only_if_files_are_divided_one_by_one(tmp_path):
-    folder, recipe = write_presses(tmp_path / "pictures", presses=3), replace(short(FEATURE_EXTRACTION), source="garden-small")
-    fresh = your_own_images.fresh_presses(32, presses=1)
-    runs = your_own_images.leak_study(folder, recipe, 2, size=32, together=press_of, val=0.25, fresh=fresh)
-    assert list(runs["with a twin"]) == [100, 0, 100, 0] and runs.fresh.between(0, 100).all()
-    assert list(your_own_images.leak_gaps(runs).index) == [
-        "reported: each file for itself - what belongs together",
-        "each file for itself: reported - fresh",
-        "what belongs together: reported - fresh",
-    ]
 
 
 # Elsewhere
@@ -161,6 +142,7 @@ def test_lab3_runs_on_a_zip_of_ones_own_by_one_line_at_its_top(tmp_path, monkeyp
     assert names["task"].name == "mine" and not (tmp_path / "hot_dogs").exists()
     assert list(names["report"].table.files) == [40, 40] and (names["report"].files.problem == "").all()
     assert "'mug' has 0 pictures in 0 presses" in said and "goes on with drawn pictures" in said
+    assert list(names["runs"]["with a twin"]) == [100, 0, 100, 0] and names["runs"].fresh.between(0, 100).all()
     assert "pictures, of presses that it never saw" in said and not names["page"].close()
     assert ".MOV" in " ".join(names["report"].findings), "what a phone puts beside the pictures is left out with a note"
 

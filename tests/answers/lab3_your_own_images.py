@@ -10,7 +10,6 @@ RIGHT = {
         "folder and number": 'folder, name = file.split("/")\nreturn folder, int(name[len("press"):].split("-")[0])',
     },
     "folder_loaded": {
-        "random_split is not needed": ("shuffle=True", "sampler=torch.utils.data.RandomSampler(train)"),
         "a loader of its own": ("ImageFolder(folder, transform)", "ImageFolder(str(folder), transform=lambda x: transform(x))"),
     },
     "same_picture_recognised": {
