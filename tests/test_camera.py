@@ -42,9 +42,6 @@ def names(camera):
     return sorted(file.relative_to(camera.folder).as_posix() for file in camera.folder.rglob("*"))
 
 
-# Recording
-
-
 def test_frames_become_files_numbered_by_press_and_nothing_is_ever_overwritten(camera):
     record(camera, 0, "a", 2)
     record(camera, 1, "b")

@@ -1,6 +1,7 @@
 """The computer's camera in a notebook: pictures of a few classes, recorded by holding a button, and answers to live frames.
 
 A widget on anywidget; what the browser does is in camera.js. Frames go from the page to the kernel and into files, nowhere else.
+(wigglystuff's WebcamCapture, on anywidget too, keeps one PNG of the whole frame: no classes, no bursts, no reasons in words.)
 """
 
 import io
