@@ -8,11 +8,12 @@
     the images    describe, open_task      a task by name or folder; `describe()` lists the names
                   render, read_image, inspect_images
     the training  Recipe, SCRATCH, FEATURE_EXTRACTION, FINE_TUNE_LAST, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, diff
-                  fit, compare, Case, run_study, load_study, wilson     one fit; many fits in one table
+                  fit, compare, run_study, load_study, wilson     one fit; many fits in one table
                   save_trained, load_classifier      keep only what was trained; use it elsewhere
     the notebook  show, plot_images, plot_split, plot_history, plot_confusion, plot_mistakes, hardest
                   plot_lines, plot_map, plot_differences     figures of studies
                   choose_budget, beside, quiz, check         quick or full; a guess beside the outcome; questions; answers
+                  camera                                     the computer's camera: pictures of your own classes, live answers
 
 What a single lecture or lab uses is in its own module: `from helpers.lessons import fine_tuning`.
 The core, to read first: stages.py, heads.py, freezing.py.
@@ -43,12 +44,13 @@ _HOME = {
         "diff",
     ],
     "training.fitting": ["fit"],
-    "training.study": ["Case", "compare", "run_study", "load_study"],
+    "training.study": ["compare", "run_study", "load_study"],
     "training.classifier": ["load_classifier", "save_trained"],
     "training.intervals": ["wilson"],
     "notebook.figures": ["show", "plot_images", "plot_split", "plot_history", "plot_confusion", "plot_mistakes", "hardest"],
     "training.charts": ["plot_lines", "plot_map", "plot_differences"],
     "notebook.quiz": ["quiz"],
+    "notebook.camera": ["camera"],
     "notebook.guesses": ["beside"],
     "lessons.checks": ["check"],
     "lessons.budget": ["choose_budget"],

@@ -213,9 +213,9 @@ class Lab:
 
 
 @contextlib.contextmanager
-def chromium():
+def chromium(*flags):
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
         try:
             yield browser
         finally:

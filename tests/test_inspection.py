@@ -182,6 +182,6 @@ def test_without_twins_keeping_them_together_changes_nothing(tmp_path):
 
 
 def test_a_folder_of_one_burst_cannot_be_divided_and_says_so(tmp_path):
-    with pytest.raises(ValueError, match="near-duplicates kept together, nothing is left for"):
+    with pytest.raises(ValueError, match="what belongs together on one side, nothing is left for"):
         bursts = [[*range(8)], [*range(8, 16)]]
         divide(tmp_path, dict(zip("ab", bursts, strict=True)), list("abcdefghijklmnop"), None, 1, 2, 0, bursts)

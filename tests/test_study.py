@@ -11,12 +11,12 @@ from fits import HEAD_BY_STEPS, fitted, invented, short, small_task
 from matplotlib.figure import Figure
 from scipy import stats
 
-from helpers import Case, compare, load_study, run_study
+from helpers import compare, load_study, run_study
 from helpers.lessons.fine_tuning.learning_curves import learning_curves, overfitting
 from helpers.training.fitting import fit
 from helpers.training.intervals import interval
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, SCRATCH
-from helpers.training.study import SHIPPED, Study, join_studies
+from helpers.training.study import SHIPPED, Case, Study, join_studies
 
 SLOW = replace(HEAD_BY_STEPS, name="slow", lr=1e-4, steps=5)
 FAST = replace(HEAD_BY_STEPS, name="fast", lr=1e-2, steps=5)

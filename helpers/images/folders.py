@@ -147,7 +147,7 @@ def divide(folder: Path, rows: dict[str, list[int]], content: list[str], per_cla
     wanted = [part for part, size in {"pool": 1, "val": val, "test": test}.items() if size]
     if empty := [f"{part} of {name!r}" for part in wanted for name in rows if not parts[part][name]]:
         raise ValueError(
-            f"too few different pictures in {folder}: with near-duplicates kept together, nothing is left for "
+            f"too few different pictures in {folder}: with what belongs together on one side, nothing is left for "
             f"{some(empty)}. Add pictures of other things and moments."
         )
     return parts

@@ -19,7 +19,7 @@ from helpers.images.folders import divide, find_parts, is_hidden
 from helpers.images.goldfinch_photos import open_set
 from helpers.images.imagecache import Pictures
 from helpers.images.inaturalist import collect
-from helpers.images.twins import near_groups
+from helpers.images.twins import kept_together
 
 # bytes, as TensorFlow Datasets lists them (tensorflow_datasets/url_checksums/oxford_flowers102.txt)
 FLOWERS_SIZES = {"102flowers.tgz": 344_862_509, "imagelabels.mat": 502, "setid.mat": 14_989}
@@ -192,7 +192,7 @@ def _fetch(card: Card, url: str, folder: Path, what: str, offline, **about) -> P
                  **about)  # fmt: skip
 
 
-def share_out(name: str, found: Published, pictures: Pictures, per_class, val, test, seed: int, together: bool):
+def share_out(name: str, found: Published, pictures: Pictures, per_class, val, test, seed: int, together):
     """What is trained, validated and tested on: {"pool" | "val" | "test": {class: rows}}, per_class, notes.
 
     Parts that are published stay as they are, or shrink to `val` and `test` (a number of images or a share of each class).
@@ -210,7 +210,7 @@ def share_out(name: str, found: Published, pictures: Pictures, per_class, val, t
             after = sum(map(len, parts[part].values()))
             notes.append(f"{part}={most}: {after:,} of its {before:,} images, drawn by content: compare with such results only")
     if len(official) < 2:
-        groups = near_groups(pictures) if together else _equal(pictures)
+        groups = kept_together(pictures, together) if together else _equal(pictures)
         aside = [0 if part in official else share for part, share in (("val", val or 0.125), ("test", test or 0.25))]
         carved = divide(found.folder, parts["pool"], pictures.content, None, *aside, 0 if official else seed, groups)
         parts = {part: parts[part] if part in official else carved[part] for part in ("pool", "val", "test")}

@@ -126,7 +126,8 @@ def open_task(name, per_class=20, seed=0, *, size=None, val=None, test=None, on_
     it; nothing changes sides.
     on_bad: "error" refuses images that can't be decoded or are too large; "skip" leaves them out and lists them in `notes`.
     together: near-duplicates (see `twins.py`) stay on one side, so that no test picture has a twin in training; official
-    splits stay as they are. files: a `Files`: the cache folder, offline, the largest picture; None for the usual ones.
+    splits stay as they are. Or a function: pictures whose names ("cat/1.jpg") it maps to the same value stay on one side, for
+    bursts, days, patients. files: a `Files`: the cache folder, offline, the largest picture; None for the usual ones.
     Raises ValueError or FileNotFoundError, which names what is wrong and what to do; `downloads.Offline` (a
     ConnectionError) where photographs would have to be fetched and cannot be.
     """
@@ -174,9 +175,9 @@ def open_task(name, per_class=20, seed=0, *, size=None, val=None, test=None, on_
     rows, repeated = distinct_images(folder, classes, pictures)
     groups = None
     if together:
-        from helpers.images.twins import near_groups
+        from helpers.images.twins import kept_together
 
-        groups = near_groups(pictures)
+        groups = kept_together(pictures, together)
     val, test = 0.125 if val is None else val, 0.25 if test is None else test
     parts = divide(folder, rows, pictures.content, per_class, val, test, seed, groups)
     splits = _splits(folder, pictures, parts, read_credits(folder))

@@ -46,6 +46,19 @@ def groups_of(prints: np.ndarray, most: int = NEAR) -> list[list[int]]:
     return list(groups.values())
 
 
+def kept_together(pictures, together) -> list[list[int]]:
+    """Rows of `imagecache.Pictures` that stay on one side: near-duplicates, for True; else those whose files, "class/name",
+    have the same together(file). Raises ValueError for another `together`."""
+    if together is True:
+        return near_groups(pictures)
+    if not callable(together):
+        raise ValueError(f"together={together!r} must be True, False, or a function: file's name -> what it belongs to")
+    groups = {}
+    for row, file in enumerate(pictures.files):
+        groups.setdefault(together(file), []).append(row)
+    return list(groups.values())
+
+
 def near_groups(pictures) -> list[list[int]]:
     """The usable rows of `imagecache.Pictures` in groups of near-duplicates, as `groups_of` forms them.
 

@@ -85,6 +85,15 @@ class Classifier:
         save_file(tensors, path, about)
         return Path(path)
 
+    def serve(self, answer=None):
+        """Serve a page of its own on this machine: choose a picture, see a bar for each class. Returns it, for `.close()`.
+
+        answer: a function, the bytes of a file -> the line of text above the bars; None names the likeliest class.
+        """
+        from helpers.notebook.page import serve
+
+        return serve(self.predict, answer, f"{', '.join(self.classes[:-1])} or {self.classes[-1]}?")
+
 
 def _architecture_of(about: dict[str, str], tensors: dict[str, Tensor]) -> Backbone:
     """A random model of the saved one's architecture; without a network, also where it came from one."""

@@ -1,20 +1,17 @@
 """Answers to the checks of lab 3."""
 
+KEY = 'file.rsplit("-", 1)[0]'
+LOADERS = "DataLoader(train, batch_size=16, shuffle=True), DataLoader(test, batch_size=16)"
 READ = "io.BytesIO(content)"
-ADVISED = "RECIPES[advice.first]"
 GREATER = "grey[:, 1:] > grey[:, :-1]"
 
 RIGHT = {
-    "images_counted": {
-        "one loop over all": """
-counts = {}
-for file in sorted(folder.rglob("*")):
-    if file.suffix.lower() in ENDINGS and file.name[0] != "." and file.parent != folder:
-        name = file.relative_to(folder).parts[0]
-        counts[name] = counts.get(name, 0) + 1
-return counts"""
+    "presses_known": {
+        "folder and number": 'folder, name = file.split("/")\nreturn folder, int(name[len("press"):].split("-")[0])',
     },
-    "odd_files_found": {"convert": [("image.load()", 'image.convert("RGB")'), ("Exception", "OSError")]},
+    "folder_loaded": {
+        "a loader of its own": ("ImageFolder(folder, transform)", "ImageFolder(str(folder), transform=lambda x: transform(x))"),
+    },
     "same_picture_recognised": {
         "torch, with the sign of the difference": (GREATER, "torch.from_numpy(grey.copy()).int().diff(dim=1) > 0"),
         "another interpolation": ("LANCZOS", "BICUBIC"),
@@ -26,29 +23,22 @@ return counts"""
 }
 
 WRONG = {
-    "images_counted": {
-        "no dictionary": ("return counts", "return sum(counts.values())"),
-        "plain folder miscounted": ("file.suffix.lower() in ENDINGS", "file.is_dir()"),
-        "not a class": (' if entry.is_dir() and entry.name[0] != "."', ""),
-        "files that are no images": ("file.suffix.lower() in ENDINGS", "file.is_file()"),
-        "hidden files": (' if file.name[0] != "."', ""),
-        "capital endings": (".lower()", ""),
-        "folder in a folder": ("rglob", "glob"),
+    "presses_known": {
+        "no value to compare": (KEY, 'file.rsplit("-", 1)'),
+        "each picture alone": (KEY, "file"),
+        "a whole class": (KEY, 'file.split("/")[0]'),
+        "the class left out": (KEY, f'{KEY}.split("/")[1]'),
+        "a part of the number": (KEY, 'file.split("press")[0] + file.split("press")[1][:2]'),
+        "a dash in a name": (KEY, 'file.split("-")[0]'),
     },
-    "baseline_known": {
-        "a count": (" / sum(counts.values())", ""),
-        "one in so many classes": "return 1 / len(counts)",
-        "the smallest class": ("max", "min"),
-        "out of range": ("return ", "return 100 * "),
-        "another share": "return min(counts.values()) / max(counts.values())",
-    },
-    "odd_files_found": {
-        "judged by its name": 'return [file for file in files if file.suffix not in (".jpg", ".png", ".gif")]',
-        "not decoded": ("image.load()", "image.size"),
-        "good files refused": ("image.load()", 'image.load()\n            assert image.mode == "RGB"'),
-        "not all found": ("odd.append(file)", "return [file]"),
-        "stopped by the first": "return [file for file in files if not Image.open(file).load()]",
-        "no list of files": ("return odd", "return len(odd)"),
+    "folder_loaded": {
+        "no two loaders": (LOADERS, "train, test"),
+        "no transform": ("ImageFolder(folder, transform)", "ImageFolder(folder, transforms.ToTensor())"),
+        "in both loaders": ("name not in test_files", "name"),
+        "pictures lost": (".as_posix()", ".name"),
+        "another label": ("ImageFolder(folder, transform)", "ImageFolder(folder, transform, lambda label: 2 - label)"),
+        "test shuffled": ("DataLoader(test, batch_size=16)", "DataLoader(test, batch_size=16, shuffle=True)"),
+        "not shuffled": (", shuffle=True", ""),
     },
     "same_picture_recognised": {
         "not 16 x 16 bits": "return np.asarray(picture.resize((16, 16))) > 128",
@@ -68,15 +58,6 @@ return np.unpackbits(np.frombuffer(digest, np.uint8)).astype(bool).reshape(16, 1
         "on both sides": ("return train, test", "return train + test, test"),
         "another share on the test side": ("room = share", "room = 0.5"),
         "not by the seed": ("Random(seed)", "Random(0)"),
-    },
-    "advice_taken": {
-        "no recipe": (f"replace({ADVISED}, source=source)", "advice"),
-        "from scratch": (ADVISED, "h.SCRATCH"),
-        "not as advised": (ADVISED, "h.FINE_TUNE_ALL"),
-        "recipe changed": (f"return replace({ADVISED}, source=source)", f"{ADVISED}.source = source"),
-        "another source": ("source=source", 'source="garden"'),
-        "live BatchNorm": ("source=source", 'source=source, lr=1e-2, batchnorm="live"'),
-        "recipe without preprocessing": ("source=source", 'source=source, preprocessing="none"'),
     },
     "all_saved": {
         "nothing saved": "pass",

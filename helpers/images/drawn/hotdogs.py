@@ -16,7 +16,7 @@ _SALT = 1_000_003  # apart from the keys of the other embedded images
 
 
 def draw_food(kind: str, numbers, *, seed: int = 0, size: int = 64) -> torch.Tensor:
-    """Paint "hot dog", "hamburger", "banana", "baguette", "carrot" or "sausage": uint8 (N, 3, size, size).
+    """Paint "hot dog", "hamburger", "banana", "baguette", "carrot", "sausage" or "nothing": uint8 (N, 3, size, size).
 
     numbers: int64 (N,), which pictures of the kind. Raises ValueError for another kind, or a size out of 16 to 1024.
     """
@@ -160,6 +160,10 @@ def paint_sausage(canvas, rng, frame: Frame, _) -> None:
     _sauce(canvas, rng, frame, 0.55, tint(rng, MUSTARD), rng.chance(0.5))
 
 
+def paint_nothing(canvas, rng, *_) -> None:
+    """The table alone, with or without a plate."""
+
+
 FOODS = {
     "hot dog": paint_hot_dog,
     "hamburger": paint_hamburger,
@@ -167,4 +171,5 @@ FOODS = {
     "baguette": paint_baguette,
     "carrot": paint_carrot,
     "sausage": paint_sausage,
+    "nothing": paint_nothing,
 }  # appended to only: the order is in every picture's key

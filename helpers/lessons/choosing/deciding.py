@@ -4,6 +4,14 @@ from dataclasses import dataclass
 
 import pandas
 
+from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, Recipe
+
+# What the guide says, and the recipe that does it.
+RECIPES = {
+    "feature extraction": FEATURE_EXTRACTION,
+    "probe, then fine-tune all": PROBE_THEN_FINE_TUNE,
+    "fine-tune all": FINE_TUNE_ALL,
+}
 FEW, MANY = 20, 200  # training images a class: fewer than the first are few, more than the second many
 DISTANCES = ("near", "related", "far")
 
@@ -15,6 +23,11 @@ class Advice:
     first: str
     why: str
     then: str
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe that does what `first` says; for a source of your own: replace(advice.recipe, source="resnet18")."""
+        return RECIPES[self.first]
 
     def _repr_html_(self) -> str:
         return f"<p><b>Try first:</b> {self.first}<br><b>Why:</b> {self.why}<br><b>Then:</b> {self.then}</p>"
@@ -39,9 +52,9 @@ def first_try(per_class: float, distance: str, gpu: bool = True) -> Advice:
     if not gpu:
         why = "Frozen features are computed once and kept; training the head then takes seconds on a CPU."
         if distance == "far" and per_class >= FEW:
-            return Advice("feature extraction, from an earlier stage too", why + " Far from the source, the last stages know "
-                          "too much about it.", "a small network from scratch: far from the source it may win")  # fmt: skip
-        return Advice("feature extraction", why, "fine-tune the last stage, if the validation images ask for more")
+            return Advice("feature extraction", why, "fine-tune the last stage, and a small network from scratch: with so many "
+                          "labels far from the source, either may win")  # fmt: skip
+        return Advice("feature extraction", why, "fine-tune the last stage, and keep it if the validation images gain")
     if distance == "far":
         if per_class < FEW:
             return Advice("probe, then fine-tune all", "Frozen features may miss what counts here, and there are too few labels "
@@ -49,8 +62,8 @@ def first_try(per_class: float, distance: str, gpu: bool = True) -> Advice:
         return Advice("fine-tune all", "Frozen features miss what counts here, and there are labels enough to move every stage.",
                       "scratch, over the same seeds: with this many labels far from the source it may win")  # fmt: skip
     if per_class < FEW:
-        return Advice("feature extraction", "A head has few parameters; with few labels, more of them would fit chance.",
-                      "probe, then fine-tune all, with a low learning rate")  # fmt: skip
+        return Advice("feature extraction", "A head on fixed features has no rate and no depth to choose, and so few labels "
+                      "leave no validation images to choose them by.", "probe, then fine-tune all, with a low rate")  # fmt: skip
     if per_class < MANY:
         return Advice("probe, then fine-tune all", "There are labels enough to adapt the stages, and a fitted head keeps the "
                       "first steps from spoiling them.", "how many stages are frozen, as a hyperparameter")  # fmt: skip

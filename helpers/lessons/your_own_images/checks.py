@@ -1,112 +1,46 @@
-"""What lab 3 asks for: a folder inspected and split, a recipe, a file, an answer to an upload, and a graph."""
+"""What lab 3 asks for: presses told apart, a folder loaded, inspected and split, a file, an answer to an upload, a graph."""
 
 import copy
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import imagehash
 import torch
+from torch.utils.data import DataLoader
 
 from helpers.images.twins import NEAR, SIDE
-from helpers.lessons.choosing.deciding import first_try
 from helpers.lessons.probes import network, recognise, tried
 from helpers.lessons.your_own_images import examples
 from helpers.lessons.your_own_images.examples import found
 from helpers.notebook.checking import checked
-from helpers.notebook.findings import a_model, answer_of, kind_of, number, tensor
-from helpers.training.recipes import Recipe
+from helpers.notebook.findings import a_model, answer_of, kind_of, tensor
 
 LAB = "lab3_your_own_images"
 
-STARTS = {"feature extraction": "the head alone", "probe": "first the head, then everything", "fine-tune": "everything"}
-
 
 @checked(LAB)
-def images_counted(count_images):
-    """The number of images in each class folder: no other files, but capital endings and inner folders count."""
-    jpg = examples.content(examples.scene(0, 16))
-    plain = {"cat__1.jpg": jpg, "cat__2.jpg": jpg, "cat__3.png": jpg, "dog__1.jpeg": jpg}
-    for finding, more, wanted in (
-        ("plain folder miscounted", {}, (3, 1)),
-        ("not a class", {"readme.jpg": jpg}, (3, 1)),
-        ("files that are no images", {"cat__notes.txt": b"x", "dog__.DS_Store": b"x", "dog__Thumbs.db": b"x"}, (3, 1)),
-        ("hidden files", {"cat__._1.jpg": b"x"}, (3, 1)),
-        ("capital endings", {"cat__4.JPG": jpg, "dog__2.Png": jpg}, (4, 2)),
-        ("folder in a folder", {"dog__from Ana__7.jpg": jpg, "dog__from Ana__8.jpg": jpg}, (3, 3)),
-    ):
-        with examples.folder(**plain, **more) as place:
-            counts = tried(found, {"NotADirectoryError": "not a class"}, count_images, place)
-        if not isinstance(counts, Mapping):
-            raise found("no dictionary", f"your function returned {str(counts)[:60]!r}")
-        got = {str(name): int(number(counts[name], f"the count of {name}")) for name in sorted(counts, key=str)}
-        if set(got) != {"cat", "dog"}:
-            raise found("not a class", f"keys {sorted(got)} for the class folders cat and dog")
-        if (got["cat"], got["dog"]) != wanted:
-            there = ", ".join(name.replace("__", "/") for name in more or plain)
-            right = dict(zip(("cat", "dog"), wanted, strict=True))
-            raise found(finding, f"{got} instead of {right}, in a folder with {there if more else 'only ' + there}")
-
-
-@checked(LAB)
-def baseline_known(number_to_beat):
-    """The accuracy of an answer that is the same for every picture, and the best of its kind."""
-    for counts in ({"cat": 30, "dog": 10}, {"a": 5, "b": 10, "c": 35}):
-        share = number(answer_of(number_to_beat, dict(counts)), "the number to beat")
-        wanted, total = max(counts.values()) / sum(counts.values()), sum(counts.values())
-        mistakes = [
-            ("a count", max(counts.values())),
-            ("one in so many classes", 1 / len(counts)),
-            ("the smallest class", min(counts.values()) / total),
-        ]
-        recognise(found, share, mistakes, f"{share:g} for {counts}", atol=1e-6)
-        number(share, "the number to beat", 0, 1)
-        if abs(share - wanted) > 1e-3:
-            raise found("another share", f"{share:g} for {counts}")
-
-
-@checked(LAB)
-def odd_files_found(cannot_be_opened):
-    """The files that do not contain a whole picture, and only those."""
-    files = examples.files_odd_and_fine()
-    with examples.folder(**files) as place:
+def presses_known(press_of):
+    """The same value for the pictures of one press, and another for each other press, of any class."""
+    press = lambda name, number: [f"{name}/press{number:02}-{picture:03}.jpg" for picture in (1, 2, 13)]
+    presses = {(name, number): press(name, number) for name in ("mug", "phone", "note-pad") for number in (1, 2, 12, 123)}
+    values = {}
+    for which, files in presses.items():
+        got = [answer_of(press_of, file) for file in files]
         try:
-            answer = answer_of(cannot_be_opened, [place / name for name in files])
-        except (OSError, SyntaxError, ValueError) as error:
-            raise found("stopped by the first", f"{type(error).__name__}, at a file that cannot be opened") from None
-    if isinstance(answer, (str, bytes, Mapping)) or not hasattr(answer, "__iter__"):
-        raise found("no list of files", kind_of(answer))
-    names = [Path(str(file)).name for file in answer]
-    good = [name for name in names if name not in ("page.jpg", "cut off.jpg")]
-    if good:
-        raise found("good files refused", f"{good[0]!r} is in your list")
-    if names == ["page.jpg"]:
-        with examples.folder(**{"a.jpg": b"x", "b.jpg": b"x"}) as place:
-            if len(list(answer_of(cannot_be_opened, [place / "a.jpg", place / "b.jpg"]))) == 1:
-                raise found("not all found", "of two files of text your list has one")
-        raise found("not decoded", "'page.jpg' is in your list, but not 'cut off.jpg', which lacks its second half")
-    if "page.jpg" not in names:
-        raise found("judged by its name", f"'page.jpg', a page of text, is not in your list {names}")
-
-
-@checked(LAB)
-def same_picture_recognised(fingerprint):
-    """256 bits that stay the same when a picture is made smaller, compressed or darkened, and differ between pictures."""
-    pictures = [examples.scene(seed) for seed in (2, 3, 4)]
-    apart = lambda one, other: int((one != other).sum())
-    of = lambda picture: examples.bits(answer_of(fingerprint, picture))
-    prints = [of(picture.copy()) for picture in pictures]
-    if min(each.mean() for each in prints) > 0.85:
-        raise found("nearly all True", f"{prints[0].mean():.0%} of the bits are True, for a picture of bright and dark places")
-    if min(apart(prints[0], prints[1]), apart(prints[0], prints[2])) <= NEAR:
-        raise found("all pictures alike", f"two pictures of different things differ in {apart(prints[0], prints[1])} bits")
-    if (bits := apart(prints[0], of(examples.smaller(pictures[0])))) > NEAR:
-        raise found("changes with the file", f"a smaller copy of a picture differs from it in {bits} of 256 bits")
-    if (bits := apart(prints[0], of(pictures[0].point(lambda value: int(0.55 * value))))) > NEAR:
-        raise found("changes with the light", f"a darker copy of a picture differs from it in {bits} of 256 bits")
-    off = [apart(mine, imagehash.dhash(picture, SIDE).hash) for mine, picture in zip(prints, pictures, strict=True)]
-    if max(off) > 24:
-        raise found("another fingerprint", f"{max(off)} of 256 bits differ from the difference hash of imagehash")
+            values[which] = got[0] if len(set(got)) == 1 else None
+        except TypeError:
+            raise found("no value to compare", f"{kind_of(got[0])} for {files[0]!r}") from None
+        if values[which] is None:
+            raise found("each picture alone", f"{got[0]!r} for {files[0]!r}, {got[1]!r} for {files[1]!r}")
+    for finding, one, other in (
+        ("a whole class", ("mug", 1), ("mug", 2)),
+        ("the class left out", ("mug", 1), ("phone", 1)),
+        ("a part of the number", ("mug", 12), ("mug", 123)),
+        ("a dash in a name", ("note-pad", 1), ("note-pad", 2)),
+        ("a part of the number", ("mug", 1), ("mug", 12)),
+    ):
+        if values[one] == values[other]:
+            raise found(finding, f"{values[one]!r} for both {presses[one][0]!r} and {presses[other][0]!r}")
 
 
 @checked(LAB)
@@ -139,27 +73,53 @@ def twins_on_one_side(split_groups):
 
 
 @checked(LAB)
-def advice_taken(recipe_for):
-    """The recipe that the guide recommends, starting from the given source."""
-    for per_class, distance, gpu in examples.SITUATIONS:
-        words = {"FrozenInstanceError": "recipe changed"}
-        recipe = tried(found, words, recipe_for, per_class, distance, gpu, "garden-small")
-        if not isinstance(recipe, Recipe):
-            raise found("no recipe", f"{kind_of(recipe)}: {str(recipe)[:60]}")
-        if recipe.weights is None:
-            raise found("from scratch", f"{recipe.name!r} has weights=None")
-        advice = first_try(per_class, distance, gpu).first
-        wanted = next(does for start, does in STARTS.items() if advice.startswith(start))
-        does = "the head alone" if recipe.upto == -1 else STARTS["probe" if recipe.head_steps else "fine-tune"]
-        if does != wanted:
-            where = f"{per_class} images a class, {distance}, {'with' if gpu else 'without'} a GPU"
-            raise found("not as advised", f"{where}: the guide says {advice!r}, your recipe trains {does}")
-        if recipe.source != "garden-small":
-            raise found("another source", f"the recipe starts from {recipe.source!r}, not from 'garden-small'")
-        if recipe.batchnorm == "live":
-            raise found("live BatchNorm", "the recipe has batchnorm='live'")
-        if recipe.preprocessing != "source":
-            raise found("recipe without preprocessing", f"the recipe has preprocessing={recipe.preprocessing!r}")
+def folder_loaded(make_loaders):
+    """Two DataLoaders: every picture in one of them, transformed, with its label; only the training pictures shuffled."""
+    with examples.folder(**examples.coloured()) as place:
+        names = sorted(file.relative_to(place).as_posix() for file in place.rglob("*.png"))
+        tested = {name for name in names if "press02" in name}
+        words = {"found <class 'PIL": "no transform", "found class 'PIL": "no transform", "not iterable": "no two loaders"}
+        made = tried(found, words, make_loaders, place, set(tested), examples.colour)
+        if not isinstance(made, (tuple, list)) or len(made) != 2 or not all(isinstance(one, DataLoader) for one in made):
+            raise found("no two loaders", f"{kind_of(made)}: {str(made)[:60]}")
+        torch.manual_seed(3)
+        (train, first), (test, again) = ([tried(found, words, examples.unloaded, one) for _ in range(2)] for one in made)
+    for side, got in (("training", train), ("test", test)):
+        if odd := [colour for colour, _ in got if colour not in examples.COLOURS]:
+            raise found("no transform", f"a {side} picture is {odd[0]}, which the transform that was given does not make")
+    of = lambda got: [names[examples.COLOURS.index(colour)] for colour, _ in got]
+    if both := sorted(set(of(train)) & set(of(test))):
+        raise found("in both loaders", f"{both[0]} is among the training and among the test pictures")
+    if (sides := (len(set(of(train)) - tested), len(set(of(test)) & tested))) != (len(names) - len(tested), len(tested)):
+        raise found("pictures lost", f"{sides[0]} and {sides[1]} pictures, not {len(names) - len(tested)} and {len(tested)}")
+    classes = sorted({name.split("/")[0] for name in names})
+    for (_, label), name in zip(train + test, of(train) + of(test), strict=True):
+        if label != classes.index(name.split("/")[0]):
+            raise found("another label", f"{name} has the label {label}; the classes are {classes}")
+    if test != again or of(test) != sorted(of(test)):
+        raise found("test shuffled", f"the test pictures come as {', '.join(of(test)[:3])}, ...")
+    if train == first or of(train) == sorted(of(train)):
+        raise found("not shuffled", f"the training pictures come as {', '.join(of(train)[:3])}, ..., in every pass")
+
+
+@checked(LAB)
+def same_picture_recognised(fingerprint):
+    """256 bits that stay the same when a picture is made smaller, compressed or darkened, and differ between pictures."""
+    pictures = [examples.scene(seed) for seed in (2, 3, 4)]
+    apart = lambda one, other: int((one != other).sum())
+    of = lambda picture: examples.bits(answer_of(fingerprint, picture))
+    prints = [of(picture.copy()) for picture in pictures]
+    if min(each.mean() for each in prints) > 0.85:
+        raise found("nearly all True", f"{prints[0].mean():.0%} of the bits are True, for a picture of bright and dark places")
+    if min(apart(prints[0], prints[1]), apart(prints[0], prints[2])) <= NEAR:
+        raise found("all pictures alike", f"two pictures of different things differ in {apart(prints[0], prints[1])} bits")
+    if (bits := apart(prints[0], of(examples.smaller(pictures[0])))) > NEAR:
+        raise found("changes with the file", f"a smaller copy of a picture differs from it in {bits} of 256 bits")
+    if (bits := apart(prints[0], of(pictures[0].point(lambda value: int(0.55 * value))))) > NEAR:
+        raise found("changes with the light", f"a darker copy of a picture differs from it in {bits} of 256 bits")
+    off = [apart(mine, imagehash.dhash(picture, SIDE).hash) for mine, picture in zip(prints, pictures, strict=True)]
+    if max(off) > 24:
+        raise found("another fingerprint", f"{max(off)} of 256 bits differ from the difference hash of imagehash")
 
 
 @checked(LAB)

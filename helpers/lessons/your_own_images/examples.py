@@ -17,8 +17,8 @@ from helpers.images.twins import SIDE
 from helpers.notebook.findings import hints, kind_of
 
 found = hints(Path(__file__).with_name("hints.toml"))
-# What the guide is asked about: images per class, distance, GPU.
-SITUATIONS = ((5, "near", True), (50, "related", True), (500, "far", True), (80, "related", False))
+# Of the pictures that `coloured` makes, in the order of their names: all are different.
+COLOURS = [(10 * number, 255 - 10 * number, 40) for number in range(18)]
 
 
 def scene(seed: int, side: int = 96) -> Image.Image:
@@ -115,15 +115,22 @@ def read_back(path: Path) -> tuple[dict, dict]:
         raise found("a pickle", f"the file begins with {path.read_bytes()[:4]!r}: it is not a safetensors file") from None
 
 
-def files_odd_and_fine() -> dict[str, bytes]:
-    """Two files without a whole picture, page.jpg and cut off.jpg, and four that have one, whatever their names are."""
-    picture = scene(1, 64)
-    whole = content(picture, quality=95)
-    return {
-        "page.jpg": b"<!doctype html><title>404</title>",
-        "called jpg.jpg": content(picture, "PNG"),
-        "grey.png": content(picture.convert("L"), "PNG"),
-        "fine.jpg": whole,
-        "cut off.jpg": whole[: len(whole) // 2],
-        "palette.gif": content(picture.convert("P"), "GIF"),
-    }
+def coloured() -> dict[str, bytes]:
+    """18 pictures of three classes in two presses each, every one of a colour of its own."""
+    kinds = [(name, press) for name in ("lid", "mug", "nothing") for press in (1, 2)]
+    files = [f"{name}__press{press:02}-{number:03}.png" for name, press in kinds for number in (1, 2, 3)]
+    pictures = [Image.new("RGB", (8, 6), colour) for colour in COLOURS]
+    return {file: content(picture, "PNG") for file, picture in zip(files, pictures, strict=True)}
+
+
+def colour(picture: Image.Image) -> torch.Tensor:
+    """A transform: the colour of a picture, float32 (3,), and a thousand more, which no other transform adds."""
+    return torch.tensor(picture.getpixel((3, 3)), dtype=torch.float32) + 1000
+
+
+def unloaded(loader) -> list[tuple]:
+    """What one pass through a loader gives: (colour without the thousand, label) of each picture."""
+    found = []
+    for images, labels in loader:
+        found += zip(map(tuple, (images - 1000).round().int().tolist()), labels.tolist(), strict=True)
+    return found

@@ -9,22 +9,25 @@ from helpers.notebook.progress import Progress
 from helpers.training.fitting import fit
 from helpers.training.intervals import paired_difference
 
-WAYS = {"each file for itself": False, "twins together": True}
+ALONE = "each file for itself"
 
 
-def leak_study(folder, recipe, seeds: int = 6, *, size: int = 64, fresh=None) -> pandas.DataFrame:
-    """Fit a recipe `seeds` times on a folder divided file by file, and as often with near-duplicates kept together.
+def leak_study(folder, recipe, seeds: int = 6, *, size: int = 64, fresh=None, together=True, val=None) -> pandas.DataFrame:
+    """Fit a recipe `seeds` times on a folder divided file by file, and as often with near-duplicates kept together, or what
+    the function `together` says, as in open_task; `val` is set aside to validate.
 
     fresh: (images uint8 (N, 3, size, size), labels int64 (N,)) of other scenes, if you have some, to compare each result with.
     Returns a row a run: split, seed, with a twin (% of the test pictures that have one in training), reported (% of the test
     pictures that are classified correctly) and, if there are fresh ones, fresh (% of those).
     """
     report = inspect_images(folder, size)
-    group = {str(report.folder / file): number for file, number in zip(report.files.file, report.files.near, strict=True)}
+    kept = report.files.near if together is True else report.files.file.map(together)
+    group = {str(report.folder / file): value for file, value in zip(report.files.file, kept, strict=True)}
+    ways = {ALONE: False, "twins together" if together is True else "what belongs together": together}
     rows, progress = [], Progress(2 * seeds * (recipe.head_steps + recipe.steps), "two ways to divide:")
     for seed in range(seeds):
-        for way, together in WAYS.items():
-            task = open_task(report.folder, None, seed, size=size, on_bad="skip", together=together)
+        for way, kept in ways.items():
+            task = open_task(report.folder, None, seed, size=size, val=val, on_bad="skip", together=kept)
             run = fit(recipe, task, seed, progress=progress)
             row = {"split": way, "seed": seed, "with a twin": _with_twin(task, group), "reported": 100 * run.accuracy}
             if fresh is not None:
@@ -41,10 +44,10 @@ def leak_gaps(runs: pandas.DataFrame) -> pandas.DataFrame:
     The intervals cover other ways to divide this folder and other starts, not another folder.
     """
     of = lambda way, what: torch.tensor(runs[runs.split == way].sort_values("seed")[what].to_numpy())
-    careless, careful = WAYS
+    careless, careful = ways = runs.split.unique()
     pairs = {f"reported: {careless} - {careful}": (of(careless, "reported"), of(careful, "reported"))}
     if "fresh" in runs:
-        pairs |= {f"{way}: reported - fresh": (of(way, "reported"), of(way, "fresh")) for way in WAYS}
+        pairs |= {f"{way}: reported - fresh": (of(way, "reported"), of(way, "fresh")) for way in ways}
     rows = {name: paired_difference(*pair, scale=1) for name, pair in pairs.items()}
     return pandas.DataFrame.from_dict(rows, orient="index").round(1).drop(columns="seeds").rename_axis("difference")
 

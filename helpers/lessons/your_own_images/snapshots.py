@@ -7,10 +7,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-import torch
 from PIL import ExifTags, Image, ImageEnhance
 
-from helpers.images.decoding import read_image
 from helpers.images.drawn.hotdogs import draw_food
 
 SCENES = {"hot dog": 38, "hamburger": 12, "banana": 8, "baguette": 18, "carrot": 8, "sausage": 22}  # pictures that were "taken"
@@ -39,20 +37,6 @@ def write_hot_dogs(folder: str | Path = "hot_dogs") -> Path:
     if not (target / "hot dog").is_dir():
         raise OSError(f"can't write to {target}: choose a folder that you can write to")
     return target
-
-
-def fresh_hot_dogs(times: int = 2, size: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pictures like those of the folder, of `times` as many other scenes.
-
-    Returns uint8 (N, 3, size, size) and labels int64 (N,): 0 hot dog, 1 not hot dog.
-    """
-    rng, images, labels = random.Random(8), [], []
-    for kind, count in SCENES.items():
-        for square in draw_food(kind, range(10_000, 10_000 + times * count), size=_DRAWN):
-            for content in _shots(Image.fromarray(square.permute(1, 2, 0).numpy()), rng).values():
-                images.append(read_image(io.BytesIO(content), size))
-                labels.append(int(kind != "hot dog"))
-    return torch.stack(images), torch.tensor(labels)
 
 
 def _write(folder: Path) -> None:
