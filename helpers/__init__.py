@@ -10,7 +10,7 @@
     the training  Recipe, SCRATCH, FEATURE_EXTRACTION, FINE_TUNE_LAST, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE, diff
                   fit, compare, run_study, load_study, wilson     one fit; many fits in one table
                   save_trained, load_classifier      keep only what was trained; use it elsewhere
-    the notebook  show, plot_images, plot_split, plot_history, plot_confusion, plot_mistakes, hardest
+    the notebook  show, plot_images, plot_split, plot_confusion, plot_mistakes
                   plot_lines, plot_map, plot_differences     figures of studies
                   choose_budget, beside, quiz, check         quick or full; a guess beside the outcome; questions; answers
                   camera                                     the computer's camera: pictures of your own classes, live answers
@@ -47,7 +47,7 @@ _HOME = {
     "training.study": ["compare", "run_study", "load_study"],
     "training.classifier": ["load_classifier", "save_trained"],
     "training.intervals": ["wilson"],
-    "notebook.figures": ["show", "plot_images", "plot_split", "plot_history", "plot_confusion", "plot_mistakes", "hardest"],
+    "notebook.figures": ["show", "plot_images", "plot_split", "plot_confusion", "plot_mistakes"],
     "training.charts": ["plot_lines", "plot_map", "plot_differences"],
     "notebook.quiz": ["quiz"],
     "notebook.camera": ["camera"],

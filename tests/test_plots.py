@@ -3,7 +3,6 @@
 import re
 import warnings
 from collections import Counter
-from dataclasses import replace
 from html import unescape
 from types import SimpleNamespace
 
@@ -18,8 +17,7 @@ from matplotlib.figure import Figure
 from helpers.images.tasks import Split
 from helpers.lessons.goldfinches.calibration import plot_confidence
 from helpers.notebook import figures as plots
-from helpers.notebook.figures import hardest
-from helpers.training.recipes import FEATURE_EXTRACTION, SCRATCH
+from helpers.training.recipes import SCRATCH
 
 
 @pytest.fixture(autouse=True)
@@ -84,22 +82,6 @@ def test_a_split_is_shown_with_a_row_for_each_class(per_class, classes):
     assert sum(len(axes.images) for axes in figure.axes) == classes * min(per_class, 3)
 
 
-@pytest.mark.parametrize("count", [1, 9])
-def test_learning_curves_of_one_and_of_many_fits_are_in_the_style_of_the_course(count):
-    run = fitted(short(FEATURE_EXTRACTION))
-    runs = [replace(run, recipe=replace(run.recipe, name=f"recipe {i}")) for i in range(count)]
-    figure = drawn(plots.plot_history(runs if count > 1 else runs[0]))
-    left, right = figure.axes
-    assert len(left.lines) == 2 * count and len(right.lines) == count
-    assert list(right.lines[0].get_ydata()) == list(100 * run.history.val_accuracy)
-    assert {f"recipe {count - 1}", f"recipe {count - 1}, training"} <= set(texts(figure))
-    for axes in figure.axes:
-        assert {line.get_linewidth() for line in axes.lines} == {plots.STYLE["lines.linewidth"]}
-        assert not axes.get_legend().get_frame_on()
-        assert min(text.get_fontsize() for text in [*axes.get_xticklabels(), axes.xaxis.label, axes.title]) >= 12
-    with pytest.raises(ValueError, match="no fit"):
-        plots.plot_history([])
-
 
 @pytest.mark.parametrize("classes", [1, 4, 120])
 def test_a_confusion_matrix_counts_truth_by_row_and_answers_by_column(classes):
@@ -141,32 +123,6 @@ def test_mistakes_of_a_real_fit():
     drawn(plots.plot_mistakes(run, count=2))
 
 
-def test_few_classes_are_shown_as_they_are_and_labels_without_predictions_are_refused():
-    labels, predictions = torch.tensor([0, 1, 1]), torch.tensor([0, 1, 0])
-    rows, columns, names = hardest(labels, predictions, ["a", "b"])
-    assert torch.equal(rows, labels) and torch.equal(columns, predictions) and names == ["a", "b"]
-    with pytest.raises(ValueError, match="3 labels and 2 predictions"):
-        hardest(labels, predictions[:2], ["a", "b"])
-
-
-def test_of_many_classes_those_most_confused_are_shown_in_their_order_and_none_of_their_answers_is_lost():
-    rng = torch.Generator().manual_seed(0)
-    labels = torch.arange(102).repeat(5)
-    predictions = labels.clone()
-    predictions[labels == 70] = 3
-    predictions[labels == 3] = torch.randint(102, (5,), generator=rng)
-    predictions[labels == 9] = 101
-    rows, columns, names = hardest(labels, predictions, [f"kind {i}" for i in range(102)], most=4)
-    assert names[-1] == "another" and {"kind 3", "kind 70"} < {*names} and len(names) == 5
-    numbers = [int(name.split()[1]) for name in names[:-1]]
-    assert numbers == sorted(numbers)
-    for place, number in enumerate(numbers):
-        assert (rows == place).sum() == (labels == number).sum(), "all pictures of a class that is shown"
-        assert (columns == place).sum() == (predictions == number).sum(), "all answers that name it"
-        right = ((labels == number) & (predictions == number)).sum()
-        assert ((rows == place) & (columns == place)).sum() == right
-    assert not ((rows == 4) & (columns == 4)).any(), "what has nothing to do with them is left out"
-    assert plots.plot_confusion(rows, columns, names).axes
 
 
 # --- show ---
@@ -190,10 +146,10 @@ def read_aloud(bundle):
 ALT = 'Accuracy of two recipes: "scratch" < fine-tuned & both rise.'
 
 
-@pytest.mark.parametrize("figure, kind", [("images", "jpeg"), ("history", "png")])
+@pytest.mark.parametrize("figure, kind", [("images", "jpeg"), ("lines", "png")])
 def test_show_puts_the_words_below_the_figure_and_into_it_for_screen_readers(figure, kind, shown):
     make = {"images": lambda: plots.plot_images(pictures(2)),
-            "history": lambda: plots.plot_history(fitted(short(FEATURE_EXTRACTION)))}  # fmt: skip
+            "lines": lambda: plot_confidence({"known": torch.rand(5)})}  # fmt: skip
     plots.show(make[figure](), ALT)
     (bundle,) = shown
     text, source, alt = read_aloud(bundle)

@@ -29,7 +29,6 @@ FONTS = (  # for letters that matplotlib's own font lacks, if the system has one
     "Hiragino Sans", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Noto Sans Devanagari", "Arial Unicode MS", "Unifont",
 )  # fmt: skip
 MOST_CREDITS = 6  # printed below a figure; `show` has the others in a list that unfolds
-REST = "another"  # what `hardest` calls all classes that it leaves out
 
 
 def styled(function):
@@ -183,24 +182,6 @@ def plot_split(split, classes, per_class: int = 5, width: float = 1.2) -> Figure
     return add_credits(figure, credits)
 
 
-@styled
-def plot_history(fits) -> Figure:
-    """Learning curves of one or several fits: loss and validation accuracy against steps. Raises ValueError for no fit."""
-    fits = fits if isinstance(fits, (list, tuple)) else [fits]
-    if not fits:
-        raise ValueError("there is no fit to show the history of")
-    figure, ((left, right),) = new_axes(1, 2, (9.5, 3.4))
-    for i, run in enumerate(fits):
-        history, colour = run.history, COLOURS[i % len(COLOURS)]
-        left.plot(history.step, history.train_loss, "--", color=colour, label=entry(f"{run.recipe.name}, training"))
-        left.plot(history.step, history.val_loss, "-", color=colour, label=entry(f"{run.recipe.name}, validation"))
-        right.plot(history.step, 100 * history.val_accuracy, "-o", color=colour, label=entry(run.recipe.name), markersize=4)
-    left.set(xlabel="step", ylabel="cross-entropy", title="loss")
-    right.set(xlabel="step", ylabel="%", title="accuracy on the validation images")
-    left.legend(fontsize=SMALL)
-    right.legend(fontsize=SMALL, loc="lower right")
-    return figure
-
 
 @styled
 def plot_confusion(labels, predictions, classes) -> Figure:
@@ -229,33 +210,6 @@ def plot_confusion(labels, predictions, classes) -> Figure:
     axis.tick_params(labelsize=min(12, 340 / count))
     return figure
 
-
-def hardest(labels, predictions, classes, most: int = 12) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
-    """Labels, predictions and classes for `plot_confusion`, cut down to the `most` classes that are most often confused.
-
-    labels, predictions: int64 (N,), positions in `classes`; up to `most` classes come back as they are. Of more, the pairs
-    most often confused (in both directions together) are taken until there are enough classes; a last class, "another",
-    stands for all others, and images whose label and prediction are both others are left out.
-    Raises ValueError if labels and predictions differ in number, or `most` is below 2.
-    """
-    labels, predictions, count = torch.as_tensor(labels), torch.as_tensor(predictions), len(classes)
-    if labels.shape != predictions.shape or most < 2:
-        raise ValueError(f"{len(labels)} labels and {len(predictions)} predictions, of which {most} classes are to be shown")
-    if count <= most:
-        return labels, predictions, list(classes)
-    counts = torch.bincount(labels * count + predictions, minlength=count * count).view(count, count)
-    pairs = (counts + counts.T).triu(1).flatten()
-    chosen = {}
-    for pair in pairs.argsort(descending=True, stable=True).tolist():
-        chosen |= dict.fromkeys(divmod(pair, count))
-        if len(chosen) >= most:
-            break
-    chosen = torch.tensor(sorted([*chosen][:most]))
-    position = torch.full((count,), most)
-    position[chosen] = torch.arange(most)
-    labels, predictions = position[labels], position[predictions]
-    kept = (labels < most) | (predictions < most)
-    return labels[kept], predictions[kept], [*(classes[i] for i in chosen.tolist()), REST]
 
 
 @styled
