@@ -140,7 +140,7 @@ RUBRICS = (ROOT / "docs/instructors/solutions/explain.md").read_text(encoding="u
 @pytest.mark.parametrize("rubric", RUBRICS, ids=lambda rubric: f"lab{rubric[0]}")
 def test_every_question_that_asks_to_explain_has_a_rubric_and_a_model_answer(rubric):
     (path,) = (ROOT / "solutions").glob(f"lab{rubric[0]}_*.ipynb")
-    asked = [cell.id for cell in cells(path, "markdown") if cell.source.startswith("**Explain.**")]
+    asked = [cell.id for cell in cells(path, "markdown") if re.search(r"^\*\*Explain\.\*\*", cell.source, re.MULTILINE)]
     answers = dict(re.findall(r"^### ([\w-]+)$(.*?)(?=^### |\Z)", rubric, re.MULTILINE | re.DOTALL))
     assert asked and [*answers] == asked
     for text in answers.values():
