@@ -5,8 +5,10 @@ import re
 
 import numpy
 import pytest
+import timm
 import torch
 import torchvision
+from PIL import Image
 from project import ROOT, cells, number, outcome
 from scipy.optimize import minimize
 from scipy.stats import binomtest, multivariate_normal
@@ -209,9 +211,30 @@ def test_both_scores_put_the_best_two_sources_on_top_and_the_worst_two_at_the_bo
     orders = [[row[0] for row in sorted(rows, key=lambda row, at=at: float(row[at]))] for at in (1, 2, 3)]
     assert len({frozenset(order[:2]) for order in orders}) == len({frozenset(order[-2:]) for order in orders}) == 1
     scratch = load_study("suite-garden").select(target="goldfinches", per_class=20, recipe="scratch").table().iloc[0]
+    petals, small = (next(row for row in rows if row[0] == f"garden-{name}") for name in ("petals", "small"))
+    assert float(petals[2]) - float(small[2]) == 100 * 10 / 80 and float(petals[3]) < float(small[3]), "ten of 80 drawings"
     assert len(rows) == 6 and all(float(row[3]) < scratch["low"] for row in rows), "all six lose to scratch"
     means = load_study("choosing").select(how="new head", target="goldfinches").runs.groupby("source")
     assert (means.logme.mean().rank() == means.accuracy.mean().rank()).all(), "LogME's order is perfect, averaged over draws"
+
+
+def test_logme_finds_the_better_of_two_imagenet_networks_in_ten_of_ten_draws_and_the_probe_in_nine():
+    scored, before = load_study("real-scores"), load_study("real-sources")
+    both = scored.runs.merge(before.runs, on=["target", "source", "size", "seed"])
+    assert len(both) == 30 and (both.accuracy_x == both.accuracy_y).all(), "the same fits as those of the opening"
+    assert [number(LECTURE, "real-scores", name) for name in ("LogME", "linear probe")] == [10, 9]
+    finches = scored.select(target="drawn goldfinches").runs.groupby("source").logme.mean()
+    assert abs(finches["garden"] - finches["efficientnet_lite0"]) < 0.01, "nearly a tie"
+
+
+def test_the_probe_of_your_own_images_takes_class_folders_and_a_size(monkeypatch, tmp_path):
+    for i in range(20):
+        (tmp_path / "ab"[i % 2]).mkdir(exist_ok=True)
+        Image.new("RGB", (60, 50), (250 * (i % 2), 9 * i, 0)).save(tmp_path / "ab"[i % 2] / f"{i}.png")
+    code = {cell.id: cell.source for cell in cells(LECTURE, "code")}
+    exec(f"{code['imports']}\nlinear = LogisticRegression()\n{code['own-probe']}", names := {})
+    monkeypatch.setattr(timm, "create_model", lambda name, pretrained, new=timm.create_model, **more: new(name, **more))
+    assert names["probe"]("vit_tiny_patch16_224", tmp_path, img_size=32) > 0.9
 
 
 def test_what_the_text_says_that_sources_saw_and_how_many_drawn_goldfinches_are_called_goldfinch():

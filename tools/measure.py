@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 import pandas
-from studies import front, imagenet, markdown, real, studies, suite
+from studies import choosing, front, imagenet, markdown, real, studies, suite
 
 from helpers.images.catalog import CARDS
 from helpers.images.tasks import EMBEDDED, PHOTO_SIZE, open_task
@@ -184,6 +184,7 @@ def parts() -> dict:
         **{name: study.run for name, study in studies().items()},
         **{f"suite-{source}": partial(suite.measure, source) for source in suite.PLACES},
         **{f"real-{name}": partial(real.measure, name) for name in real.STUDIES},
+        "real-scores": choosing.real_scores,
         "texts": lambda seeds: None,  # what always happens at the end
     }
 

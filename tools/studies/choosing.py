@@ -2,8 +2,10 @@
 
 choosing   every source on every target: only a new head, and everything fine-tuned; and none, trained from scratch
 harm       tissue with many labels: more and more of a source frozen, against scratch
+real       three networks, two of them from ImageNet, on photographs and on drawn goldfinches: scores and accuracies
 """
 
+import os
 import re
 from dataclasses import replace
 
@@ -17,6 +19,8 @@ from helpers.lessons.studies import percent, points
 from helpers.training.intervals import interval, paired_difference
 from helpers.training.recipes import FEATURE_EXTRACTION
 from helpers.training.study import SHIPPED, Case, Study, join_studies, load_study, run_study
+from studies import real
+from studies.resuming import go_on
 
 QUESTION = "Which source for which target?"
 SOURCES = ("garden", "garden-small", "garden-petals", "garden-textures", "garden-simclr-small", "garden-regression")
@@ -28,6 +32,8 @@ MANY = 100
 OTHERS = ("garden-textures", "garden-simclr-small")
 FROZEN = {"all but the head": -1, "up to layer3": "layer4", "nothing": 0}
 TUNED = ("flowers", "tissue")  # the near and the far target, and
+REAL = "Would a score have found the better network?"
+REAL_SOURCES, REAL_TARGETS = ("garden", "squeezenet1_0", "efficientnet_lite0"), (PHOTOGRAPHS, "drawn goldfinches")
 OPPOSITES = ("garden-simclr-small", "garden-petals")  # the sources that change places there: fine-tuning takes long
 
 
@@ -85,6 +91,18 @@ def harm_cases() -> list[Case]:
 def harm(seeds) -> Study:
     """When frozen features do harm, and what becomes of it when they are unfrozen."""
     return run_study(HARM, harm_cases(), seeds)
+
+
+def real_scores(seeds: int = 5) -> None:
+    """What `real-sources` fits, once more, with the scores of each source: from where the file stands, seed by seed."""
+    if not os.environ.get("COURSE_PHOTOS"):
+        print("real-scores: left out, COURSE_PHOTOS names no folder of class folders")
+        return
+    pairs = [(target, source) for target in REAL_TARGETS for source in REAL_SOURCES]
+    cells = [{"target": target, "source": source, "size": real.SOURCES[source]} for target, source in pairs]
+    plans = [(cell, seed) for seed in range(seeds) for cell in cells]
+    go_on(SHIPPED / "study-real-scores.json", "python tools/measure.py real-scores", REAL, plans, real.case,
+          kind=("target", "source"), also=scored)  # fmt: skip
 
 
 def against_scratch(study: Study, how: str) -> pandas.DataFrame:
