@@ -53,11 +53,10 @@ def plot_lines(study, x: str, line: str, panel: str | None = None, live=None,
 
 
 @styled
-def plot_map(study, x: str, y: str, panel: str | None = None, differences_to=None, ties: bool = False, chosen=None) -> Figure:
+def plot_map(study, x: str, y: str, panel: str | None = None, differences_to=None, chosen=None) -> Figure:
     """A map: test accuracy in % by colour and number, with its 95% interval below it, over two conditions.
 
-    The best of each column has a frame; with ties, also what is too close to it to call, and the frames are thin. Values of
-    `y` are listed from top to bottom.
+    The best of each column has a frame. Values of `y` are listed from top to bottom.
     chosen: {value of panel: (x, y)}, cells that were chosen without the test: these have the frames instead.
     differences_to: show points above this value of `y` instead (paired), where the interval leaves out zero in bold.
     """
@@ -75,25 +74,22 @@ def plot_map(study, x: str, y: str, panel: str | None = None, differences_to=Non
             reach = max(30.0, float(numbers.abs().max().max()))
             colours = {"cmap": "RdBu", "vmin": -reach, "vmax": reach, "alpha": PALE}
         axis.imshow(numbers.to_numpy(float), aspect="auto", **colours)
-        framed = {at: best(part.select(**{x: at}), y) if ties else [numbers[at].idxmax()] for at in columns
-                  if differences_to is None and numbers[at].notna().any()}  # fmt: skip
+        framed = {at: numbers[at].idxmax() for at in columns if differences_to is None and numbers[at].notna().any()}
         if chosen is not None:
-            framed = {at: [row for column, row in [chosen[value]] if column == at] for at in columns}
+            framed = dict([chosen[value]])
         for i, row in enumerate(rows):
             for j, at in enumerate(columns):
                 if (at, row) not in table.index:
                     continue
                 cell, number = table.loc[(at, row)], numbers.loc[row, at]
-                bold = cell.get("supported") == "yes" or (differences_to is None and row in framed[at])
+                bold = cell.get("supported") == "yes" or framed.get(at) == row
                 text = f"{round(number):+d}" if differences_to is not None else f"{number:.0f}"
                 axis.text(j, i - 0.12, text, ha="center", va="center", color="k", fontsize=14,
                           fontweight="bold" if bold else "normal")  # fmt: skip
                 axis.text(j, i + 0.27, f"{round(cell['low'])} to {round(cell['high'])}", ha="center", va="center", fontsize=11,
                           color="k")  # fmt: skip
                 if differences_to is None and bold:
-                    frame = Rectangle((j - 0.46, i - 0.45), 0.92, 0.9, fill=False, linewidth=1.2 if ties else 2.5,
-                                      edgecolor="0.2" if ties else COLOURS[1])  # fmt: skip
-                    axis.add_patch(frame)
+                    axis.add_patch(Rectangle((j - 0.46, i - 0.45), 0.92, 0.9, fill=False, linewidth=2.5, edgecolor=COLOURS[1]))
         axis.grid(False)
         axis.set(xlabel=_words(x), title=textwrap.fill(str(value), 30) if panel else "")
         axis.set_xticks(range(len(columns)), columns)

@@ -8,10 +8,7 @@ reversal  study-reversal.json: the head alone below scratch, with the settings o
 from helpers.images.tasks import open_task
 from helpers.lessons.studies import percent, points
 from helpers.lessons.variants import choice_by_validation, depth_cases, reversal_recipes
-from helpers.training.charts import best
 from helpers.training.study import SHIPPED, Case, Study, load_study, run_study
-from studies import real
-from studies.real_texts import either
 
 COMMAND = "python tools/measure.py variants"
 DEPTH_QUESTION = "how deep to freeze, at how many labels"
@@ -78,7 +75,7 @@ def _of_the_map(study: Study) -> dict[str, str]:
 
 
 def _of_photographs() -> dict[str, str]:
-    """From scratch and the probe, and where training should start, in words that follow the numbers."""
+    """From scratch and the probe on photographs; everything against the head, with five labels, on drawings."""
     suite = load_study("suite-efficientnet_lite0").select(target="photographs", size=128)
     table = suite.table(["recipe", "per_class"])
     behind = suite.paired("recipe", "feature extraction", by=["per_class"]).loc[(5, "scratch")]
@@ -90,12 +87,4 @@ def _of_photographs() -> dict[str, str]:
     for name in ("goldfinches-5", "flowers-5"):
         at_rest = load_study(name).paired("recipe", "feature extraction")
         texts[f"03.rest-{name}"] = points(at_rest.loc["fine-tune all"])
-    if study := real.measured().get("depth"):
-        alike = {n: best(study.select(per_class=n), "depth") for n in study.runs.per_class.unique()}
-        close = [str(n) for n, those in alike.items() if len(those) == study.runs.depth.nunique()]
-        said = [f"with {n} a class {either(those)} is best" for n, those in alike.items() if str(n) not in close]
-        if close:
-            seeds = study.runs.seed.nunique()
-            said.append(f"with {', '.join(close)} a class the four depths are too close to call, over {seeds} seeds")
-        texts["03.real-depth"] = f"In the map's first panel, {'; '.join(said)}."
     return texts

@@ -60,7 +60,9 @@ def plot_model_view(recipes: list[Recipe], task: Task, source_classes: int) -> F
                 (FRESH, None, "random, then trained")]  # fmt: skip
     patches = [Patch(facecolor=colour, hatch=hatch, label=label) for colour, hatch, label in meanings]
     axis.legend(handles=patches, loc="upper center", bbox_to_anchor=(0.5, 0.04), ncols=4, fontsize=10)
-    axis.set(xlim=(-0.15, 2.3 * len(names) - 0.35), ylim=(-0.5, len(table) + 0.6))
+    _arrow(axis, (-0.35, 0), (-0.35, len(table) - 0.3), 18, "0.3", linewidth=1.5)
+    axis.text(-0.55, len(table) / 2, "from the images up to the answer", rotation=90, ha="center", va="center", fontsize=10)
+    axis.set(xlim=(-0.75, 2.3 * len(names) - 0.35), ylim=(-0.5, len(table) + 0.6))
     axis.axis("off")
     return figure
 
