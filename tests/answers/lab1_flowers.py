@@ -53,15 +53,11 @@ RIGHT = {
         "transforms.v2, with colours": """
 from torchvision.transforms import v2
 end = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(mean, std)]
-views = [v2.RandomResizedCrop(size), v2.ColorJitter(0.2, 0.2)]
+views = [v2.RandomResizedCrop(size, scale=(0.5, 1)), v2.RandomHorizontalFlip(), v2.ColorJitter(0.2, 0.2)]
 return v2.Compose([*views, *end]), v2.Compose([v2.Resize(size + 4), v2.CenterCrop(size), *end])"""
     },
     "folders_opened": {
-        "labels by name": (
-            "raise ValueError(",
-            "val.target_transform = lambda label: train.class_to_idx[val.classes[label]]\n"
-            "    test.target_transform = lambda label: train.class_to_idx[test.classes[label]]\n    print(",
-        ),
+        "as sets": (DIFFER, "if {*train.classes} != {*val.classes} or {*val.classes} != {*test.classes}:"),
     },
     "loaders_made": {
         "a sampler": ("shuffle=True, generator=rng", "sampler=RandomSampler(train, generator=rng)"),
@@ -73,7 +69,7 @@ return v2.Compose([*views, *end]), v2.Compose([v2.Resize(size + 4), v2.CenterCro
         "without a bias": ("num_classes)", "num_classes, bias=False)"),
     },
     "body_frozen": {"the helper": "return h.freeze(model, -1)"},
-    "groups_made": {"SGD, the head first": ("torch.optim.AdamW(groups, ", "torch.optim.SGD(groups[::-1], ")},
+    "groups_made": {"the head first": ("AdamW(groups, ", "AdamW(groups[::-1], ")},
     "epoch_trains": {
         "emptied at the end": [EMPTY, ("optimizer.step()", "optimizer.step()\n    optimizer.zero_grad()")],
     },
@@ -99,6 +95,9 @@ WRONG = {
         "wrong size": (", transforms.CenterCrop(size)", ""),
         "test is random": ("[transforms.Resize(size), transforms.CenterCrop(size)]", "views"),
         "training is fixed": ("views + scaled", "centre + scaled"),
+        "another test view": ("transforms.Resize(size), transforms.CenterCrop(size)", "transforms.Resize((size, size))"),
+        "other flips": (", transforms.RandomHorizontalFlip()", ""),
+        "views too small": (", scale=(0.5, 1.0)", ""),
     },
     "folders_opened": {
         "not three datasets": "return ImageFolder(folder, train_transform)",
@@ -132,6 +131,7 @@ WRONG = {
     "groups_made": {
         "no optimizer": "return [{'params': model.classifier.parameters(), 'lr': head_lr}]",
         "another network's": "return torch.optim.AdamW(nn.Linear(3, 4).parameters(), head_lr)",
+        "not AdamW": ("AdamW(groups, weight_decay=0.0)", "SGD(groups)"),
         "frozen in the optimizer": (" if parameter.requires_grad", ""),
         "part is missing": ('{"params": body, "lr": body_lr}, ', ""),
         "one rate for all": ('"params": body, "lr": body_lr', '"params": body, "lr": head_lr'),
@@ -143,6 +143,8 @@ WRONG = {
         "no gradients": ("    loss.backward()\n", ""),
         "no step": ("    optimizer.step()\n", ""),
         "not clipped": (CLIP, ""),
+        "clipped one by one": (CLIP, CLIP.replace("norm", "value")),
+        "another update": ("1.0", "0.1"),
         "batches left out": ("return", "    return"),
         "another loss": ("model(images)", "model(images).softmax(1)"),
         "another mean": (" / len(losses)", ""),

@@ -81,6 +81,8 @@ def groups_made(make_optimizer):
         optimizer = answer_of(make_optimizer, model, 0.03, 0.002)
         if not isinstance(optimizer, torch.optim.Optimizer):
             raise found("no optimizer", f"your function returned {kind_of(optimizer)}")
+        if not isinstance(optimizer, (torch.optim.AdamW, torch.optim.Adam)):  # without weight decay, they are the same
+            raise found("not AdamW", f"your function returned {kind_of(optimizer)}")
         rates = {names.get(id(each)): group["lr"] for group in optimizer.param_groups for each in group["params"]}
         wanted = {name: 0.03 if name.startswith(HEAD) else 0.002 for name, each in model.named_parameters() if each.requires_grad}
         before = kept(model)
@@ -111,7 +113,7 @@ def _epoch(batches, skip="", of_logits=lambda logits: logits) -> tuple[torch.Ten
             optimizer.zero_grad()
         loss.backward()
         if skip != "clip":
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            (nn.utils.clip_grad_value_ if skip == "norm" else nn.utils.clip_grad_norm_)(model.parameters(), 1.0)
         optimizer.step()
         if skip == "rest":
             break
@@ -135,11 +137,11 @@ def epoch_trains(train_epoch):
         raise found("no step", "the head did not change: optimizer.step() was never called")
     (right, losses), seen = _epoch(loader), "the head changed, but not along the clipped gradients of each batch"
     mistakes = [("gradients pile up", _epoch(loader, "zero")[0]), ("not clipped", _epoch(loader, "clip")[0]),
-                ("batches left out", _epoch(loader, "rest")[0]),
+                ("clipped one by one", _epoch(loader, "norm")[0]), ("batches left out", _epoch(loader, "rest")[0]),
                 ("another loss", _epoch(loader, of_logits=lambda logits: logits.softmax(1))[0])]  # fmt: skip
     recognise(found, model.classifier.weight.detach(), mistakes, seen, 1e-5)
     if not torch.allclose(model.classifier.weight, right, atol=1e-5):
-        raise found("another loss", seen)
+        raise found("another update", seen)
     means = sum(losses) / 3, (4 * losses[0] + 4 * losses[1] + 2 * losses[2]) / 10  # of the batches, or of the images
     if min(abs(told - mean) for mean in means) > 1e-3 * means[0]:
         raise found("another mean", f"your function returned {told:.2f}; the losses were {', '.join(f'{x:.2f}' for x in losses)}")

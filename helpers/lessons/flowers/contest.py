@@ -88,11 +88,8 @@ class Score:
 
         Both the pictures and the baseline's seeds are samples. It holds for this one network, from these training images.
         """
-        rows = {f"yours - {name}": paired_difference(self.correct.expand_as(each), each) for name, each in self.baselines.items()}
-        return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("difference").round(1)
-
-    def __repr__(self) -> str:
-        return f"{self.table.to_string()}\n\n{self.paired.to_string()}"
+        rows = {name: paired_difference(self.correct.expand_as(each), each) for name, each in self.baselines.items()}
+        return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("compared with").round(1)
 
 
 def baselines() -> dict[str, torch.Tensor]:
@@ -122,7 +119,7 @@ def contest(my_best, size=64, minutes=2):
     except MorePictures as error:
         raise found("more pictures", str(error)) from None
     # by the clock or, where other programs keep the computer busy, in seconds of its processor
-    seconds = min(time.perf_counter() - started[0], time.process_time() - started[1])
+    seconds = min(clock := time.perf_counter() - started[0], time.process_time() - started[1])
     if seconds > 60 * minutes:
         raise found("too slow", f"your function took {seconds:.1f} s of {60 * minutes:g}")
     answer, unseen = as_logits(made), held_out(size)
@@ -141,10 +138,11 @@ def contest(my_best, size=64, minutes=2):
     _LAST.append(Score(correct, baselines(), seconds, len(_LAST) + 1, logits.argmax(1)))
     share, (low, high) = correct.float().mean().item(), wilson(correct.float().mean().item(), len(unseen))
     told = f"{share:.1%} ({low:.1%} to {high:.1%}) of {len(unseen)} pictures, in {seconds:.0f} s"
+    told += f" of processor time ({clock:.0f} s by the clock)" if clock > seconds + 1 else ""
     if low <= 1 / len(task.classes):
         raise found("no better than chance", f"{told}; chance is {1 / len(task.classes):.0%}")
     paired = _LAST[-1].paired
-    against = paired.loc[f"yours - {PLAIN}"]
+    against = paired.loc[PLAIN]
     if against.high < 0:
         behind = f"{against.points:+.1f} points ({against.low:+.1f} to {against.high:+.1f})"
         raise found("behind the plain recipe", f"{told}; compared with {PLAIN} that is {behind}")
