@@ -163,7 +163,7 @@ BUGS = {
         "epoch_trains": "mode changed",
         "helpers_used": "buffers move",
         "network_saved": "buffers missing",
-        "advice_taken": "live BatchNorm",
+        "passes_trained": "BatchNorm live",
         "all_saved": "buffers missing",
         "lamp_shows_all": "buffers missed",
         "backbone_at_rest": "buffers move",
@@ -182,6 +182,7 @@ BUGS = {
         "head_renewed": "old width",
         "helpers_used": ("h.swap_head(model, num_classes)", "model.classifier.out_features = num_classes"),
         "contest": "wrong classes",
+        "head_started": "no new head",
         "layer_replaced": "wrong number of outputs",
         "head_let_go": "wrong number of outputs",
         "optimizer_knows_head": "wrong number of outputs",
@@ -203,8 +204,8 @@ BUGS = {
     },
     "other preprocessing": {
         "transforms_made": "another mean and std",
-        "compared_over_seeds": "recipes see other images",
-        "advice_taken": "recipe without preprocessing",
+        "pictures_transformed": "not normalised",
+        "folder_loaded": "no transform",
         "all_saved": "preprocessing lost",
         "upload_answered": "another preprocessing",
         "pixels_go_in": "not normalised",
@@ -212,6 +213,7 @@ BUGS = {
     },
     "stale optimizer": {
         "groups_made": "another network's",
+        "stages_thawed": "thawed in no group",
         "optimizer_knows_head": "head not in the optimizer",
         "three_bugs_fixed": BUILT_FIRST,
     },
@@ -219,12 +221,13 @@ BUGS = {
         **dict.fromkeys(["layer_replaced", "head_let_go", "optimizer_knows_head", "three_bugs_fixed"], (NEW_HEAD, SOFTMAX)),
         "logits_come_out": "probabilities",
     },
-    "one rate for all": {"groups_made": "one rate for all", "rates_kept": "rates overwritten"},
+    "one rate for all": {
+        "groups_made": "one rate for all", "stages_thawed": "head's rate for all", "rates_kept": "rates overwritten",
+    },
 }
-ELSEWHERE = {  # formulas for given numbers, choices from a table, files and folders: no network, training or evaluation
-    "difference_paired", "folders_opened", "loaders_made", "chosen_by_validation", "confusion_named", "sureness_measured",
-    "threshold_chosen", "strangers_told_apart", "temperature_fitted", "calibration_measured", "images_counted", "baseline_known",
-    "odd_files_found", "same_picture_recognised", "twins_on_one_side", "share_possible",
+ELSEWHERE = {  # formulas, choices, files and folders, and which weights are kept: nothing that a room is about
+    "difference_paired", "folders_opened", "loaders_made", "chosen_by_validation", "threshold_chosen", "temperature_fitted",
+    "stopped_in_time", "presses_known", "same_picture_recognised", "twins_on_one_side", "share_possible",
 }  # fmt: skip
 
 

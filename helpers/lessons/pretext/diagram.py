@@ -23,7 +23,7 @@ def plot_simclr(images) -> Figure:
             arrow((2.1, top), (3.3, y))
             for x in (5.1, 8.1, 11.1):
                 arrow((x, y), (x + 0.8, y))
-            axis.text(12.1, y, f"$z_{2 * row + way + 1}$", va="center", fontsize=16)
+            axis.text(12.1, y, "z" + "₁₂₃₄"[2 * row + way], va="center", fontsize=16)
         arrow((12.9, top + 0.9), (12.9, top - 0.9), "<|-|>", COLOURS[2], -0.4)
         axis.text(13.5, top, "pull together", va="center", color=COLOURS[2])
     arrow((12.3, 5.2), (12.3, 3.8), "<|-|>", COLOURS[1])
