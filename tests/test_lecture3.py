@@ -1,14 +1,16 @@
 """Lecture 3: diagrams that show what the recipes really do, and what the notebook claims, compared with what was measured."""
 
 import re
+from dataclasses import replace
 from functools import partial
 
 import project
 from fits import short, small_task
 from project import ROOT, cells
+from scipy.stats import fisher_exact
 
 import helpers as h
-from helpers.lessons.variants import plot_targets
+from helpers.lessons.variants import plot_targets, reversal_recipes
 from helpers.lessons.variants.diagrams import plot_costs, plot_model_view, variant_table
 from helpers.training.costs import step_costs
 from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, FINE_TUNE_LAST, PROBE_THEN_FINE_TUNE, SCRATCH
@@ -72,6 +74,13 @@ def test_moving_batchnorm_ruins_the_head_on_the_real_network():
     assert number("puzzle-outcome", "BatchNorm live") < rest - 10
 
 
+def test_of_the_puzzle_s_repairs_the_rate_is_not_the_largest_and_its_last_two_rows_differ_in_depth_alone_as_quiz_and_text_say():
+    points = h.load_study("reversal").select(task="goldfinches").paired("variant", "scratch").points
+    assert points["head, lr fixed"] < points["head, BatchNorm fixed"]
+    deep, last = (reversal_recipes()[name] for name in ("fine-tune all", "from layer4"))
+    assert replace(deep, name=last.name, upto=last.upto) == last
+
+
 def test_the_validation_images_choose_everything_and_no_test_accuracy_is_seen_before_the_choice():
     chosen = re.search(r"chosen: (.+), (\d+)%", outcome("search-chosen"))
     assert chosen[1] == "everything, 160 steps" and int(chosen[2]) > number("search", "the head") + 15
@@ -81,6 +90,7 @@ def test_the_validation_images_choose_everything_and_no_test_accuracy_is_seen_be
 def test_ninety_percent_of_eighty_is_a_rare_draw_and_nine_points_either_way_are_not():
     ours, eighty, four_hundred = ([float(n) for n in re.findall(r"([\d.]+)%", line)] for line in outcome("luck").splitlines()[:3])
     assert ours == [90, number("puzzle-outcome", "solved, not trained in steps")]
+    assert 0.004 < fisher_exact([[72, 8], [308, 92]], alternative="greater").pvalue < 0.006  # the text's one in 200
     assert eighty[3] < 1 and abs(eighty[2] - eighty[1] - 18) < 1.5 and abs(four_hundred[2] - four_hundred[1] - 8) < 1.5
 
 
