@@ -46,6 +46,7 @@ def test_prose_of_the_lab_says_what_the_stored_run_has_measured(tmp_path):
     gaps = re.findall(r" (-?\d+\.\d) +(-?\d+\.\d) +(-?\d+\.\d)\s*$", outcome(LAB, "leak-gaps"), re.MULTILINE)
     first, leak, careful = (list(map(float, gap)) for gap in gaps)
     assert abs(first[0] - leak[0]) < 3 and leak[1] > 10 and careful[1] < -10 < 10 < careful[2]
+    assert outcome(LAB, "press-study").count(" 144.0 ") == 2, "equally many pictures to train on"
     files = h.inspect_images(write_presses(tmp_path / "pictures"), 128).files
     whole = files.groupby(files.file.map(press_of)).near.nunique() == 1
     assert f"of the {len(whole)} drawn presses, {whole.sum()} stay whole and {(~whole).sum()} are torn" in LAB.read_text()
