@@ -156,7 +156,7 @@ def test_lab3_runs_on_a_zip_of_ones_own_by_one_line_at_its_top(tmp_path, monkeyp
     assert list(names["report"].table.files) == [40, 40] and (names["report"].files.problem == "").all()
     assert "'mug' has 0 pictures in 0 presses" in said and "goes on with drawn pictures" in said
     assert list(names["runs"]["with a twin"]) == [100, 0, 100, 0] and names["runs"].fresh.between(0, 100).all()
-    assert "pictures, of presses that it never saw" in said and not names["page"].close()
+    assert "pictures, of presses of which it saw no picture" in said and not names["page"].close()
     assert ".MOV" in " ".join(names["report"].findings), "what a phone puts beside the pictures is left out with a note"
 
 
