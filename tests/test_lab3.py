@@ -13,7 +13,7 @@ import pytest
 import torch
 from answers import cells
 from photos import pictures_of_kinds
-from project import ROOT
+from project import ROOT, outcome
 
 import helpers as h
 from helpers.lessons.your_own_images import exporting
@@ -40,6 +40,18 @@ def test_pictures_of_one_press_stay_on_one_side_of_the_split_by_a_function_of_th
     assert shared, "fingerprints do not hold a press together: this is why there is a function"
     with pytest.raises(ValueError, match="together='press' must be True, False, or a function"):
         h.open_task(folder, None, size=32, together="press")
+
+
+def test_prose_of_the_lab_says_what_the_stored_run_has_measured(tmp_path):
+    gaps = re.findall(r" (-?\d+\.\d) +(-?\d+\.\d) +(-?\d+\.\d)\s*$", outcome(LAB, "leak-gaps"), re.MULTILINE)
+    first, leak, careful = (list(map(float, gap)) for gap in gaps)
+    assert outcome(LAB, "press-study").count(" 144.0 ") == 2
+    assert abs(first[0] - leak[0]) < 3 and leak[1] > 10 and careful[1] < -10 < 10 < careful[2]
+    files = h.inspect_images(write_presses(tmp_path / "pictures"), 128).files
+    whole = files.groupby(files.file.map(press_of)).near.nunique() == 1
+    assert f"of the {len(whole)} drawn presses, {whole.sum()} stay whole and {(~whole).sum()} are torn" in LAB.read_text()
+    pairs = list(map(int, outcome(LAB, "apart").split("pairs")[1].split()))[1:]
+    assert pairs[4] == min(pairs) and "82% to 100%" in outcome(LAB, "fit-beat") and "65 of 65" in outcome(LAB, "verify-wrong")
 
 
 # Elsewhere
@@ -143,7 +155,7 @@ def test_lab3_runs_on_a_zip_of_ones_own_by_one_line_at_its_top(tmp_path, monkeyp
     assert list(names["report"].table.files) == [40, 40] and (names["report"].files.problem == "").all()
     assert "'mug' has 0 pictures in 0 presses" in said and "goes on with drawn pictures" in said
     assert list(names["runs"]["with a twin"]) == [100, 0, 100, 0] and names["runs"].fresh.between(0, 100).all()
-    assert "pictures, of presses that it never saw" in said and not names["page"].close()
+    assert "pictures, of presses of which it saw no picture" in said and not names["page"].close()
     assert ".MOV" in " ".join(names["report"].findings), "what a phone puts beside the pictures is left out with a note"
 
 

@@ -16,9 +16,10 @@ RIGHT = {
         "torch, with the sign of the difference": (GREATER, "torch.from_numpy(grey.copy()).int().diff(dim=1) > 0"),
         "another interpolation": ("LANCZOS", "BICUBIC"),
     },
-    "twins_on_one_side": {"as many as fit": ("len(test) < room", "len(test) + len(group) <= room")},
+    "twins_on_one_side": {"at least one": ("len(test) < room", "not test or len(test) + len(group) <= room")},
     "upload_answered": {
         "all classes": ("return f\"{name} ({probability:.0%})\"", "return str(probabilities)"),
+        "a short reason": ('f"No answer: {error}"', '"This is not a picture."'),
     },
 }
 
@@ -34,6 +35,7 @@ WRONG = {
     "folder_loaded": {
         "no two loaders": (LOADERS, "train, test"),
         "no transform": ("ImageFolder(folder, transform)", "ImageFolder(folder, transforms.ToTensor())"),
+        "other batches": ("shuffle=True)", "shuffle=True, drop_last=True)"),
         "in both loaders": ("name not in test_files", "name"),
         "pictures lost": (".as_posix()", ".name"),
         "another label": ("ImageFolder(folder, transform)", "ImageFolder(folder, transform, lambda label: 2 - label)"),
@@ -58,6 +60,7 @@ return np.unpackbits(np.frombuffer(digest, np.uint8)).astype(bool).reshape(16, 1
         "on both sides": ("return train, test", "return train + test, test"),
         "another share on the test side": ("room = share", "room = 0.5"),
         "not by the seed": ("Random(seed)", "Random(0)"),
+        "an empty side": ("len(test) < room", "len(test) + len(group) <= room"),
     },
     "all_saved": {
         "nothing saved": "pass",
@@ -74,6 +77,7 @@ return np.unpackbits(np.frombuffer(digest, np.uint8)).astype(bool).reshape(16, 1
         "bytes, not a file": (READ, "content"),
         "no text": ('return f"{name} ({probability:.0%})"', "return probabilities"),
         "class not named": ("next(iter(probabilities.items()))", "list(probabilities.items())[-1]"),
+        "no probability": ("({probability:.0%})", ""),
         "lies on its side": (READ, f'Image.fromarray(np.array(Image.open({READ}).convert("RGB")))'),
         "another preprocessing": (READ, f"Image.open({READ}).resize((32, 32))"),
         "falls over": ("ValueError", "KeyError"),

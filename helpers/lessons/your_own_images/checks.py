@@ -70,6 +70,10 @@ def twins_on_one_side(split_groups):
             raise found("not by the seed", f"seed {seed} gave another split the second time")
     if len(set(map(tuple, sides.values()))) == 1:
         raise found("not by the seed", "the seeds 0, 1 and 2 gave the same split")
+    few = [[f"{press}-{picture}.jpg" for picture in range(4)] for press in "abc"]
+    train, test = answer_of(split_groups, few, 0.25, 0)
+    if not train or not test:
+        raise found("an empty side", f"3 groups of 4 files, a share of 0.25: {len(train)} files in train, {len(test)} in test")
 
 
 @checked(LAB)
@@ -87,6 +91,9 @@ def folder_loaded(make_loaders):
     for side, got in (("training", train), ("test", test)):
         if odd := [colour for colour, _ in got if colour not in examples.COLOURS]:
             raise found("no transform", f"a {side} picture is {odd[0]}, which the transform that was given does not make")
+    full = [len(one.dataset) for one in made] == [len(tested), len(tested)]  # here half of the pictures are tested
+    if full and (batches := [len(one) for one in made]) != [1, 1]:
+        raise found("other batches", f"9 pictures for each loader make {batches[0]} and {batches[1]} batches, not 1 and 1")
     of = lambda got: [names[examples.COLOURS.index(colour)] for colour, _ in got]
     if both := sorted(set(of(train)) & set(of(test))):
         raise found("in both loaders", f"{both[0]} is among the training and among the test pictures")
@@ -164,6 +171,8 @@ def upload_answered(answer):
         if "sky" not in said or "ground" in said.split("sky")[0]:
             finding = "class not named" if data[:4] == b"\x89PNG" else "lies on its side"
             raise found(finding, f"{said[:80]!r}, for a picture that predict calls 'sky'")
+        if not any(sign.isdigit() for sign in said):
+            raise found("no probability", f"{said[:80]!r}, for a picture that predict calls 'sky' with a probability of 75%")
         pixels = stub.seen[-1].float() if stub.seen else torch.zeros(3, 32, 32)
         if pixels.shape != (3, 32, 32) or (pixels[0] - pixels[2]).max() > 100:  # the red strip beside the central square
             raise found("another preprocessing", f"predict was given something else than the file, {tuple(pixels.shape)}")
@@ -177,7 +186,7 @@ def upload_answered(answer):
             raise found("no text", f"{kind_of(said)} for {what}")
         if any(name in said for name in stub.classes):
             raise found("names what is no picture", f"{said[:80]!r}, for {what}")
-        if len(said) < 25:
+        if len(said) < 20:
             raise found("no reason", f"{said!r}, for {what}")
 
 

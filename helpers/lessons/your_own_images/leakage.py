@@ -17,8 +17,9 @@ def leak_study(folder, recipe, seeds: int = 6, *, size: int = 64, fresh=None, to
     the function `together` says, as in open_task; `val` is set aside to validate.
 
     fresh: (images uint8 (N, 3, size, size), labels int64 (N,)) of other scenes, if you have some, to compare each result with.
-    Returns a row a run: split, seed, with a twin (% of the test pictures that have one in training), reported (% of the test
-    pictures that are classified correctly) and, if there are fresh ones, fresh (% of those).
+    Returns a row a run: split, seed, train and test (pictures), groups (that the training pictures come from), with a twin (% of
+    the test pictures that have one in training), reported (% of the test pictures that are classified correctly) and, if there
+    are fresh ones, fresh (% of those).
     """
     report = inspect_images(folder, size)
     kept = report.files.near if together is True else report.files.file.map(together)
@@ -29,12 +30,12 @@ def leak_study(folder, recipe, seeds: int = 6, *, size: int = 64, fresh=None, to
         for way, kept in ways.items():
             task = open_task(report.folder, None, seed, size=size, val=val, on_bad="skip", together=kept)
             run = fit(recipe, task, seed, progress=progress)
-            row = {"split": way, "seed": seed, "with a twin": _with_twin(task, group), "reported": 100 * run.accuracy}
+            row = {"split": way, "seed": seed, **_parts(task, group), "reported": 100 * run.accuracy}
             if fresh is not None:
                 images, labels = fresh
                 row["fresh"] = 100 * (run.classifier.logits(images).argmax(1) == labels).float().mean().item()
             rows.append(row)
-    progress.done(f"{2 * seeds} runs, {run.n} test pictures each, {run.seconds:.1f} s of training a run")
+    progress.done(f"{2 * seeds} runs, {run.seconds:.1f} s of training a run")
     return pandas.DataFrame(rows)
 
 
@@ -52,7 +53,9 @@ def leak_gaps(runs: pandas.DataFrame) -> pandas.DataFrame:
     return pandas.DataFrame.from_dict(rows, orient="index").round(1).drop(columns="seeds").rename_axis("difference")
 
 
-def _with_twin(task, group: dict[str, int]) -> float:
-    """% of the test pictures whose group of near-duplicates has one among the training pictures."""
+def _parts(task, group: dict[str, int]) -> dict:
+    """How large the parts are, and how they are related."""
     trained = {group[file] for file in task.train.files}
-    return 100 * sum(group[file] in trained for file in task.test.files) / len(task.test)
+    twins = sum(group[file] in trained for file in task.test.files)
+    sizes = {"train": len(task.train), "groups": len(trained), "test": len(task.test)}
+    return sizes | {"with a twin": 100 * twins / len(task.test)}

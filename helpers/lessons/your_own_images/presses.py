@@ -28,7 +28,7 @@ def draw_press(kind: str, scene: int, frames: int = 12) -> list[Image.Image]:
     return shots
 
 
-def write_presses(folder: str | Path = "drawn_presses", classes=CLASSES, presses: int = 6) -> Path:
+def write_presses(folder: str | Path = "drawn_presses", classes=CLASSES, presses: int = 8) -> Path:
     """Write drawn pictures as the camera would, hot dog/press01-001.jpg, ..., unless they are there; returns the folder."""
     for kind in classes:
         place = Path(folder) / kind
