@@ -17,6 +17,8 @@ VAL = 'loaders["val"]'
 RIGHT = {
     "pictures_transformed": {
         "more of everything": (CROP, "v2.RandomAffine(10), v2.RandomResizedCrop(size, scale=(0.5, 1.0))"),
+        "stronger colours": ("ColorJitter(0.2, 0.2, 0.2)", "ColorJitter(0.4, 0.4, 0.4)"),
+        "a little hue": ("ColorJitter(0.2, 0.2, 0.2)", "ColorJitter(0.3, 0.3, 0.3, 0.02)"),
         "floats first": (CROP, "v2.ToDtype(torch.float32, scale=True), " + CROP),
     },
     "head_started": {
@@ -75,6 +77,9 @@ WRONG = {
         "validation changes": (CALM + "convert)", CALM + "[v2.RandomHorizontalFlip(), *convert])"),
         "not normalised": "return v2.RandomHorizontalFlip(), v2.ToDtype(torch.float32, scale=True)",
         "nothing changes": ("return training, plain", "return plain, plain"),
+        "mirrored only": "return v2.Compose([v2.RandomHorizontalFlip(), *(c := [v2.ToDtype(torch.float32, scale=True), "
+        "v2.Normalize(mean, std)])]), v2.Compose(c)",
+        "on their heads": ("v2.RandomHorizontalFlip()", "v2.RandomVerticalFlip()"),
         "training on another scale": ("return training, plain", "return v2.Compose(training.transforms[:-1]), plain"),
         "marks cut away": (CROP, "v2.RandomResizedCrop(size)"),
         "marks recoloured": ("v2.ColorJitter(0.2, 0.2, 0.2)", "v2.ColorJitter(0.8, 0.8, 0.8, 0.4)"),
@@ -83,6 +88,7 @@ WRONG = {
     "head_started": {
         "not an optimizer": ("return torch.optim.AdamW(model.classifier.parameters(), lr=lr)", "return model"),
         "no new head": (HEAD, "model.classifier.requires_grad_(True)\n"),
+        "head does not fit": ("model.classifier.in_features", "7"),
         "head not in the optimizer": """
 model.requires_grad_(False)
 optimizer = torch.optim.AdamW(model.classifier.parameters(), lr=lr)
@@ -110,9 +116,8 @@ return optimizer""",
         "nothing trains": ("    optimizer.step()\n", ""),
         "softmax before the loss": ("model(images)", "model(images).softmax(1)"),
         "gradients add up": ("    optimizer.zero_grad()\n", ""),
-        "one batch alone": ("* len(labels)\n", "* len(labels)\n    return total / len(labels)\n"),
+        "one batch alone": ("optimizer.step()\n", "optimizer.step()\n    break\n"),
         "another step": ("loss.backward()", "(2 * loss).backward()"),
-        "another loss": ("return total / len(loader.dataset)", "return total"),
     },
     "stopped_in_time": {
         "the test set decides": (VAL, 'loaders["test"]'),
@@ -123,13 +128,15 @@ return optimizer""",
         "the last weights": ("model.load_state_dict(best)\n", ""),
         "no copy": (KEEP, "model.state_dict()"),
         "other weights": (KEEP, "best or " + KEEP),
+        "other losses": ("return losses", "return [min(losses)]"),
     },
     "chosen_by_validation": {
         "not a name": ("idxmax", "max"),
         "chosen by the test": (".val.", ".test."),
         "the luckiest run": "return runs.recipe[runs.val.idxmax()]",
         "the worst": ("idxmax", "idxmin"),
-        "another choice": "return runs.recipe.iloc[2]",
+        "not the mean": ("mean()", "median()"),
+        "another choice": "return runs.recipe.iloc[3]",
     },
     "evidence_mapped": {
         "needs gradients": """
