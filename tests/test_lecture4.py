@@ -16,8 +16,10 @@ def test_head_first_batchnorm_at_rest_and_the_middle_rate_are_far_ahead_and_ever
     at_rest = number("opening", "at rest")
     assert at_rest > max(number("opening", "live"), number("opening", "before")) + 5
     assert at_rest > max(number("head-outcome", "random head"), number("head-outcome", "10x rate")) + 15
+    assert round(at_rest - number("opening", "live")) == 10, "one switch cost ten points"
     before, after = number("head-outcome", "untouched, refitted"), number("head-outcome", "head first, refitted")
     unharmed = number("head-outcome", "random head, refitted")
+    assert number("head-outcome", "10x rate, refitted") > before + 3, "at ten times the rate the features learnt more"
     assert before - 5 < unharmed < after - 5
     gap = at_rest - number("head-outcome", "random head")
     assert 0.4 < (unharmed - number("head-outcome", "random head")) / gap < 0.6, "a new head: about half of the gap"
@@ -40,3 +42,5 @@ def test_head_first_gains_in_every_run_on_flowers_and_nowhere_measurably_on_phot
     assert (wide["head first"] > wide["all at once"]).all()
     gains = load_study("real-warmup").paired("warm-up", "all at once", by=["lr"])
     assert not ((gains.supported == "yes") & (gains.points > 0)).any()
+    rates = load_study("real-warmup").select(**{"warm-up": "head first"}).paired("lr", 3e-4)
+    assert (rates.supported == "no").all() and max(rates.index) == 10 * min(rates.index)
