@@ -232,9 +232,21 @@ def test_the_probe_of_your_own_images_takes_class_folders_and_a_size(monkeypatch
         (tmp_path / "ab"[i % 2]).mkdir(exist_ok=True)
         Image.new("RGB", (60, 50), (250 * (i % 2), 9 * i, 0)).save(tmp_path / "ab"[i % 2] / f"{i}.png")
     code = {cell.id: cell.source for cell in cells(LECTURE, "code")}
-    exec(f"{code['imports']}\nlinear = LogisticRegression()\n{code['own-probe']}", names := {})
+    exec(f"{code['imports']}\n{code['own-probe']}", names := {})
     monkeypatch.setattr(timm, "create_model", lambda name, pretrained, new=timm.create_model, **more: new(name, **more))
-    assert names["probe"]("vit_tiny_patch16_224", tmp_path, img_size=32) > 0.9
+    for name in ("vit_tiny_patch16_224", "tf_efficientnet_lite0.in1k"):  # a size for the network, and one for the images alone
+        assert names["probe"](name, tmp_path, size=32) > 0.9
+
+
+def test_the_advice_on_pixels_and_the_title_of_the_map():
+    sizes = load_study("real-resolution")
+    assert list(sizes.paired("size", 128).loc[[160, 192, 224], "supported"]) == ["yes", "yes", "no"]
+    assert (sizes.paired("size", 160).loc[[192, 224], "supported"] == "no").all(), "no further gain beyond 160"
+    heads = load_study("choosing").select(how="new head", target=["flowers", "goldfinches", "tissue"])
+    others = heads.select(source=["garden", "garden-petals", "garden-small", "garden-textures"])
+    assert (others.paired("source", "garden", by=["target"])["high"] < 0).all(), "garden leads"
+    tie = heads.select(source=["garden", "garden-simclr-small"], target="tissue").paired("source", "garden")
+    assert tie.supported.item() == "no"
 
 
 def test_what_the_text_says_that_sources_saw_and_how_many_drawn_goldfinches_are_called_goldfinch():

@@ -126,6 +126,9 @@ def stamps() -> dict[str, str]:
                 texts[f"05.rank-{score}-{target}-{how.replace(' ', '-')}"] = text
     for (source, frozen), row in against_none(hurt).iterrows():
         texts[f"05.harm-{source}-{FROZEN[frozen]}"] = points(row, digits=1)
+    hurt = hurt.select(source="garden-simclr-small")
+    unfrozen, frozen = (hurt.select(frozen=frozen) for frozen in ("nothing", "all but the head"))
+    texts["05.unfreezing-garden-simclr-small"] = difference(unfrozen, frozen, digits=1)
     texts |= more_of_the_same() | of_photographs()
     return texts | {f"{name}-by": text for name, found in texts.items() if (text := unsigned(found))}
 
@@ -178,8 +181,8 @@ def of_photographs() -> dict[str, str]:
         texts[f"05.lite-scratch-photographs-{number}"] = difference(frozen, runs.select(recipe="scratch"))
         texts[f"05.lite-tuned-photographs-{number}"] = difference(tuned, frozen, digits=1)
     pixels = load_study("real-resolution")
-    for few, many in ((64, 128), (128, 224)):
-        texts[f"05.pixels-{few}-{many}"] = difference(pixels.select(size=many), pixels.select(size=few))
+    for few, many, digits in ((64, 128, 0), (128, 160, 1)):
+        texts[f"05.pixels-{few}-{many}"] = difference(pixels.select(size=many), pixels.select(size=few), digits)
     daisy = load_study("real-daisy")
     for head, number in (("the old classifier", 0), ("new head on the features", 20)):
         part = daisy.select(head=head, per_class=number)
