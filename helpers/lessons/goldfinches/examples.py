@@ -4,14 +4,15 @@ import copy
 from colorsys import hsv_to_rgb
 from pathlib import Path
 
-import timm
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from helpers.heads import swap_head
 from helpers.images.drawn.finches import BLACK, BROWN, GREY, OLIVE, WHITE, YELLOW
 from helpers.lessons.probes import images
 from helpers.notebook.findings import hints
+from helpers.sources.from_timm import load_timm
 
 LAB = "lab2_goldfinches"
 found = hints(Path(__file__).with_name("hints.toml"))
@@ -44,7 +45,7 @@ class Recorder(nn.Module):
 def source_network(classes: int = 7) -> nn.Module:
     """A small network of the family of efficientnet_lite0, names alike; its BatchNorm has seen images, its biases differ."""
     torch.manual_seed(1)
-    model = timm.create_model("test_efficientnet", num_classes=classes)
+    model = swap_head(load_timm("test_efficientnet", weights=None).model, classes).train()
     with torch.no_grad():
         model(2 * images(8) + 1)
         model.classifier.bias.copy_(torch.linspace(-1, 1, classes))
