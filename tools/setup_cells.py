@@ -59,6 +59,7 @@ def stamp(notebook, file, template, address):
     for cell in cells:
         if is_setup(cell):
             cell.source = setup_source(template, address)
+            cell.metadata |= {"jupyter": {"source_hidden": True}, "cellView": "form"}  # folded in JupyterLab and on Colab
     if not any(map(is_setup, cells)):
         metadata = {"tags": ["setup"], "slideshow": {"slide_type": "skip"}}
         setup = new_code_cell(setup_source(template, address), id="setup", metadata=metadata)
