@@ -92,11 +92,9 @@ class Camera:
             self._presses[label, press] = max(_presses(place), default=0) + 1, []
         number, self._last = self._presses[label, press]
         count = len(self._last) + 1
-        while (file := place / f"press{number:02}-{count:03}.jpg").exists():  # of another notebook that records here, too
+        while (file := frame_file(place, number, count)).exists():  # of another notebook that records here, too
             count += 1
-        unfinished = place / f".{file.name}.{os.getpid()}"
-        unfinished.write_bytes(data)
-        unfinished.replace(file)
+        write_frame(file, data)
         self._last.append(file)
         self._count()
         self.widget.said = f"{self.classes[label]}: press {number}, {len(self._last)} pictures."
@@ -122,6 +120,18 @@ class _Widget(anywidget.AnyWidget):
     classes = traitlets.List([]).tag(sync=True)  # of the network that answers; [] before one is trained
     said = traitlets.Unicode("").tag(sync=True)
     undoable = traitlets.Bool(False).tag(sync=True)
+
+
+def frame_file(place: Path, press: int, number: int) -> Path:
+    """Where a picture of a press is kept, in the folder of its class."""
+    return place / f"press{press:02}-{number:03}.jpg"
+
+
+def write_frame(file: Path, data: bytes) -> None:
+    """Write a picture: all of it or nothing."""
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+    unfinished.write_bytes(data)
+    unfinished.replace(file)
 
 
 def _presses(place: Path) -> dict[int, int]:

@@ -98,14 +98,6 @@ def plot_map(study, x: str, y: str, panel: str | None = None, differences_to=Non
     return figure
 
 
-def best(study, of: str) -> list:
-    """The value of a condition with the highest accuracy, and those whose paired difference to it is not supported."""
-    table = study.table([of])["accuracy %"]
-    pairs = study.paired(of, table.idxmax(), by=[])
-    alike = {table.idxmax(), *pairs.index[pairs.supported == "no"]}
-    return [value for value in table.index if value in alike]
-
-
 @styled
 def plot_differences(paired: pandas.DataFrame, title: str = "", label: str = "difference, points of test accuracy") -> Figure:
     """A forest plot of a table from `Study.paired`: points with intervals, zero as a line.

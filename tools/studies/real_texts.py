@@ -11,7 +11,6 @@ import pandas
 import torch
 
 from helpers.lessons.studies import percent, points
-from helpers.training.charts import best
 from helpers.training.intervals import interval, mean_interval
 from helpers.training.study import Study
 from studies import markdown
@@ -43,6 +42,14 @@ class Told:
         again = f"(`python tools/measure.py real-{name}` measures it again.)"
         parts = [f"### {question}", f"**{self.picture.title}.**", figure, self.table, self.more]
         return "\n\n".join(["", *filter(None, parts), f"**Do this.** {self.do} {again}", ""])
+
+
+def best(study, of: str) -> list:
+    """The value of a condition with the highest accuracy, and those whose paired difference to it is not supported."""
+    table = study.table([of])["accuracy %"]
+    pairs = study.paired(of, table.idxmax(), by=[])
+    alike = {table.idxmax(), *pairs.index[pairs.supported == "no"]}
+    return [value for value in table.index if value in alike]
 
 
 def section(name: str, study: Study) -> str:

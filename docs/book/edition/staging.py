@@ -22,6 +22,7 @@ BLOCK = re.compile(r"(^```.*?^```|^~~~.*?^~~~)", re.DOTALL | re.MULTILINE)  # of
 FILE = re.compile(r"`?[\w/.]+\.(?:md|ipynb)`?")  # a label that is a file's name
 REMOTE = re.compile(r"!\[([^\[\]]*)\]\(https?:[^()\s]+\)")
 ROW = re.compile(r"^\| \[(?P<title>[^\]]+)\]\((?P<link>[^)]+)\)[^|]*\|(?P<what>[^|]+)\|(?P<minutes>[^|]+)\|$", re.MULTILINE)
+FIRST = "installing|offline|your_own|cheat_sheet|glossary"  # of the pages in docs/, before the reference
 
 
 def pages(root):
@@ -160,9 +161,9 @@ def contents(pages):
         + those(r"labs/.*\.ipynb")
         + those(r"labs/(?!README).*\.md"),
         "To run and to look up": ["Overview <README>"]
-        + those(r"docs/(?:installing|offline|your_own|cheat_sheet|glossary)\.md")
+        + those(rf"docs/(?:{FIRST})\.md")
         + ["reference/index", "measured"]
-        + those(r"docs/(?!(?:installing|offline|your_own|cheat_sheet|glossary|presenting|architecture)\.)[^/]*\.md"),
+        + those(rf"docs/(?!(?:{FIRST}|presenting|architecture)\.)[^/]*\.md"),
         "For instructors": those(r"docs/presenting\.md")
         + those(r"docs/instructors/README\.md")
         + those(r"docs/instructors/(?!README)[^/]*\.md"),

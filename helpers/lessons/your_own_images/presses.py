@@ -1,6 +1,5 @@
 """Pictures as a camera records them, press by press: drawn ones, for a machine without a camera and for tests of one with it."""
 
-import os
 import random
 from pathlib import Path
 
@@ -9,7 +8,8 @@ from PIL import Image, ImageEnhance
 
 from helpers.images.decoding import read_image
 from helpers.images.drawn.hotdogs import draw_food
-from helpers.notebook.camera import Camera
+from helpers.lessons.your_own_images.examples import content
+from helpers.notebook.camera import Camera, frame_file, write_frame
 
 CLASSES = ("hot dog", "sausage", "nothing")
 _DRAWN, _SIDE = 288, 224  # pixels a side of a scene, and of the camera's view that moves over it
@@ -35,10 +35,9 @@ def write_presses(folder: str | Path = "drawn_presses", classes=CLASSES, presses
         place.mkdir(parents=True, exist_ok=True)
         for press in range(1, presses + 1):
             for number, shot in enumerate(draw_press(kind, press), 1):
-                file = place / f"press{press:02}-{number:03}.jpg"
+                file = frame_file(place, press, number)
                 if not file.exists():
-                    shot.save(unfinished := place / f".{file.name}.{os.getpid()}", "JPEG", quality=90)
-                    unfinished.replace(file)
+                    write_frame(file, content(shot, quality=90))
     return Path(folder)
 
 

@@ -1,6 +1,5 @@
 """A folder of picture files as people have them: mixed sizes and formats, duplicates, broken files."""
 
-import io
 import random
 import shutil
 import tempfile
@@ -10,6 +9,7 @@ from pathlib import Path
 from PIL import ExifTags, Image, ImageEnhance
 
 from helpers.images.drawn.hotdogs import draw_food
+from helpers.lessons.your_own_images.examples import content
 
 SCENES = {"hot dog": 38, "hamburger": 12, "banana": 8, "baguette": 18, "carrot": 8, "sausage": 22}  # pictures that were "taken"
 _DRAWN = 176  # pixels a side, before a picture is cut to a photograph's shape
@@ -50,10 +50,10 @@ def _write(folder: Path) -> None:
         into.mkdir(parents=True, exist_ok=True)
         shots = _shots(Image.fromarray(drawn[kind][number].permute(1, 2, 0).numpy()), rng)
         names = {"small": f"IMG_{2000 + 4 * place} (small).jpg", "sent": f"WA-{rng.randrange(10**4):04}.jpg"}
-        for way, content in shots.items():
+        for way, data in shots.items():
             moment, _, ending = way.partition(".")
             name = names.get(way) or f"IMG_{2000 + 4 * place + int(moment)}.{ending}"
-            (into / name).write_bytes(content)
+            (into / name).write_bytes(data)
             if name not in names.values() and moment == "0":
                 firsts.append(into / name)
     _plant(folder, firsts, rng)
@@ -78,9 +78,7 @@ def _shots(square: Image.Image, rng) -> dict[str, bytes]:
 
 
 def _content(picture: Image.Image, kind: str, quality: int) -> bytes:
-    out = io.BytesIO()
-    picture.save(out, kind, **({} if kind == "PNG" else {"quality": quality}))
-    return out.getvalue()
+    return content(picture, kind, **({} if kind == "PNG" else {"quality": quality}))
 
 
 def _cut(square: Image.Image, right: int, down: int) -> Image.Image:
@@ -106,10 +104,9 @@ def _plant(folder: Path, shots: list[Path], rng) -> None:
     photo = Image.open(dogs[1])
     lying, exif = photo.transpose(Image.Transpose.ROTATE_90), Image.Exif()
     exif[ExifTags.Base.Orientation] = 6  # to be turned by 90 degrees, clockwise, when it is shown
-    content = io.BytesIO()
-    lying.save(content, "JPEG", quality=95, exif=exif)
+    turned = content(lying, quality=95, exif=exif)
     photo.close()
-    dogs[1].write_bytes(content.getvalue())
+    dogs[1].write_bytes(turned)
     nested = folder / "hot dog/from Ana"
     nested.mkdir()
     for path in dogs[2:8]:
