@@ -56,14 +56,13 @@ def colab_line(file, address):
 def stamp(notebook, file, template, address):
     """Put setup cell and line into a notebook, in place."""
     cells = notebook.cells
+    if not any(map(is_setup, cells)):
+        metadata = {"tags": ["setup"], "slideshow": {"slide_type": "skip"}}
+        cells.insert(min(1, len(cells)), new_code_cell(id="setup", metadata=metadata))
     for cell in cells:
         if is_setup(cell):
             cell.source = setup_source(template, address)
             cell.metadata |= {"jupyter": {"source_hidden": True}, "cellView": "form"}  # folded in JupyterLab and on Colab
-    if not any(map(is_setup, cells)):
-        metadata = {"tags": ["setup"], "slideshow": {"slide_type": "skip"}}
-        setup = new_code_cell(setup_source(template, address), id="setup", metadata=metadata)
-        cells.insert(min(1, len(cells)), setup)
     for cell in cells:
         asked = QUIZ.fullmatch(cell.source)
         if asked and cell.get("outputs"):
