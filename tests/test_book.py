@@ -220,6 +220,14 @@ def test_search_finds_the_lecture_that_a_word_is_in(visit):
     assert tab.inner_text("h1").startswith("Lecture 4")
 
 
+@pytest.mark.parametrize("address", ["index", "notebooks/01_transfer_vs_self_supervised", "labs/lab4_bug_museum", "docs/glossary",
+                                     "reference/the_model"])  # fmt: skip
+def test_axe_finds_nothing_that_keeps_anybody_out(visit, address):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core comes with the extra test")
+    found = axe.Axe().run(visit(address), options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]})
+    assert [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found.response["violations"]] == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_words_stand_out_and_figures_keep_their_white_ground_in_light_and_dark(visit, scheme):
     tab = visit(KINDS[1], color_scheme=scheme)
