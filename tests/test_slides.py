@@ -1,12 +1,16 @@
 """A deck keeps its rules on every rendered page, and a deck that breaks one is found; it opens offline from the file system."""
 
+import base64
+import io
 import re
 
 import IPython.display
 import matplotlib.pyplot as plt
 import nbformat
+import numpy
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 from project import notebooks
 
 import helpers as h
@@ -158,6 +162,13 @@ def test_lecture_without_slides_has_no_deck_and_the_others_are_made(tmp_path):
     assert "09_made_up.html" in index and "08_none" not in index
 
 
+def test_make_slides_stops_with_the_notebook_and_the_cell_where_a_slide_cannot_be_made(tmp_path, monkeypatch):
+    nbformat.write(lecture(slide("loop", code=["while", "step"])(made_up())), tmp_path / "09_made_up.ipynb")
+    monkeypatch.setattr("sys.argv", ["slides.py", str(tmp_path / "09_made_up.ipynb"), "--to", str(tmp_path)])
+    with pytest.raises(SystemExit, match="09_made_up.ipynb, cell loop: no line of its code begins with 'while'"):
+        slides.main()
+
+
 def without(name, cells):
     return {key: cell for key, cell in cells.items() if key != name}
 
@@ -238,6 +249,9 @@ def test_stored_figure_knows_its_smallest_letters_and_gives_its_title_away_whole
     kind, html, title, notes = outcome(cell)
     assert kind == "figure" and f'data-letters="{letters}"' in html and title.startswith("Two lines")
     assert "data-title" not in html and "A line that rises" in notes
+    picture = Image.open(io.BytesIO(base64.b64decode(re.search("base64,([^\"]+)", html)[1]))).convert("L")
+    dark = (numpy.array(picture) < 128).sum(1)
+    assert 400 > picture.height > 340 and dark[:12].max() > 800 > dark[:3].max(), "the frame is whole, with nothing above it"
 
 
 @pytest.mark.parametrize(

@@ -93,12 +93,16 @@ def copy_scripts(to, math):
 def build(paths, to):
     """Write a deck of each notebook that has slides, and index.html with links to all, into the folder `to`.
 
-    Returns {notebook: (path of its deck or None, what is against the rules in it)}.
+    Returns {notebook: (path of its deck or None, what is against the rules in it)}. Stops where a slide cannot be made.
     """
     to = Path(to)
     to.mkdir(parents=True, exist_ok=True)
-    notebooks = {Path(path): nbformat.read(path, as_version=4) for path in paths}
-    made = {path: pages(notebook) for path, notebook in notebooks.items()}
+    notebooks, made = {Path(path): nbformat.read(path, as_version=4) for path in paths}, {}
+    for path, notebook in notebooks.items():
+        try:
+            made[path] = pages(notebook)
+        except ValueError as error:
+            raise SystemExit(f"{path.name}, {error}") from None
     decks = [path.stem for path in notebooks if made[path]]
     written, links, math = {}, "", False
     for path, notebook in notebooks.items():

@@ -179,7 +179,7 @@ def untitled(data, form, box):
     """A picture in Base64 without the title in the box, and without the empty rows that this leaves at its top."""
     picture = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
     ground = picture.getpixel((0, 0))
-    picture.paste(ground, (box[0] - 2, box[1] - 2, box[2] + 2, box[3] + 2))
+    picture.paste(ground, (box[0] - 2, box[1] - 2, box[2] + 2, box[3] - 1))  # its last row can be the frame's
     drawn = ImageChops.difference(picture, Image.new("RGB", picture.size, ground)).getbbox()
     buffer = io.BytesIO()
     picture.crop((0, max(0, drawn[1] - 4), *picture.size)).save(buffer, form, quality=90, optimize=True)
