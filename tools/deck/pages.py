@@ -11,8 +11,9 @@ import textwrap
 from dataclasses import dataclass, field
 from html import escape, unescape
 
+import numpy
 from nbconvert.filters import Highlight2HTML, ansi2html, markdown2html
-from PIL import Image, ImageChops
+from PIL import Image
 
 from helpers.notebook.quiz import find, to_html
 
@@ -20,7 +21,7 @@ KEYS = {"headline", "points", "code", "output", "notes"}
 COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 MARK = re.compile(r"<!-- ([\w.-]+) -->(.*?)<!-- /\1 -->", re.DOTALL)
 INTERVAL = re.compile(r"\s\([-+]?[\d.]+\sto\s[-+]?[\d.]+\)")
-SECTION = re.compile(r"^##? (.+)$", re.MULTILINE)
+SECTION = re.compile(r"\A##? (.+)$", re.MULTILINE)
 BOLD = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
 QUIZ = re.compile(r'h\.quiz\("([^"]+)"\)')
 PREDICT = "**Predict.**"
@@ -29,7 +30,7 @@ INSTRUCTOR = "**For the instructor.**"
 
 @dataclass
 class Page:
-    """A page as HTML. notes: (rank, HTML) pairs, in the order of the notebook; rank 0 the instructor's, 1 texts, 2 code."""
+    """A page as HTML. notes: (rank, HTML) pairs, in the order of the notebook; rank 0 the instructor's, 1 texts, 2 outcomes and code."""
 
     cell: str
     section: str
@@ -44,7 +45,8 @@ class Page:
     @property
     def said(self):
         """The notes in the order in which they are shown."""
-        return "\n".join(html for _, html in sorted(self.notes, key=lambda note: note[0]))
+        html = "\n".join(html for _, html in sorted(self.notes, key=lambda note: note[0]))
+        return html.replace("<pre>", '<pre style="white-space: pre-wrap">')  # the speaker's view has a style of its own
 
     @property
     def shown(self):
@@ -103,7 +105,7 @@ def page_of(cell, slide, section, marks):
 
 def from_cell(page, cell, shows):
     """Headline and body of a page from a Markdown cell, as far as the slide leaves them to it."""
-    text = re.sub(r"^#+ .*$", "", COMMENT.sub("", cell.source), flags=re.MULTILINE).strip()
+    text = re.sub(r"\A#+ .*$", "", COMMENT.sub("", cell.source), flags=re.MULTILINE).strip()
     if not page.headline:
         questions = re.findall(r"[A-Z][^.?!]*\?", text.partition(PREDICT)[2])
         bold = [part for part in BOLD.findall(text) if len(part.split()) > 4 and part.endswith((".", "?", "!"))]
@@ -125,6 +127,8 @@ def from_code(page, cell, slide):
         page.body = f'<div class="code">{highlighted(code)}</div>'
     if slide.get("output", "code" not in slide):
         kind, html, title, _ = outcome(cell)
+        if not kind:
+            raise ValueError("it has no output to show: run the notebook, or show some of its code")
         page.kind = page.kind if page.lines else kind
         page.body += html
         page.headline = page.headline or title
@@ -144,7 +148,7 @@ def from_quiz(page, question):
 
 
 def outcome(cell):
-    """What a code cell has put out: (kind, HTML, the title of a figure, the rest as HTML for the notes)."""
+    """What a code cell has put out: (kind or "", HTML, the title of a figure, the rest as HTML for the notes)."""
     found = []
     for output in cell.get("outputs", []):
         data = output.get("data", {})
@@ -156,7 +160,7 @@ def outcome(cell):
         elif text:
             found.append(("printed", f"<pre>{ansi2html(text)}</pre>", "", ""))
     if not found:
-        raise ValueError("it has no output to show; run the notebook, or give its slide points or code")
+        return "", "", "", ""
     best = min(found, key=lambda one: ["figure", "table", "printed"].index(one[0]))
     others = "".join(html for kind, html, *_ in found if kind != "figure" and html is not best[1])
     return best[0], best[1], best[2], best[3] + others
@@ -177,12 +181,15 @@ def figure(html):
 
 def untitled(data, form, box):
     """A picture in Base64 without the title in the box, and without the empty rows that this leaves at its top."""
-    picture = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
-    ground = picture.getpixel((0, 0))
-    picture.paste(ground, (box[0] - 2, box[1] - 2, box[2] + 2, box[3] - 1))  # its last row can be the frame's
-    drawn = ImageChops.difference(picture, Image.new("RGB", picture.size, ground)).getbbox()
+    pixels = numpy.array(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"))
+    drawn, (left, top, right, bottom) = (abs(pixels - pixels[0, 0].astype(int)) > 8).any(2), box
+    left, top, right = max(0, left - 2), max(0, top - 2), right + 2
+    near = sorted(range(bottom - 8, bottom + 9), key=lambda row: abs(row - bottom))  # the box can be off by the letters' tails
+    end = next((row for row in near if not drawn[row, left:right].any()), bottom)
+    pixels[top:end, left:right], drawn[top:end, left:right] = pixels[0, 0], False
     buffer = io.BytesIO()
-    picture.crop((0, max(0, drawn[1] - 4), *picture.size)).save(buffer, form, quality=90, optimize=True)
+    first = max(0, int(drawn.any(1).argmax()) - 4)
+    Image.fromarray(pixels[first:]).save(buffer, form, quality=90, optimize=True)
     return base64.b64encode(buffer.getvalue()).decode()
 
 
@@ -199,12 +206,10 @@ def remarks(cell, shown=None):
         return [] if shown and shown.kind == "text" else [(rank, markdown(text))]
     if cell.source.startswith("guess") or QUIZ.fullmatch(cell.source) or "setup" in cell.metadata.get("tags", []):
         return []
-    said = [(2, f"<details><summary>Code</summary>{highlighted(cell.source)}</details>")]
-    if cell.get("outputs"):
-        kind, html, _, more = outcome(cell)
-        seen = (html if kind != "figure" else "") if not shown or html not in shown.body else ""
-        said.append((1, seen + more))
-    return said
+    code = [(2, f"<details><summary>Code</summary>{highlighted(cell.source)}</details>")]
+    kind, html, _, more = outcome(cell)
+    seen = "" if kind == "figure" or (shown and html in shown.body) else html
+    return [(1 if kind == "figure" else 2, seen + more), *code]
 
 
 # Texts
