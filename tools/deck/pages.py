@@ -30,7 +30,7 @@ INSTRUCTOR = "**For the instructor.**"
 
 @dataclass
 class Page:
-    """A page as HTML. notes: (rank, HTML) pairs, in the order of the notebook; rank 0 the instructor's, 1 texts, 2 outcomes and code."""
+    """A page as HTML. notes: (rank, HTML) in the order of the notebook; rank 0 instructor's notes, 1 texts, 2 outcomes, code."""
 
     cell: str
     section: str
@@ -139,7 +139,7 @@ def from_quiz(page, question):
     page.kind, html = "quiz", to_html(question)
     if not page.headline:
         last = re.search(r"(?:^|(?<=[.?!:] ))[^.?!:]+\?$", question.text)
-        if last:
+        if last and len(last[0].split()) > 4:
             page.headline = last[0]
             html = html.replace(to_html(question).partition(" <i>")[0], f"<p>{inline(question.text[: last.start()])}", 1)
     page.body = html.replace("<p><b>Quiz.</b>", "<p>", 1).replace("<details>", f'<details name="{page.cell}">')

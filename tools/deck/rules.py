@@ -50,7 +50,7 @@ def of_page(page, seen):
         yield "no headline: say in a sentence what is to be learnt here"
     if headline > HEADLINE:
         yield f"a headline of {headline} words: at most {HEADLINE}"
-    if page.headline in seen:
+    if page.headline and page.headline in seen:
         yield "the headline of an earlier page"
     if words > WORDS and page.kind != "quiz":
         yield f"{words} words besides the headline: at most {WORDS}"
