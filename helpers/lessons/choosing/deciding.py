@@ -58,7 +58,7 @@ def first_try(per_class: float, distance: str, gpu: bool = True) -> Advice:
     if distance == "far":
         if per_class < FEW:
             return Advice("feature extraction", "So few labels can neither move the stages safely nor leave validation images "
-                          "to check it by.", "label more, look for a source nearer to the target, and compare with scratch")  # fmt: skip
+                          "to check it by.", "label more, look for a nearer source, and compare with scratch")  # fmt: skip
         return Advice("fine-tune all", "Frozen features miss what counts here, and there are labels enough to move every stage.",
                       "scratch, over the same seeds: with this many labels far from the source it may win")  # fmt: skip
     if per_class < FEW:
