@@ -106,6 +106,10 @@ def against_scratch(target, source, expected, how="new head"):
     *(("real-depth", {"per_class": n}, "depth", "everything", "the head", "0") for n in (5, 20, 100)),
     *(("tuning-switches", {}, "switch", one, "baseline", "-" if one in LOSING else "0") for one in [*SWITCHES][1:]),
     ("tuning-switches", {}, "switch", "head first at 10x rate", "both", "0"),
+    # a fitted head loses where the head alone is far behind, and gains where it is not
+    *(("suite-garden", {"target": target, "per_class": number}, "recipe", one, "fine-tune all", sign)
+      for target, number, sign in (("flowers", 5, "+"), *(("goldfinches", number, "-") for number in (5, 20, 100)))
+      for one in ("feature extraction", "probe, then fine-tune")),
     # lecture 5: the best source of the near target is not that of the far one
     sources("flowers", PETALS, VIEWS, "+"),
     sources("tissue", VIEWS, PETALS, "+"),
