@@ -98,7 +98,7 @@ def _of_lp_ft() -> dict[str, str]:
     suite = load_study("suite-garden")
     gains = suite.select(recipe=["probe, then fine-tune", "feature extraction"])
     table = gains.paired("recipe", "feature extraction", by=["target", "per_class"])
-    texts = {f"03.lp-ft-{task}-{labels}": points(row) for (task, labels, _), row in table.iterrows() if task in TASKS}
+    texts = {f"03.lp-ft-{task}-{labels}": points(row, 1) for (task, labels, _), row in table.iterrows() if task in TASKS}
     live = load_study("depth").select(task="tissue", depth="all")
     solved = suite.select(target="tissue", recipe="feature extraction")
     runs = pandas.concat([live.runs.assign(way="live"), solved.runs.assign(way="solved")], ignore_index=True)
