@@ -137,7 +137,8 @@ def test_the_program_is_followed_on_validation_images_and_sees_the_test_images_o
     program = {cell.id: cell.source for cell in cells(NOTEBOOK, "code") if cell.id.startswith("program")}
     assert [name for name, code in program.items() if "accuracy(model, test)" in code] == ["program-test"]
     assert len(re.findall(r"step \d+: loss \S+, validation \d+%", outcome("program-training"))) == 4
-    assert number("program-training", "step 40: loss .*validation") > number("program-outcome", "after training")  # as the text says
+    validation = number("program-training", "step 40: loss .*validation")
+    assert validation > number("program-outcome", "after training")  # as the text says
 
 
 def test_the_program_turns_phone_pictures_upright_and_refuses_parts_with_other_classes(tmp_path):
