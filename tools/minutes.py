@@ -70,8 +70,8 @@ def chosen(words, parts):
     for word in re.split(r", | and ", re.sub(r"\b(?:sections?|parts?|rooms?) ", "", words.lower())):
         low, _, high = word.partition(" to ")
         names += list(map(str, range(int(low), int(high) + 1))) if high else [word]
-    return list(dict.fromkeys(next(part for part in parts if name in part.split("+")) if name not in parts else name
-                              for name in names))  # fmt: skip
+    holder = {name: part for part in parts for name in (part, *part.split("+"))}
+    return dict.fromkeys(holder[name] for name in names)
 
 
 def minutes(item):
@@ -85,7 +85,7 @@ def minutes(item):
         parts, core = (lecture(found[2]), []) if found[1] == "lecture" else lab(found[2])
         names = core if found[3] == "core" else chosen(found[3], parts) if found[3] else parts
         return sum(parts[name] for name in names)
-    except (KeyError, StopIteration, ValueError):
+    except (KeyError, ValueError):
         raise ValueError(f"no minutes for {item!r}: name parts that exist, or write minutes behind it, such as (10)") from None
 
 
