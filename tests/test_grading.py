@@ -47,15 +47,18 @@ def test_nbgrader_makes_the_same_lab_grades_the_checks_and_waits_for_a_person_wh
     ids = [cell.id for cell in nbformat.read(ROOT / f"labs/{lab}.ipynb", as_version=4).cells]
     for theirs, ours, cell in zip(cells(blank), cells(ROOT / f"labs/{lab}.ipynb"), ids, strict=True):
         assert theirs == ours or cell in {"colab", "setup-why", "setup"}, cell  # the line for Colab names the file
-    for student, path in {"blank": blank, "solved": solved}.items():
+    students = {"solved": solved} | ({"blank": blank} if lab == LABS[-1] else {})  # test_labs.py runs the others
+    for student, path in students.items():
         target = course / "submitted" / student / lab
         target.mkdir(parents=True)
         (target / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
     nbgrader(course, "autograde", lab, "--create")
     with Gradebook(f"sqlite:///{course}/gradebook.db") as book:
-        nothing, all_of_it = (book.find_submission(lab, student) for student in ("blank", "solved"))
+        all_of_it = book.find_submission(lab, "solved")
         texts = [grade for grade in all_of_it.notebooks[0].grades if grade.needs_manual_grade]
-        assert (nothing.score, nothing.needs_manual_grade) == (0, False), "an empty explanation gets 0 by itself"
+        if "blank" in students:
+            nothing = book.find_submission(lab, "blank")
+            assert (nothing.score, nothing.needs_manual_grade) == (0, False), "an empty explanation gets 0 by itself"
         assert texts and all(grade.max_score == 2 for grade in texts)
         assert all_of_it.score == all_of_it.max_score - 2 * len(texts) >= 7, "a point for each check"
         for grade in texts:  # as the formgrader does

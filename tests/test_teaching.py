@@ -3,7 +3,6 @@
 import re
 
 import assessment
-import labs
 import links
 import measure
 import minutes
@@ -12,6 +11,7 @@ from project import PROJECT, ROOT, cells, name, notebooks
 from test_manners import numbers_without_a_source
 
 import helpers as h
+import labs
 
 PLANS = minutes.PLANS.read_text(encoding="utf-8")
 EXAM = assessment.PAGE.read_text(encoding="utf-8")
@@ -28,7 +28,7 @@ def test_a_lectures_notes_add_up_to_what_its_opening_and_the_readme_say():
 
 
 def test_a_plan_fits_into_its_time():
-    tables = {title: part for title, part in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PLANS, re.MULTILINE | re.DOTALL)}
+    tables = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PLANS, re.MULTILINE | re.DOTALL))
     for title, most in {"90 minutes": 90, "Half a day": 240, "A day": 480}.items():
         assert most - 50 < int(re.search(r"\*\*(\d+)\*\* \| \*\*sum", tables[title])[1]) <= most, title
         assert "**When you are late:**" in tables[title] and (title == "90 minutes" or "*Break* (15)" in tables[title])
@@ -40,8 +40,9 @@ def test_a_plan_fits_into_its_time():
 
 def test_changed_minutes_move_the_clock_and_the_sum_and_a_part_that_does_not_exist_is_named(monkeypatch):
     monkeypatch.setattr(minutes, "lecture", lambda number: {"1+2": 12, "3": 8})
-    table = "| 9:10 | 1 | Lecture 2, sections 1 and 2; *vote* (3) | x |\n| 9:00 | 2 | Lecture 2 | |\n| 0:00 | **3** | **sum** | |"
-    wanted = "| 9:10 | 15 | Lecture 2, sections 1 and 2; *vote* (3) | x |\n| 9:25 | 20 | Lecture 2 | |\n| 9:45 | **35** | **sum** | |"
+    first, second, last = "Lecture 2, sections 1 and 2; *vote* (3) | x |", "Lecture 2 | |", "**sum** | |"
+    table = f"| 9:10 | 1 | {first}\n| 9:00 | 2 | {second}\n| 0:00 | **3** | {last}"
+    wanted = f"| 9:10 | 15 | {first}\n| 9:25 | 20 | {second}\n| 9:45 | **35** | {last}"
     assert minutes.planned(table) == wanted
     for item in ("Lecture 2, section 4", "Lab 9", "Coffee"):
         with pytest.raises(ValueError, match=item):
@@ -49,7 +50,8 @@ def test_changed_minutes_move_the_clock_and_the_sum_and_a_part_that_does_not_exi
 
 
 def test_self_test_has_ten_questions_each_with_a_folded_answer():
-    parts = re.findall(r"^\*\*(\d+)\.\*\* (.+?)\n\n<details><summary>Answer</summary>\n\n(.+?)\n</details>", SELF_TEST, re.M | re.S)
+    form = r"^\*\*(\d+)\.\*\* (.+?)\n\n<details><summary>Answer</summary>\n\n(.+?)\n</details>"
+    parts = re.findall(form, SELF_TEST, re.MULTILINE | re.DOTALL)
     assert [int(number) for number, *_ in parts] == [*range(1, 11)] and all(len(why.split()) >= 12 for *_, why in parts)
     low, high = h.wilson(0.8, 100)
     assert f"from {low:.0%} to {high:.0%}" in SELF_TEST and f"{1280 * 10 + 10:,}" in SELF_TEST
@@ -94,14 +96,15 @@ def test_no_page_that_students_get_holds_a_model_answer_or_a_question_of_the_ass
 
 
 def test_links_open_the_labs_on_hub_colab_and_binder_and_a_placeholder_is_refused_with_its_line(tmp_path):
-    made = links.links("https://github.com/somebody/course.git", hub="https://hub.x.edu/")
-    assert made["Colab"]["labs/lab1_flowers.ipynb"].endswith("/github/somebody/course/blob/main/labs/lab1_flowers.ipynb")
-    assert made["Binder"]["labs/lab1_flowers.ipynb"].endswith("/gh/somebody/course/main?urlpath=lab%2Ftree%2Flabs%2Flab1_flowers.ipynb")
-    assert "repo=https%3A%2F%2Fgithub.com%2Fsomebody%2Fcourse.git&branch" in made["JupyterHub"]["labs/lab1_flowers.ipynb"]
+    made, lab = links.links("https://github.com/somebody/course.git", hub="https://hub.x.edu/"), "labs/lab1_flowers.ipynb"
+    assert made["Colab"][lab].endswith(f"/github/somebody/course/blob/main/{lab}")
+    assert made["Binder"][lab].endswith("/gh/somebody/course/main?urlpath=lab%2Ftree%2Flabs%2Flab1_flowers.ipynb")
+    assert "repo=https%3A%2F%2Fgithub.com%2Fsomebody%2Fcourse.git&branch" in made["JupyterHub"][lab]
     assert links.links("https://gitlab.com/somebody/course") == {}
     with pytest.raises(ValueError, match="no web address of a hub"):
         links.links("https://github.com/somebody/course", hub="hub.x.edu")
-    for address, words in {"https://example.org/x": "pyproject.toml, line 2: https://example.org/x", "https://github.com/x": ""}.items():
+    none, some = "https://example.org/x", "https://github.com/x"
+    for address, words in {none: f"pyproject.toml, line 2: {none} is a placeholder", some: ""}.items():
         (tmp_path / "pyproject.toml").write_text(f'[project.urls]\nRepository = "{address}"\n', encoding="utf-8")
         assert links.placeholder(tmp_path).startswith(words) and bool(words) == bool(links.placeholder(tmp_path))
 

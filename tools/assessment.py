@@ -33,9 +33,9 @@ def written(text, version):
     rng, sheet, key = random.Random(version), [f"# Assessment, version {version}\n\nName:\n"], [f"# Key to version {version}\n"]
     for number, _, lecture, question, choices in questions(text):
         mixed = list(zip("ABCD", rng.sample(choices, len(choices)), strict=False))
-        sheet.append(f"**{number}.** {question}\n\n" + "\n".join(f"- {letter}. {choice}" for letter, (_, choice, _) in mixed) + "\n")
         (right,) = [letter for letter, choice in mixed if choice[0]]
-        key.append(f"**{number}: {right}** (lecture {lecture})\n\n" + "\n".join(f"- {x}. {reason}" for x, (_, _, reason) in mixed) + "\n")
+        sheet += [f"**{number}.** {question}\n", *(f"- {letter}. {choice}" for letter, (_, choice, _) in mixed), ""]
+        key += [f"**{number}: {right}** (lecture {lecture})\n", *(f"- {letter}. {why}" for letter, (_, _, why) in mixed), ""]
     return "\n".join(sheet), "\n".join(key)
 
 

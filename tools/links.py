@@ -1,6 +1,7 @@
 """Print links that open the course: on a JupyterHub (nbgitpuller fetches it and keeps students' work), on Colab and on Binder.
 
-    python tools/links.py [https://hub.your-university.edu] [--repository ADDRESS] [--branch main]
+    python tools/links.py https://hub.your-university.edu --branch main
+    python tools/links.py --repository ADDRESS            without a hub: Colab and Binder
 
 The address is that of pyproject.toml, unless another is given: such as a repository that holds the students' edition. Students
 see all that is in it. The hub needs nbgitpuller and the course's packages (environment.yml). Colab opens GitHub's notebooks only.
@@ -32,14 +33,16 @@ def links(repository, branch="main", hub=None):
     for what, address in {"repository": repository, "hub": hub or "https://hub.edu"}.items():
         if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname:
             raise ValueError(f"{address!r} is no web address of a {what}: it should look like https://hub.university.edu")
-    parts = urlsplit(repository)
+    parts, made = urlsplit(repository), {}
     path = parts.path.strip("/").removesuffix(".git")
     files = ["notebooks/00_start_here.ipynb", *(f"labs/{file.name}" for file in sorted((ROOT / "labs").glob("*.ipynb")))]
-    pull = {file: urlencode({"repo": repository, "branch": branch, "urlpath": f"lab/tree/{Path(path).name}/{file}"}) for file in files}
-    made = {"JupyterHub": {file: f"{hub.rstrip('/')}/hub/user-redirect/git-pull?{query}" for file, query in pull.items()}} if hub else {}
-    if parts.hostname == "github.com":
-        made["Colab"] = {file: f"https://colab.research.google.com/github/{path}/blob/{branch}/{file}" for file in files}
-        made["Binder"] = {file: f"https://mybinder.org/v2/gh/{path}/{branch}?urlpath={quote(f'lab/tree/{file}', '')}" for file in files}
+    for file in files if hub else ():
+        query = urlencode({"repo": repository, "branch": branch, "urlpath": f"lab/tree/{Path(path).name}/{file}"})
+        made.setdefault("JupyterHub", {})[file] = f"{hub.rstrip('/')}/hub/user-redirect/git-pull?{query}"
+    for file in files if parts.hostname == "github.com" else ():
+        made.setdefault("Colab", {})[file] = f"https://colab.research.google.com/github/{path}/blob/{branch}/{file}"
+        opened = quote(f"lab/tree/{file}", safe="")
+        made.setdefault("Binder", {})[file] = f"https://mybinder.org/v2/gh/{path}/{branch}?urlpath={opened}"
     return made
 
 

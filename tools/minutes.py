@@ -1,4 +1,4 @@
-"""Put the minutes into the plans of docs/instructors/plans.md: from the lectures' notes and the labs' pages, so nobody adds up twice.
+"""Put minutes and clock into docs/instructors/plans.md, from the lectures' notes and the labs' pages.
 
     python tools/minutes.py            writes them, and names what does not agree
     python tools/minutes.py --check    only names it

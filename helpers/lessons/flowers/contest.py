@@ -145,7 +145,8 @@ def contest(my_best, size=64, minutes=2):
     # by the clock or, where other programs keep the computer busy, in seconds of its processor
     clock, processor = _since(started)
     if (seconds := min(clock, processor)) > limit:
-        raise found("too slow", f"your function took {seconds:.1f} s of {limit:.3g} (on this computer {pace():.1f} times two minutes)")
+        longer = f" (on this computer {pace():.1f} times as long as on others)" if pace() > 1 else ""
+        raise found("too slow", f"your function took {seconds:.1f} s of {limit:.3g}{longer}")
     answer, unseen = as_logits(made), held_out(size)
     few = unseen.pixels[:: -(-len(unseen) // 12)]
     together = tensor(answer(few), "the logits", dtype=torch.float32, device="cpu")
