@@ -116,5 +116,5 @@ def test_citation_has_what_the_project_knows_and_the_readme_names_what_only_the_
     known, project = yaml.safe_load(text), PROJECT["project"]
     assert known["url"] == known["repository-code"] == project["urls"]["Repository"]
     assert (known["version"], known["license"]) == (project["version"], project["license"])
-    readme = (ROOT / "README.md").read_text(encoding="utf-8").partition("Only the owner")[2]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").partition("only the owner can fill in")[2]
     assert all(word in readme for word in ("address", "names", "date", "DOI")), name(ROOT / "README.md")
