@@ -38,14 +38,15 @@ def test_a_plan_fits_into_its_time():
     assert all(part in tables["Six weeks"].lower() for part in wanted), "six weeks hold the whole course"
 
 
-def test_changed_minutes_move_the_clock_and_the_sum_and_a_part_that_does_not_exist_is_named(monkeypatch):
+def test_changed_minutes_and_moved_sections_change_the_rows_and_a_part_that_does_not_exist_is_named(monkeypatch):
     monkeypatch.setattr(minutes, "lecture", lambda number: {"1+2": 12, "3": 8})
-    first, second, last = "Lecture 2, sections 1 and 2; *vote* (3) | x |", "Lecture 2 | |", "**sum** | |"
-    table = f"| 9:10 | 1 | {first}\n| 9:00 | 2 | {second}\n| 0:00 | **3** | {last}"
-    wanted = f"| 9:10 | 15 | {first}\n| 9:25 | 20 | {second}\n| 9:45 | **35** | {last}"
-    assert minutes.planned(table) == wanted
-    for item in ("Lecture 2, section 4", "Lab 9", "Coffee"):
-        with pytest.raises(ValueError, match=item):
+    monkeypatch.setattr(minutes, "titles", lambda number: {"A puzzle": "3", "Why, and how": "1"})
+    old = ["| 9:10 | 1 | Lecture 2, sections 2 *A puzzle* and 9 *Why, and how*; *vote* (3) | x |", "| 9:00 | 2 | Lecture 2 | |"]
+    new = ["| 9:10 | 23 | Lecture 2, sections 3 *A puzzle* and 1 *Why, and how*; *vote* (3) | x |", "| 9:33 | 20 | Lecture 2 | |"]
+    table = minutes.planned("\n".join([*old, "| 0:00 | **3** | **sum** | |"]))
+    assert table.split("\n") == [*new, "| 9:53 | **43** | **sum** | |"]
+    for item in ("Lecture 2, section 4", "Lab 9", "Coffee", "Lecture 2, section 1 *A riddle*"):
+        with pytest.raises(ValueError, match=item.split("*")[-2] if "*" in item else item):
             minutes.planned(f"| 9:00 | 1 | {item} | |")
 
 

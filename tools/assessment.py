@@ -20,7 +20,7 @@ CHOICE = re.compile(r"^- ([✔✘]) (.+?) \*([^*]+)\*$", re.MULTILINE)
 def questions(text):
     """[(number, title, lecture, question, [(right, choice, reason)])] of the page."""
     found = []
-    for part in re.split(r"^### ", re.sub(r"<!-- /?[\w.-]+ -->", "", text), flags=re.MULTILINE)[1:]:
+    for part in re.split(r"^## ", re.sub(r"<!-- /?[\w.-]+ -->", "", text), flags=re.MULTILINE)[1:]:
         title, question = (block.strip() for block in part.split("\n\n- ")[0].split("\n\n", 1))
         number, name, lecture = HEAD.fullmatch(title).groups()
         choices = [(mark == "✔", choice, reason) for mark, choice, reason in CHOICE.findall(part)]

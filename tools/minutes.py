@@ -6,10 +6,11 @@
 A lecture's minutes stand in its notes: "**For the instructor.** 8 minutes ..."; a section without any belongs to the one before.
 A lab's stand in the table "## Minutes" of its page. A row of a plan holds items with ";" between them:
 
-    | 9:15 | 45 | Lecture 2, sections 1 and 5; Lab 1, part 2; *break* (10) | why |
+    | 9:15 | 45 | Lecture 2, section 5 *Freezing, and the trap*; Lab 1, part 2; *break* (10) | why |
 
 An item names a lecture, a lab or a row of README.md ("Start here"), whole or in parts, or it ends with minutes of its own in
-parentheses. The first row of a table sets the clock; "**sum**" in a last row holds the whole. Both are written here.
+parentheses. A section goes by its title, in italics; the number before it is written here, as are minutes, clock and "**sum**".
+The first row of a table sets the clock.
 """
 
 import re
@@ -47,6 +48,14 @@ def lecture(number):
 
 
 @cache
+def titles(number):
+    """{title: number} of a lecture's sections."""
+    (path,) = ROOT.glob(f"notebooks/0{number}_*.ipynb")
+    cells = nbformat.read(path, as_version=4).cells
+    return {found[2]: found[1] for cell in cells if (found := re.match(r"## (\d+) (.+)", cell.source))}
+
+
+@cache
 def lab(number):
     """({part: minutes}, the parts of the core) of a lab, from its page."""
     (path,) = ROOT.glob(f"docs/instructors/lab{number}_*.md")
@@ -64,6 +73,18 @@ def overview():
     return {title.partition(":")[0].removeprefix("The ").lower(): int(told) for title, told in rows}
 
 
+def numbered(item):
+    """An item of a plan with the numbers that its sections have. Raises ValueError for a title that the lecture does not have."""
+
+    def by_title(section):
+        if section[2] not in titles(found[1]):
+            raise ValueError(f"lecture {found[1]} has no section {section[2]!r}; it has {', '.join(titles(found[1]))}")
+        return f"{titles(found[1])[section[2]]} *{section[2]}*"
+
+    found = re.match(r"Lecture (\d), ", item)
+    return re.sub(r"(\d+) \*([^*]+)\*", by_title, item) if found else item
+
+
 def chosen(words, parts):
     """The parts that words such as "sections 1, 3 to 5 and the lamp" name. Raises KeyError for one that does not exist."""
     names = []
@@ -78,7 +99,7 @@ def minutes(item):
     """The minutes of one item of a plan. Raises ValueError for what is neither a part of the course nor has minutes."""
     if own := OWN.search(item):
         return int(own[1])
-    found = re.fullmatch(r"(lecture|lab) (\d)(?:, (.+))?", item.lower())
+    found = re.fullmatch(r"(lecture|lab) (\d)(?:, (.+))?", re.sub(r" \*[^*]+\*", "", item.lower()))
     try:
         if not found:
             return overview()[item.lower().removeprefix("the ")]
@@ -103,9 +124,10 @@ def planned(text):
             start = 60 * int(timed[1]) + int(timed[2]) if timed and not total else start
             at = clock(start + total) if timed else row["at"]
             sums = row["what"] == "**sum**"
-            own = total if sums else sum(minutes(item.strip()) for item in row["what"].split(";"))
+            items = [row["what"]] if sums else [numbered(item.strip()) for item in row["what"].split(";")]
+            own = total if sums else sum(map(minutes, items))
             total = 0 if sums else total + own
-            line = f"| {at} | {f'**{own}**' if sums else own} | {row['what']} |{row['rest']}"
+            line = f"| {at} | {f'**{own}**' if sums else own} | {'; '.join(items)} |{row['rest']}"
         lines.append(line)
     return "\n".join(lines)
 
