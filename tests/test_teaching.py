@@ -30,7 +30,7 @@ def test_a_lectures_notes_add_up_to_what_its_opening_and_the_readme_say():
 def test_a_plan_fits_into_its_time():
     tables = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PLANS, re.MULTILINE | re.DOTALL))
     for title, most in {"90 minutes": 90, "Half a day": 240, "A day": 480}.items():
-        assert most - 50 < int(re.search(r"\*\*(\d+)\*\* \| \*\*sum", tables[title])[1]) <= most, title
+        assert most - 60 < int(re.search(r"\*\*(\d+)\*\* \| \*\*sum", tables[title])[1]) <= most, title
         assert "**When you are late:**" in tables[title] and (title == "90 minutes" or "*Break* (15)" in tables[title])
     sessions = re.findall(r"^\| (\d)\.[12] \| (\d+) \|", tables["Six weeks"], re.MULTILINE)
     assert [week for week, _ in sessions] == sorted("123456" * 2) and all(70 <= int(spent) <= 90 for _, spent in sessions)
