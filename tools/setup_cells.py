@@ -22,6 +22,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 from helpers.notebook.quiz import find, to_html, to_text  # noqa: E402
 
+sys.path.insert(0, str(Path(__file__).parent))
+import links  # noqa: E402
+
 QUIZ = re.compile(r"(?:import helpers as h\s+)?h\.quiz\(\"(.+)\"\)\s*")
 FOLDERS = ("notebooks", "notebooks/appendix", "solutions", "labs")
 LEAD = "*On Google Colab:* "  # words first: a line that begins with a comment is HTML, and Markdown sees no links in it
@@ -110,6 +113,8 @@ def main(root=ROOT, check=False):
                     path.write_text(new, encoding="utf-8")
     for name in stale:
         print(f"{name}: {'not as tools/setup_cells.py would stamp it' if check else 'stamped'}")
+    if stale and not check and (why := links.placeholder(root)):
+        print(f"{why}. Until then the setup cell has nothing to fetch on Colab.", file=sys.stderr)
     return 1 if check and stale else 0
 
 
