@@ -60,8 +60,7 @@ def stamp(notebook, file, template, address):
     """Put setup cell and line into a notebook, in place."""
     cells = notebook.cells
     if not any(map(is_setup, cells)):
-        metadata = {"tags": ["setup"], "slideshow": {"slide_type": "skip"}}
-        cells.insert(min(1, len(cells)), new_code_cell(id="setup", metadata=metadata))
+        cells.insert(min(1, len(cells)), new_code_cell(id="setup", metadata={"tags": ["setup"]}))
     for cell in cells:
         if is_setup(cell):
             cell.source = setup_source(template, address)
@@ -77,12 +76,11 @@ def stamp(notebook, file, template, address):
         cell.source = LINE.sub(lambda _: line, cell.source)
     if not marked:
         place = next(place for place, cell in enumerate(cells) if is_setup(cell))
-        before = cells[place - 1] if place > 1 else None  # the title is a slide: leave it as it is
+        before = cells[place - 1] if place > 1 else None  # the title is the first slide: leave it as it is
         if before is not None and before.cell_type == "markdown":
             before.source = f"{before.source}\n\n{line}"
         else:
-            slide = {"slideshow": {"slide_type": "skip"}}
-            cells.insert(place, new_markdown_cell(line, id="colab", metadata=slide))
+            cells.insert(place, new_markdown_cell(line, id="colab"))
 
 
 def stamp_of_project(notebook, path, root=ROOT):
