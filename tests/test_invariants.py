@@ -21,7 +21,7 @@ from helpers.freezing import freeze, parameter_groups
 from helpers.heads import find_head, swap_head
 from helpers.stages import part, split, stage_names, stages
 from helpers.training.classifier import load_trained, save_trained, trained_tensors
-from helpers.training.thawing import Thaw
+from helpers.training.callbacks import Thaw
 
 
 @dataclass
