@@ -10,6 +10,7 @@ A survivor is a gap in the tests, or a change that makes no difference. It needs
 import argparse
 import ast
 import copy
+import importlib
 import importlib.abc
 import importlib.util
 import os
@@ -28,7 +29,7 @@ TESTS = {  # of each module, the quick ones first
 LIMIT = 300  # seconds for the tests of one change; an endless loop counts as noticed
 COMPARE = {ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt,
            ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is}  # fmt: skip
-COMPUTE = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.BitOr: ast.BitAnd, ast.FloorDiv: ast.Mult}
+COMPUTE = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.BitOr: ast.BitAnd}
 
 
 def changed(node):
@@ -132,8 +133,8 @@ def main():
     parser.add_argument("--seed", type=int, default=0, help="of the draw (0)")
     given = parser.parse_args()
     os.chdir(ROOT)
-    import lightning, pytest, timm, torchmetrics, torchvision  # noqa: E401, F401  once, not in each process
-
+    for package in ("lightning", "pytest", "timm", "torchmetrics", "torchvision"):  # once, not in each process
+        importlib.import_module(package)
     for module in given.modules:
         source = (ROOT / f"helpers/{module}.py").read_text(encoding="utf-8")
         tests = [path for name in TESTS[module] if Path(path := f"tests/test_{name}.py").exists()]

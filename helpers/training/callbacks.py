@@ -5,7 +5,7 @@ import io
 import json
 import os
 import time
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -13,11 +13,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins import TorchCheckpointIO
 from torch import nn
 
-from helpers.data.files import write_whole
 from helpers.freezing import freeze
 from helpers.stages import cut
-
-OF_A_RUN = ("done", "history", "lowest")  # what a `Run` knows besides its weights
 
 
 class Thaw(Callback):
@@ -90,30 +87,23 @@ class Thaw(Callback):
 class Keep(Callback):
     """Writes Lightning's checkpoint of a `Run` into a file after every validation step, and goes on from the one that is there.
 
-    With weights, optimizer, schedule and loop, which are Lightning's, it keeps the history and torch's random numbers: what
-    went on from it is the uninterrupted run, bitwise. plugin: for the Trainer. seconds: of training, in the checkpoint that
-    was gone on from.
+    Besides what Lightning keeps it has the history and torch's random numbers: what went on from it equals the uninterrupted
+    run, bitwise. plugin: for the Trainer. seconds: of training, in the checkpoint that was gone on from.
     """
 
     def __init__(self, file: Path):
         self.file, self.plugin = file, WholeFiles()
         self.seconds, self.random, self.started = 0.0, [], time.perf_counter()
 
-    @property
-    def found(self) -> str | None:
-        """The path of the checkpoint to go on from, if there is one."""
-        return str(self.file) if self.file.exists() else None
-
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         trainer.save_checkpoint(self.file)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict) -> None:
-        checkpoint["run"] = {name: getattr(pl_module, name) for name in OF_A_RUN}
+        checkpoint["run"] = {name: getattr(pl_module, name) for name in ("done", "history", "lowest")}
         checkpoint["stop"], checkpoint["seconds"] = trainer.should_stop, self.seconds + time.perf_counter() - self.started
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict) -> None:
-        for name, value in checkpoint["run"].items():
-            setattr(pl_module, name, value)
+        vars(pl_module).update(checkpoint["run"])
         trainer.should_stop, self.seconds, self.random = checkpoint["stop"], checkpoint["seconds"], checkpoint["random"]
         if pl_module.progress:
             pl_module.progress.step(pl_module.done)
@@ -139,51 +129,49 @@ class WholeFiles(TorchCheckpointIO):
 
     def write(self, random: list[torch.Tensor]) -> None:
         """Write what was saved last, if that was not done yet, with these random states."""
-        if self.waiting is None:
-            return
-        (checkpoint, path), self.waiting = self.waiting, None
-        torch.save(checkpoint | {"random": random}, content := io.BytesIO())
-        unfinished = path.with_name(f".{path.name}.part")
-        with writing_to(path.parent):
-            try:
-                unfinished.write_bytes(content.getbuffer())
-                os.replace(unfinished, path)
-            finally:
-                unfinished.unlink(missing_ok=True)
+        if self.waiting:
+            (checkpoint, path), self.waiting = self.waiting, None
+            torch.save(checkpoint | {"random": random}, content := io.BytesIO())
+            write_to(path, content.getbuffer())
 
     def load_checkpoint(self, path, *_, **__) -> dict:
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises half a dozen types
-            raise ValueError(f"the checkpoint {path} is cut short or damaged. Delete it, and the training begins anew.") from error
+            raise ValueError(f"the checkpoint {path} is cut short or damaged. Delete it, and training begins anew.") from error
 
 
 def claim(folder: Path, about: dict) -> None:
     """Make the folder for checkpoints of the training that `about` describes, or see that it is this training's.
 
-    Raises ValueError, which names the first difference, if it is another's; OSError if it cannot be written to.
+    Raises ValueError, which names what differs, if it is another's; OSError if it cannot be written to.
     """
     file = folder / "training.json"
-    try:
-        known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        differ = [name for name in {**known, **about} if known.get(name) != about.get(name)] if known else []
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{file} is damaged. Delete {folder}, and the training begins anew.") from error
-    if differ:
+    known = read_back(file) if file.exists() else about
+    if differ := [name for name in {**known, **about} if known.get(name) != about.get(name)]:
         of = ", ".join(f"{name}={known.get(name)!r} there, {about.get(name)!r} here" for name in differ[:3])
         raise ValueError(f"{folder} has the checkpoints of another training ({of}). Give another folder, or delete this one.")
-    with writing_to(folder):
-        write_whole(file, json.dumps(about))  # also where it is there: a folder that cannot be written to is refused now
+    write_to(file, json.dumps(about).encode())  # also where it is there: a folder that cannot be written to is refused now
 
 
-@contextmanager
-def writing_to(folder: Path):
-    """Errors of the disk while something is written to a folder of checkpoints, raised again with what to do about them."""
+def read_back(file: Path) -> dict:
+    """What was written as JSON; ValueError if it is damaged."""
     try:
-        yield
-    except OSError as error:
-        raise type(error)(
-            error.errno, f"no checkpoint can be written to {folder} ({error.strerror}). Make room, or give another folder. An "
-            "earlier checkpoint in it is intact, and the same call goes on from there"
-        ) from error  # fmt: skip
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{file} is damaged. Delete it, and what it is about begins anew.") from error
 
+
+def write_to(file: Path, content) -> None:
+    """Write bytes whole or not at all. Raises OSError, with what to do about it, if that cannot be done."""
+    unfinished = file.with_name(f".{file.name}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(content)
+        os.replace(unfinished, file)
+    except OSError as error:
+        what = f"cannot write to {file.parent} ({error.strerror}). Make room, or give another folder. What was written before "
+        raise type(error)(error.errno, f"{what}is whole, and the same call goes on from there") from error
+    finally:
+        with suppress(OSError):
+            unfinished.unlink()

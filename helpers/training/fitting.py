@@ -1,6 +1,8 @@
 """Fit a recipe on a task, with Lightning, on whatever accelerator there is."""
 
 import hashlib
+import json
+import shutil
 import time
 import warnings
 from dataclasses import asdict, dataclass, replace
@@ -11,6 +13,7 @@ import pandas
 import torch
 from torch import nn
 
+from helpers.data.files import content_hash
 from helpers.freezing import freeze
 from helpers.heads import swap_head
 from helpers.images.tasks import DRAWN_SIZE, Task
@@ -18,7 +21,7 @@ from helpers.notebook.progress import Progress
 from helpers.sources.backbones import Backbone, load_backbone
 from helpers.sources.base import check_size
 from helpers.stages import cut, split
-from helpers.training.callbacks import Keep, Thaw, claim
+from helpers.training.callbacks import Keep, Thaw, claim, read_back, write_to
 from helpers.training.classifier import Classifier
 from helpers.training.devices import device, seeded
 from helpers.training.features import extract, fixed_views, worth_caching
@@ -166,10 +169,34 @@ def _finished(recipe: Recipe, backbone: Backbone, task: Task) -> Classifier:
 
 
 def identity(recipe: Recipe, task: Task, seed: int) -> dict:
-    """What tells a training from others: its settings, and a hash of the images that it sees. For JSON."""
-    seen = (tensor for split in (task.train, task.val) for tensor in (split.labels, *split.batches()))
+    """What tells a training from others: its settings, and a hash of its images. For JSON."""
+    seen = (tensor for split in (task.train, task.val, task.test) for tensor in (split.labels, *split.batches()))
     return asdict(recipe) | {"task": task.name, "size": task.size, "per_class": task.per_class, "drawn with seed": task.seed,
                              "seed": int(seed), "classes": task.classes, "images": _digest(seen)}  # fmt: skip
+
+
+def measured(run, recipe, task, seed, progress, also=None, history=False, folder=None) -> tuple[dict, torch.Tensor]:
+    """A row of a study and its answers, as `run_study` has them; from the study's folder, if they were measured before."""
+    kept = {}
+    if folder:
+        about = identity(for_task(recipe, task), task, seed) | {"also": also and also.__qualname__, "history": history}
+        file = Path(folder).expanduser() / f"{content_hash(json.dumps(about).encode())}.json"
+        if file.exists():
+            progress.step(recipe.head_steps + recipe.steps)
+            return (found := read_back(file)), torch.tensor(found.pop("correct"), dtype=torch.bool)
+        kept = {"checkpoint": file.with_suffix("")}
+    result = run(recipe, task, seed, progress=progress, **kept)
+    row = {"seed": int(seed), "n": result.n, "accuracy": result.accuracy,
+           "train_accuracy": result.history.train_accuracy.iloc[-1], "trained": result.trained,
+           "seconds": round(result.seconds, 3)}  # fmt: skip
+    if also:
+        row |= {name: float(value) for name, value in also(result).items()}
+    if history:
+        row["history"] = result.history.round(4).to_dict("records")
+    if folder:
+        write_to(file, json.dumps(row | {"correct": result.correct.tolist()}).encode())
+        shutil.rmtree(file.with_suffix(""), ignore_errors=True)
+    return row, result.correct
 
 
 def _digest(tensors) -> str:

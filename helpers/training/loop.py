@@ -92,7 +92,7 @@ class Run(lightning.LightningModule):
         try:
             with self._standardised(where):
                 begun = copy.deepcopy(self.net.state_dict()) if self.recipe.interpolate else {}
-                trainer.fit(self, ckpt_path=self.keep and self.keep.found)
+                trainer.fit(self, ckpt_path=self.keep.file if self.keep and self.keep.file.exists() else None)
                 if self.recipe.patience:
                     self.net.load_state_dict(self.lowest[2])
                     self.kept = self.history[self.lowest[1] - 1]
