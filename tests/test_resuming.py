@@ -55,8 +55,8 @@ def stopped(folder, at, recipe=GRADUAL):
 def kill(folder, name, seed):
     """Train in another process, and kill that at a moment of the training that is drawn with the seed."""
     rng = random.Random(seed)
-    path = os.pathsep.join([os.path.dirname(__file__), *sys.path])
-    run = subprocess.Popen([sys.executable, __file__, folder, name], stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": path})
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.Popen([sys.executable, __file__, folder, name], stdout=subprocess.PIPE, env=env)
     for _ in range(rng.randrange(1, 30)):
         run.stdout.readline()
     time.sleep(rng.uniform(0, 0.1))

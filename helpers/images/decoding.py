@@ -9,6 +9,8 @@ HEIC, as iPhones take it, needs the package pillow-heif. Its pictures are turned
 
 import importlib
 import os
+import stat
+import warnings
 
 import numpy as np
 import PIL
@@ -27,6 +29,9 @@ _FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "AVIF", "
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"mif2", b"msf1")
 _AVIF_BRANDS = (b"avif", b"avis")
 _REPLACE = "Replace it or remove it."
+
+# What Pillow finds odd in a file is no reader's concern: either the picture can be decoded, or the error says why not.
+warnings.filterwarnings("ignore", module=r"PIL\.")  # not around each picture: that is not safe in threads
 
 _TURNS = {  # EXIF orientation -> what undoes it
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -143,6 +148,8 @@ def _open(source, max_pixels: int, size: int | None) -> Image.Image:
         Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow's own bound would refuse what was allowed here
     name = shown(str(getattr(source, "name", "the image") if hasattr(source, "read") else os.fsdecode(source)))
     try:
+        if not hasattr(source, "read") and stat.S_ISFIFO(os.stat(source).st_mode):
+            raise _Refused("a pipe, and not a file: reading it would wait for a writer")
         with Image.open(source, formats=_formats()) as image:
             if size and image.width * image.height <= max_pixels:
                 # A large JPEG decodes ten times faster at 1/2, 1/4 or 1/8 of its size. Keeping at least four

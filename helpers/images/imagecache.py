@@ -12,7 +12,6 @@ import os
 import shutil
 import tempfile
 import time
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from helpers.data.files import cache_folder, content_hash
 from helpers.images.decoding import picture_size, read_image, readers
@@ -100,8 +98,7 @@ def _decode_all(place: Path, files: list[str], size: int, max_pixels: int, targe
 
     rows, threads = [], ThreadPoolExecutor(min(8, os.cpu_count() or 1))
     progress = Progress(len(files), f"decoding {place.name}:")
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory(dir=target.parent, prefix=_UNFINISHED) as unfinished:
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # those above `max_pixels` are refused by name
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=_UNFINISHED) as unfinished:
         images, description = Path(unfinished, "images"), Path(unfinished, "description")
         try:
             with open(images, "wb") as out:
