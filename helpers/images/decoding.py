@@ -8,6 +8,7 @@ HEIC, as iPhones take it, needs the package pillow-heif. Its pictures are turned
 """
 
 import importlib
+import logging
 import os
 import stat
 import warnings
@@ -32,6 +33,7 @@ _REPLACE = "Replace it or remove it."
 
 # What Pillow finds odd in a file is no reader's concern: either the picture can be decoded, or the error says why not.
 warnings.filterwarnings("ignore", module=r"PIL\.")  # not around each picture: that is not safe in threads
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 _TURNS = {  # EXIF orientation -> what undoes it
     2: Image.Transpose.FLIP_LEFT_RIGHT,
