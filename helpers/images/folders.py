@@ -4,6 +4,7 @@ import csv
 import hashlib
 import os
 import unicodedata
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -93,8 +94,9 @@ def read_labels(table: Path) -> dict[str, list[str]]:
     try:
         with open(table, encoding="utf-8-sig") as lines:
             mark = max(",;\t", key=lines.readline().count)
-        rows = pandas.read_csv(table, sep=mark, index_col=False, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except ValueError as error:
+        with warnings.catch_warnings(action="error"):  # of a row with more cells than the first line has
+            rows = pandas.read_csv(table, sep=mark, index_col=False, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (ValueError, Warning) as error:
         raise ValueError(f"{table} is no CSV in UTF-8: {error}") from error
     if not {"path", "label"} <= set(rows):
         raise ValueError(f"{table} needs the columns path and label, and has {some(rows)}. Rename them in its first line.")
