@@ -38,7 +38,7 @@ test: environment ## run every test, the notebooks included (JOBS=2 at a time)
 	@$(BIN)/python -m pytest -n "$(JOBS)" --dist loadscope
 
 test-long: environment ## the tests that take too long for every run: killed trainings, many hostile files (an hour)
-	@COURSE_LONG=1 $(BIN)/python -m pytest tests/long
+	@COURSE_LONG=1 $(BIN)/python -m pytest tests/test_resuming.py tests/test_hostile_files.py
 
 test-colab: environment ## the tests of helpers and all notebooks with the versions that Google Colab has (5 GB)
 	@$(BIN)/python tools/colab.py

@@ -1,11 +1,9 @@
 """What several files of tests share: a browser; and a table, at the end, of how each invariant was checked on each classifier."""
 
-import os
 from collections import defaultdict
 
 import pytest
 
-collect_ignore = [] if "COURSE_LONG" in os.environ else ["long"]  # `make test-long` sets it
 INVARIANTS = {
     "I1": "frozen parameters and buffers are bitwise unchanged by training, in a plain loop",
     "I1 L": "the same under Lightning",
