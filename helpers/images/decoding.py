@@ -20,7 +20,7 @@ from PIL import ExifTags, Image
 
 from helpers.data.files import is_page
 
-MAX_PIXELS = 64_000_000  # about 190 MB once decoded; a small file can claim any size in its header
+MAX_PIXELS = 64_000_000  # up to 1.3 GB while it is decoded; a small file can claim any size in its header
 PICTURES = frozenset({".heic", ".heif", ".hif", ".avif"})  # count as pictures also where nothing is installed that reads them
 HEIC_NEEDS = "pip install pillow-heif"
 
@@ -199,15 +199,15 @@ def _convert(image: Image.Image, max_pixels: int, size: int | None) -> Image.Ima
             "Shrink it, or allow more with max_pixels=..."
         )
     image.load()  # before its orientation is asked for: a TIFF turns itself while loading
-    mode, kind = image.mode, image.format
+    mode, kind, original = image.mode, image.format, image
     try:  # not ImageOps.exif_transpose, which also rewrites the EXIF data and fails where any of it is malformed
         turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
     except Exception:  # unreadable EXIF data: the picture as it is stored, as browsers show it
         turn = None
     image = image if turn is None else image.transpose(turn)
-    if size:
+    side = min(image.size)
+    if size and image.size != (side, side):
         # Cropped before it is resized: a strip of 1 x 50,000 never grows to 64 x 3,200,000.
-        side = min(image.size)
         left, top = (image.width - side) // 2, (image.height - side) // 2
         image = image.crop((left, top, left + side, top + side))
     if mode.startswith("I;16") or (mode == "I" and kind in ("PNG", "PPM")):
@@ -220,7 +220,8 @@ def _convert(image: Image.Image, max_pixels: int, size: int | None) -> Image.Ima
     elif mode in ("I", "F"):
         raise _Refused("its 32-bit or floating-point pixels have no agreed brightest value. Save it with 8 or 16 bits a channel.")
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    image = image.convert("RGB")
+        above, image = image if image.mode == "RGBA" else image.convert("RGBA"), Image.new("RGB", image.size, "white")
+        image.paste(above, mask=above)
+    elif image.mode != "RGB" or (image is original and not size):  # a copy of a large picture is 256 MB
+        image = image.convert("RGB")
     return image.resize((size, size), Image.Resampling.BILINEAR) if size else image
