@@ -40,7 +40,7 @@ def trainable_stages(model):
     return {name.split(".")[0] for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
-@pytest.mark.parametrize("upto, number", [(-1, 1), ("layer4", 2), (-2, 2), (0.5, 5), (0, 7)])
+@pytest.mark.parametrize("upto, number", [(-1, 1), ("layer4", 2), (-2, 2), (-6, 7), (0.5, 5), (0, 7)])
 def test_what_trains_after_freezing_up_to_a_stage(upto, number):
     stages = ["fc", "layer4", "layer3", "layer2", "layer1", "bn1", "conv1"]
     assert trainable_stages(freeze(GardenNet(10), upto)) == set(stages[:number])

@@ -53,7 +53,7 @@ def changed(node):
         isinstance(node, ast.Expr) and isinstance(node.value, (ast.Call, ast.NamedExpr))
     ):
         yield "left out", ast.Pass()
-    elif isinstance(node, ast.Return) and node.value is not None:
+    elif isinstance(node, ast.Return) and not (node.value is None or isinstance(node.value, ast.Constant)):
         yield "returns None", ast.Return(ast.Constant(None))
     elif isinstance(node, (ast.Break, ast.Continue)):
         yield "break/continue", ast.Continue() if isinstance(node, ast.Break) else ast.Break()
