@@ -142,4 +142,5 @@ def test_lecture_asks_no_more_of_its_reader_than_promised_and_its_guesses_begin_
     guesses = [cell.source for cell in cells(path, "code") if cell.source.startswith("guess")]
     assert guesses and not [source for source in guesses if re.search(r": *\d", source)]
     texts = "\n".join(cell.source for cell in cells(path, "markdown"))
-    assert texts.count("**Do this:**") == 5 == len(re.findall(r"^## \d", texts, re.MULTILINE))
+    sections = len(re.findall(r"^## \d", texts, re.MULTILINE))
+    assert texts.count("**Do this:**") == sections and sections in (5, 6)
