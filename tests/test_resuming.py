@@ -122,7 +122,7 @@ def test_without_room_the_error_says_so_and_the_last_checkpoint_is_intact(tmp_pa
     before, limits = (tmp_path / "training.ckpt").read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))  # as a disk that becomes full while a checkpoint is written
     try:
-        with pytest.raises(OSError, match=r"cannot write to .*File too large.*Make room, or give another folder"):
+        with pytest.raises(OSError, match=r"cannot write to .*File too large.*Make room, and the same call goes on"):
             fit(GRADUAL, small_task(), checkpoint=tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -85,11 +85,8 @@ class Thaw(Callback):
 
 
 class Keep(Callback):
-    """Writes Lightning's checkpoint of a `Run` into a file after every validation step, and goes on from the one that is there.
-
-    Besides what Lightning keeps it has the history and torch's random numbers: what went on from it equals the uninterrupted
-    run, bitwise. plugin: for the Trainer. seconds: of training, in the checkpoint that was gone on from.
-    """
+    """Writes Lightning's checkpoint of a `Run` into a file after every validation step, with its history and random numbers, so
+    that what goes on from there equals the uninterrupted run bitwise. plugin: for the Trainer. seconds: of earlier training."""
 
     def __init__(self, file: Path):
         self.file, self.plugin = file, WholeFiles()
@@ -170,8 +167,8 @@ def write_to(file: Path, content) -> None:
         unfinished.write_bytes(content)
         os.replace(unfinished, file)
     except OSError as error:
-        what = f"cannot write to {file.parent} ({error.strerror}). Make room, or give another folder. What was written before "
-        raise type(error)(error.errno, f"{what}is whole, and the same call goes on from there") from error
+        remedy = "Make room, and the same call goes on from the last checkpoint; or give another folder"
+        raise type(error)(error.errno, f"cannot write to {file.parent} ({error.strerror}). {remedy}") from error
     finally:
         with suppress(OSError):
             unfinished.unlink()

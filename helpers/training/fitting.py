@@ -1,6 +1,5 @@
 """Fit a recipe on a task, with Lightning, on whatever accelerator there is."""
 
-import hashlib
 import json
 import shutil
 import time
@@ -22,7 +21,7 @@ from helpers.sources.backbones import Backbone, load_backbone
 from helpers.sources.base import check_size
 from helpers.stages import cut, split
 from helpers.training.callbacks import Keep, Thaw, claim, read_back, write_to
-from helpers.training.classifier import Classifier
+from helpers.training.classifier import Classifier, fingerprint
 from helpers.training.devices import device, seeded
 from helpers.training.features import extract, fixed_views, worth_caching
 from helpers.training.intervals import wilson
@@ -131,7 +130,7 @@ def fit(recipe: Recipe, task: Task, seed: int = 0, *, cache: bool = True, progre
         freeze(model, recipe.upto)  # a wrong stage name fails before anything is trained
         keeps, folder = [None, None], checkpoint and Path(checkpoint).expanduser()
         if folder:
-            claim(folder, identity(recipe, task, seed) | {"cache": cache, "network": _digest(model.state_dict().values())})
+            claim(folder, identity(recipe, task, seed) | {"cache": cache, "network": _hash(model.state_dict().values())})
             keeps = [Keep(folder / f"{phase}.ckpt") for phase in ("head", "training")]
         line = progress or Progress(recipe.head_steps + recipe.steps, recipe.name)
         started, phases = time.perf_counter(), []
@@ -170,14 +169,18 @@ def _finished(recipe: Recipe, backbone: Backbone, task: Task) -> Classifier:
 
 def identity(recipe: Recipe, task: Task, seed: int) -> dict:
     """What tells a training from others: its settings, and a hash of its images. For JSON."""
-    seen = (tensor for split in (task.train, task.val, task.test) for tensor in (split.labels, *split.batches()))
+    images = _hash(tensor for split in (task.train, task.val, task.test) for tensor in (split.labels, *split.batches()))
     return asdict(recipe) | {"task": task.name, "size": task.size, "per_class": task.per_class, "drawn with seed": task.seed,
-                             "seed": int(seed), "classes": task.classes, "images": _digest(seen)}  # fmt: skip
+                             "seed": int(seed), "classes": task.classes, "images": images}  # fmt: skip
+
+
+def _hash(tensors) -> str:
+    return content_hash(" ".join(map(fingerprint, tensors)).encode())[:16]
 
 
 def measured(run, recipe, task, seed, progress, also=None, history=False, folder=None) -> tuple[dict, torch.Tensor]:
     """A row of a study and its answers, as `run_study` has them; from the study's folder, if they were measured before."""
-    kept = {}
+    kept, file = {}, None
     if folder:
         about = identity(for_task(recipe, task), task, seed) | {"also": also and also.__qualname__, "history": history}
         file = Path(folder).expanduser() / f"{content_hash(json.dumps(about).encode())}.json"
@@ -186,25 +189,17 @@ def measured(run, recipe, task, seed, progress, also=None, history=False, folder
             return (found := read_back(file)), torch.tensor(found.pop("correct"), dtype=torch.bool)
         kept = {"checkpoint": file.with_suffix("")}
     result = run(recipe, task, seed, progress=progress, **kept)
-    row = {"seed": int(seed), "n": result.n, "accuracy": result.accuracy,
-           "train_accuracy": result.history.train_accuracy.iloc[-1], "trained": result.trained,
+    fitted = result.history.train_accuracy.iloc[-1]
+    row = {"seed": int(seed), "n": result.n, "accuracy": result.accuracy, "train_accuracy": fitted, "trained": result.trained,
            "seconds": round(result.seconds, 3)}  # fmt: skip
     if also:
         row |= {name: float(value) for name, value in also(result).items()}
     if history:
         row["history"] = result.history.round(4).to_dict("records")
-    if folder:
+    if file:
         write_to(file, json.dumps(row | {"correct": result.correct.tolist()}).encode())
         shutil.rmtree(file.with_suffix(""), ignore_errors=True)
     return row, result.correct
-
-
-def _digest(tensors) -> str:
-    """A hash of the bytes of tensors."""
-    seen = hashlib.sha256()
-    for tensor in tensors:
-        seen.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return seen.hexdigest()[:16]
 
 
 def source_for(task: Task) -> str:
