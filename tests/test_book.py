@@ -242,3 +242,8 @@ def test_formulas_are_set_in_two_dimensions_without_a_script(visit, site):
     above, below = (tab.locator(f"mfrac > :nth-child({n})").first.bounding_box() for n in (1, 2))
     assert above["y"] + above["height"] <= below["y"] + 2 and below["height"] > 4
     assert not [source for page in site.pages.values() for source in page.all("script", "src") if "mathjax" in source.lower()]
+
+
+def test_glossary_and_cheat_sheet_print_on_a_page_each(visit):
+    for page in ("docs/glossary", "docs/cheat_sheet"):
+        assert re.findall(rb"/Count (\d+)", visit(page).pdf(format="A4")) == [b"1"], page

@@ -80,7 +80,7 @@ HEAD = re.compile(r"<th(?: class=\"[^\"]*\")?>(?:<p></p>)?</th>")
 
 
 def accessible(html):
-    """A page on which a screen reader and a keyboard find their way: what Sphinx, its theme and pandas leave out (found by axe)."""
+    """A page on which screen readers and keyboards find their way: what Sphinx, its theme and pandas leave out (found by axe)."""
     html = html.replace('role="heading">', 'role="heading" aria-level="2">')  # captions of the contents
     html = html.replace('<aside class="sidebar-drawer">', '<aside class="sidebar-drawer" aria-label="all pages">')
     html = re.sub(r"<pre(?=>| class)", '<pre tabindex="0"', html)  # may be wider than the page, and then scrolls
