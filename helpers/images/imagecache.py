@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -101,7 +102,8 @@ def _decode_all(place: Path, files: list[str], size: int, max_pixels: int, targe
 
     rows, one_at_a_time, threads = [], Lock(), ThreadPoolExecutor(min(8, os.cpu_count() or 1))
     progress = Progress(len(files), f"decoding {place.name}:")
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=_UNFINISHED) as unfinished:
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory(dir=target.parent, prefix=_UNFINISHED) as unfinished:
+        warnings.filterwarnings("ignore", module="PIL")  # also where helpers.images.decoding's filter was undone
         images, description = Path(unfinished, "images"), Path(unfinished, "description")
         try:
             with open(images, "wb") as out:
