@@ -109,8 +109,9 @@ def test_a_softmax_that_is_a_function_cannot_be_taken_out_and_is_refused_before_
 @pytest.mark.parametrize("end", [nn.LogSoftmax(1), lambda x: x / x.norm(dim=1, keepdim=True), lambda x: x.view(x.size(0), -1)])
 def test_what_does_no_harm_behind_a_head_stays(end):
     assert swap_head(Ends(end), 5).end is end
-    kind = type("Shaped", (Ends,), {"forward": lambda self, x: self.body(x).view(x.shape[0], -1)})
-    assert find_head(kind(end)) == "body.3", "the shape of another value joins no values"
+    for forward in (lambda self, x: self.body(x).view(x.shape[0], -1), lambda self, x, times=2.0: self.body(x) * times):
+        kind = type("Other", (Ends,), {"forward": forward})
+        assert find_head(kind(end)) == "body.3", "neither a shape nor an argument with a default joins values"
 
 
 WRAPPED = {"DataParallel": (nn.DataParallel, "model.module"), "compiled": (torch.compile, "model._orig_mod"),
