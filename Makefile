@@ -16,7 +16,7 @@ SCREEN = $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname))
 ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-colab demo fetch weights results labs book release slides lock lint clean environment
+.PHONY: help lab test test-long test-colab demo fetch weights results labs book release slides lock lint clean environment
 
 help: ## list these commands
 	@echo "make COMMAND, where COMMAND is one of"
@@ -30,12 +30,15 @@ lab: environment ## open the course in JupyterLab (IP=0.0.0.0: reachable from ot
 
 # Training takes and gives back large pieces of memory all the time; where glibc keeps them, fine-tuning a network takes an eighth
 # to a quarter less processor time (two runs each, EfficientNet-Lite0 at 128 pixels). Elsewhere nothing reads these.
-test results: export MALLOC_MMAP_THRESHOLD_ = 4000000000
-test results: export MALLOC_TRIM_THRESHOLD_ = 8000000000
+test test-long results: export MALLOC_MMAP_THRESHOLD_ = 4000000000
+test test-long results: export MALLOC_TRIM_THRESHOLD_ = 8000000000
 
 # instructors
 test: environment ## run every test, the notebooks included (JOBS=2 at a time)
 	@$(BIN)/python -m pytest -n "$(JOBS)" --dist loadscope
+
+test-long: environment ## the tests that take too long for every run: killed trainings, many hostile files (an hour)
+	@COURSE_LONG=1 $(BIN)/python -m pytest tests/test_resuming.py tests/test_hostile_files.py
 
 test-colab: environment ## the tests of helpers and all notebooks with the versions that Google Colab has (5 GB)
 	@$(BIN)/python tools/colab.py

@@ -25,7 +25,7 @@ _HOME = {
     "stages": ["stage_names", "split"],
     "heads": ["find_head", "swap_head"],
     "freezing": ["freeze", "parameter_groups"],
-    "training.thawing": ["Thaw"],
+    "training.callbacks": ["Thaw"],
     "training.costs": ["summary", "count_flops"],
     "sources.backbones": ["load_backbone"],
     "sources.gardennet": ["GardenNet"],

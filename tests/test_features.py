@@ -114,17 +114,22 @@ def test_a_head_gets_standardised_input_in_training_and_is_a_plain_layer_with_th
     else:
         head = torch.nn.Conv2d(6, 3, 1, bias=bias)
     seen = []
-    model = torch.nn.Sequential(head)
+    model = torch.nn.Sequential(torch.nn.Dropout(0.9), head)  # which must not drop while moments are taken
     with torch.no_grad(), features.standardised(model, model, x.split(7)):
         hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         within = head(x)
         hook.remove()
         flat = seen[0].movedim(1, -1).flatten(0, -2)
         assert 0.5 < flat.square().mean(0).max() <= 1 + 1e-3, "the largest channel was a thousand times larger"
-        assert not bias or flat.mean(0).abs().max() < 1e-3
+        raw = x.movedim(1, -1).flatten(0, -2).double()
+        raw = raw - raw.mean(0) if bias else raw
+        power = raw.square().mean(0)
+        expected = raw * torch.where(power > 1e-8 * power.mean(), (power + power.mean()).rsqrt(), 0)
+        torch.testing.assert_close(flat.double(), expected, rtol=1e-3, atol=1e-4)
     assert not head._forward_pre_hooks
     torch.testing.assert_close(head(x), within, rtol=1e-4, atol=1e-4)
     assert not bias or (head.weight[:, -1] == 0).all(), "a channel that never varied in training says nothing later"
+    assert (head.weight[:, 3] != 0).all(), "one that varies a little less does"
 
 
 def test_standardising_is_for_a_head_that_trains_alone():

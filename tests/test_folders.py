@@ -82,7 +82,11 @@ def test_what_is_no_folder_of_class_folders_is_refused(tmp_path):
     (tmp_path / "nothing").mkdir()
     refused(tmp_path / "nothing", "has no class folders")
     photos(tmp_path / "deep/train", a=5, b=5)
-    refused(tmp_path / "deep", "only one class folder, 'train'", f"did you mean {tmp_path / 'deep/train'}?")
+    (tmp_path / "deep/readme.txt").touch()
+    task = open_small(tmp_path / "deep", 1)
+    assert task.classes == ["a", "b"] and task.notes[0] == f"the classes are the folders in {tmp_path / 'deep/train'}"
+    photos(tmp_path / "deep", a=1)
+    (tmp_path / "deep/a").rename(tmp_path / "deep/train/a/Ana")
     photos(tmp_path / "deep/test", a=3, b=3)
     photos(tmp_path / "deep/more", a=3, b=3)
     refused(tmp_path / "deep", "more, test, train", "look like the parts of a split")
@@ -181,10 +185,37 @@ def test_a_set_that_holds_a_copy_of_itself_is_refused_and_the_copy_is_named(tmp_
 
 
 @pytest.mark.parametrize(
-    "name, words", [("1.dcm", "DICOM: export them as PNG"), ("1.NEF", "raw files of a camera"), ("train.csv", "a table: if it")]
+    "name, words", [("1.dcm", "DICOM: export them as PNG"), ("1.NEF", "raw files of a camera"), ("train.csv", "open_task that")]
 )
 def test_what_is_no_picture_is_named_for_what_it_is_where_there_are_none(tmp_path, name, words):
     for folder in ("a", "b"):
         (tmp_path / "p" / folder).mkdir(parents=True)
         (tmp_path / "p" / folder / name).write_bytes(b"x")
     refused(tmp_path / "p", words)
+
+
+def test_a_table_of_paths_and_labels_is_a_task_like_folders(tmp_path):
+    photos(tmp_path, a=8, b=8)
+    rows = [f"{name}/{i}.png;class {name}" for name in "ab" for i in range(8)]
+    (tmp_path / "labels.csv").write_text("\ufeffpath;label\n" + "\n".join([*rows, rows[0], rows[1].replace("/", "\\")]))
+    task, folders = open_small(tmp_path / "labels.csv", 2), open_small(tmp_path, 2)
+    assert task.classes == ["class a", "class b"] and task.name == "labels" and contents(task.test) == contents(folders.test)
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("id,breed\n1,cat", ["needs the columns path and label, and has id, breed. Rename them"]),
+        ("path,label\na/0.png,cat\na/1,dog\n", ["1 of the 2 rows of", "no picture there (paths count from", "are a/1: dog."]),
+        ("path,label\na/0.png,cat\n,dog\na/1.png\n", ["2 of the 3 rows", "no path or no label", "(none): dog, a/1.png: (none)"]),
+        ("path,label\na/0.png,cat\na/0.png,dog\n", ["different labels for one picture. They are a/0.png: cat, a/0.png: dog"]),
+        ("path,label\na/0.png,cat\na/1.png,Cat\n", ["2 of the 2 rows", "a label that is written in two ways"]),
+        ("path,label\na/0.png,cat\na/1.png,cat\n", ["1 labels in 2 rows: there is nothing to tell apart"]),
+        ("", ["is no CSV in UTF-8"]),
+        ("path,label\na/\xe9.png,cat\n", ["is no CSV in UTF-8"]),
+    ],
+)
+def test_a_table_that_does_not_say_what_is_in_each_picture_is_refused_with_its_rows(tmp_path, text, words):
+    photos(tmp_path, a=3)
+    (tmp_path / "labels.csv").write_bytes(text.encode("latin-1"))
+    refused(tmp_path / "labels.csv", str(tmp_path / "labels.csv"), *words)

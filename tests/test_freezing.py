@@ -40,7 +40,7 @@ def trainable_stages(model):
     return {name.split(".")[0] for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
-@pytest.mark.parametrize("upto, number", [(-1, 1), ("layer4", 2), (-2, 2), (0.5, 5), (0, 7)])
+@pytest.mark.parametrize("upto, number", [(-1, 1), ("layer4", 2), (-2, 2), (-6, 7), (0.5, 5), (0, 7)])
 def test_what_trains_after_freezing_up_to_a_stage(upto, number):
     stages = ["fc", "layer4", "layer3", "layer2", "layer1", "bn1", "conv1"]
     assert trainable_stages(freeze(GardenNet(10), upto)) == set(stages[:number])
@@ -86,7 +86,8 @@ def test_unfreezing_is_freezing_up_to_an_earlier_stage_and_leaves_your_own_hooks
 
 @pytest.mark.parametrize("training", [True, False])
 def test_thawed_stages_follow_the_mode_of_the_model(training):
-    model = freeze(GardenNet(2), -1).train(training)
+    model = freeze(GardenNet(2).train(training), -1)
+    assert not any(module.training for module in model.layer1.modules())
     freeze(model, 0)
     assert {module.training for module in model.modules()} == {training}
 
@@ -156,10 +157,12 @@ def test_frozen_auxiliary_heads_do_not_move_either():
 
 
 def test_the_rates_fall_from_the_head_to_the_input_by_the_decay():
-    groups = parameter_groups(GardenNet(10), lr=1.0, decay=0.5)
+    groups = parameter_groups(GardenNet(10), lr=1.0, decay=0.5, head_times=3)
     rates = {group["name"]: group["lr"] for group in groups}
     stages = ["fc", "layer4", "layer3", "layer2", "layer1", "bn1", "conv1"]
-    assert rates == {stage: 0.5**i for i, stage in enumerate(stages)}
+    assert rates == {stage: 0.5**i for i, stage in enumerate(stages)} | {"fc": 3.0}
+    for rate in (0.0, 0.1):  # without a decay, all the same
+        assert [group["lr"] for group in parameter_groups(GardenNet(10), rate)] == [rate] * 7
 
 
 def test_weight_decay_spares_biases_and_normalisation_and_is_0_by_default():

@@ -109,6 +109,9 @@ def test_a_softmax_that_is_a_function_cannot_be_taken_out_and_is_refused_before_
 @pytest.mark.parametrize("end", [nn.LogSoftmax(1), lambda x: x / x.norm(dim=1, keepdim=True), lambda x: x.view(x.size(0), -1)])
 def test_what_does_no_harm_behind_a_head_stays(end):
     assert swap_head(Ends(end), 5).end is end
+    for forward in (lambda self, x: self.body(x).view(x.shape[0], -1), lambda self, x, times=2.0: self.body(x) * times):
+        kind = type("Other", (Ends,), {"forward": forward})
+        assert find_head(kind(end)) == "body.3", "neither a shape nor an argument with a default joins values"
 
 
 WRAPPED = {"DataParallel": (nn.DataParallel, "model.module"), "compiled": (torch.compile, "model._orig_mod"),
@@ -119,6 +122,9 @@ WRAPPED = {"DataParallel": (nn.DataParallel, "model.module"), "compiled": (torch
 def test_a_model_that_is_wrapped_up_is_refused_with_what_to_pass_instead(wrap, inner):
     with pytest.raises(ValueError, match=f"Does it only wrap a network. Then pass that: {inner}"):
         freeze(wrap(GardenNet(10)), -1)
+    forward = {"__module__": "transformers.vit", "forward": lambda self, x: self.end(x) if x.sum() > 0 else x}
+    with pytest.raises(ValueError, match="cannot follow the forward pass of ViT.*timm has such networks"):
+        find_head(type("ViT", (Ends,), forward)(nn.Linear(10, 5)))
 
 
 @pytest.mark.parametrize("num_classes, error", [(0, ValueError), (True, TypeError), (2.0, TypeError), (["daisy"], TypeError)])
@@ -182,7 +188,9 @@ def test_a_relu_that_is_also_used_elsewhere_stays_there():
 @pytest.mark.parametrize("wrap", [lambda net: net, nn.Sequential])
 def test_training_gives_plain_logits_once_the_auxiliary_heads_are_gone(wrap):
     """test_backbones.py has inception_v3, too."""
-    logits = swap_head(wrap(build("googlenet")), 7).train()(torch.randn(2, 3, 32, 32))
+    model = swap_head(wrap(build("googlenet")), 7)
+    logits = model.train()(torch.randn(2, 3, 32, 32))
+    assert heads.drop_auxiliary_heads(model) is model
     assert isinstance(logits, torch.Tensor) and logits.shape == (2, 7)
 
 

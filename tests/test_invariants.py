@@ -20,8 +20,8 @@ from zoo import EFFICIENTNET, GIANTS, NAMES, TIMM, Learner, batch, build, quiet_
 from helpers.freezing import freeze, parameter_groups
 from helpers.heads import find_head, swap_head
 from helpers.stages import part, split, stage_names, stages
+from helpers.training.callbacks import Thaw
 from helpers.training.classifier import load_trained, save_trained, trained_tensors
-from helpers.training.thawing import Thaw
 
 
 @dataclass

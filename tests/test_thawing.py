@@ -12,7 +12,7 @@ from zoo import Learner, quiet_trainer
 
 from helpers.freezing import parameter_groups
 from helpers.sources.gardennet import GardenNet
-from helpers.training.thawing import Thaw
+from helpers.training.callbacks import Thaw
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*does not have many workers", "ignore:.*in eval mode at the start of training",

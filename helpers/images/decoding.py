@@ -8,7 +8,10 @@ HEIC, as iPhones take it, needs the package pillow-heif. Its pictures are turned
 """
 
 import importlib
+import logging
 import os
+import stat
+import warnings
 
 import numpy as np
 import PIL
@@ -17,7 +20,7 @@ from PIL import ExifTags, Image
 
 from helpers.data.files import is_page
 
-MAX_PIXELS = 64_000_000  # about 190 MB once decoded; a small file can claim any size in its header
+MAX_PIXELS = 64_000_000  # up to 1.3 GB while it is decoded; a small file can claim any size in its header
 PICTURES = frozenset({".heic", ".heif", ".hif", ".avif"})  # count as pictures also where nothing is installed that reads them
 HEIC_NEEDS = "pip install pillow-heif"
 
@@ -27,6 +30,10 @@ _FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "AVIF", "
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"mif2", b"msf1")
 _AVIF_BRANDS = (b"avif", b"avis")
 _REPLACE = "Replace it or remove it."
+
+# What Pillow finds odd in a file is no reader's concern: either the picture can be decoded, or the error says why not.
+warnings.filterwarnings("ignore", module=r"PIL\.")  # not around each picture: that is not safe in threads
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 _TURNS = {  # EXIF orientation -> what undoes it
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -143,6 +150,8 @@ def _open(source, max_pixels: int, size: int | None) -> Image.Image:
         Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow's own bound would refuse what was allowed here
     name = shown(str(getattr(source, "name", "the image") if hasattr(source, "read") else os.fsdecode(source)))
     try:
+        if not hasattr(source, "read") and stat.S_ISFIFO(os.stat(source).st_mode):
+            raise _Refused("a pipe, and not a file: reading it would wait for a writer")
         with Image.open(source, formats=_formats()) as image:
             if size and image.width * image.height <= max_pixels:
                 # A large JPEG decodes ten times faster at 1/2, 1/4 or 1/8 of its size. Keeping at least four
@@ -190,15 +199,15 @@ def _convert(image: Image.Image, max_pixels: int, size: int | None) -> Image.Ima
             "Shrink it, or allow more with max_pixels=..."
         )
     image.load()  # before its orientation is asked for: a TIFF turns itself while loading
-    mode, kind = image.mode, image.format
+    mode, kind, original = image.mode, image.format, image
     try:  # not ImageOps.exif_transpose, which also rewrites the EXIF data and fails where any of it is malformed
         turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
     except Exception:  # unreadable EXIF data: the picture as it is stored, as browsers show it
         turn = None
     image = image if turn is None else image.transpose(turn)
-    if size:
+    side = min(image.size)
+    if size and image.size != (side, side):
         # Cropped before it is resized: a strip of 1 x 50,000 never grows to 64 x 3,200,000.
-        side = min(image.size)
         left, top = (image.width - side) // 2, (image.height - side) // 2
         image = image.crop((left, top, left + side, top + side))
     if mode.startswith("I;16") or (mode == "I" and kind in ("PNG", "PPM")):
@@ -211,7 +220,8 @@ def _convert(image: Image.Image, max_pixels: int, size: int | None) -> Image.Ima
     elif mode in ("I", "F"):
         raise _Refused("its 32-bit or floating-point pixels have no agreed brightest value. Save it with 8 or 16 bits a channel.")
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    image = image.convert("RGB")
+        above, image = image if image.mode == "RGBA" else image.convert("RGBA"), Image.new("RGB", image.size, "white")
+        image.paste(above, mask=above)
+    elif image.mode != "RGB" or (image is original and not size):  # a copy of a large picture is 256 MB
+        image = image.convert("RGB")
     return image.resize((size, size), Image.Resampling.BILINEAR) if size else image

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import os
 import unicodedata
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -16,8 +17,8 @@ _OTHERS = {  # endings, and what they are
     ".nef .cr2 .cr3 .arw .dng .raf .orf .rw2": "raw files of a camera: export them as JPEG or PNG",
     ".mp4 .mov .avi .mkv .webm": "films: save single pictures of them, and keep those of one film on one side of the split",
     ".svg .pdf .psd": "documents: export them as PNG",
-    ".csv .tsv .xlsx": "a table: if it names the class of each picture, move each into the folder of its class, such as with "
-                       "shutil.move(row.file, row.label)",
+    ".csv .tsv .xlsx": "a table: if it names the class of each picture, save it as CSV with the columns path and label, and "
+                       "give open_task that",
 }  # fmt: skip
 _SYSTEM = ("thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "#recycle", "$recycle.bin", "system volume information")
 _PARTS = {"train": "pool", "training": "pool", "val": "val", "valid": "val", "validation": "val", "test": "test",
@@ -80,6 +81,45 @@ def find_parts(folder: Path) -> tuple[dict[str, dict[str, list[str]]], list[str]
         found["test"] = found.pop("val")
         notes.append(f"the test is the folder {parts['val']!r}, as it is; validation is set aside from {parts['pool']!r}")
     return found, notes
+
+
+def read_labels(table: Path) -> dict[str, list[str]]:
+    """The classes in a CSV with the columns path and label, {label: paths}; paths count from the folder that it is in.
+
+    Raises ValueError for other columns, for rows that lack something, whose picture is not there, or that contradict one
+    another, each named; and if there are not two labels.
+    """
+    import pandas
+
+    try:
+        with open(table, encoding="utf-8-sig") as lines:
+            mark = max(",;\t", key=lines.readline().count)
+        with warnings.catch_warnings(action="error"):  # of a row with more cells than the first line has
+            rows = pandas.read_csv(table, sep=mark, index_col=False, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (ValueError, Warning) as error:
+        raise ValueError(f"{table} is no CSV in UTF-8: {error}") from error
+    if not {"path", "label"} <= set(rows):
+        raise ValueError(f"{table} needs the columns path and label, and has {some(rows)}. Rename them in its first line.")
+    rows = rows[["path", "label"]].fillna("").apply(lambda column: column.str.strip()).drop_duplicates()
+    rows.path = rows.path.str.replace("\\", "/")
+    for what, bad in {
+        "no path or no label": (rows == "").any(axis=1),
+        f"no picture there (paths count from {table.parent} and have an ending)": ~rows.path.map(
+            lambda path: os.path.isfile(table.parent / path)),
+        "different labels for one picture": rows.groupby("path").label.transform("nunique") > 1,
+        "a label that is written in two ways": rows.groupby(rows.label.map(_spelling)).label.transform("nunique") > 1,
+    }.items():  # fmt: skip
+        if bad.any():
+            listed = some(f"{path or '(none)'}: {label or '(none)'}" for path, label in rows[bad].itertuples(index=False))
+            raise ValueError(f"{bad.sum():,} of the {len(rows):,} rows of {table} have {what}. They are {listed}.")
+    if rows.label.nunique() < 2:
+        raise ValueError(f"{table} has {rows.label.nunique()} labels in {len(rows):,} rows: there is nothing to tell apart.")
+    return {label: paths.tolist() for label, paths in rows.groupby("label").path}
+
+
+def _spelling(name: str) -> str:
+    """What names have in common that differ only in how they are written ("Cat", "cat")."""
+    return unicodedata.normalize("NFC", name).casefold().strip()
 
 
 def distinct_images(folder: Path, classes: dict[str, list[str]], pictures: Pictures):
@@ -177,11 +217,8 @@ def _refuse(folder: Path, classes: dict[str, list[str]], loose: int) -> None:
             f"the folders {some(classes)} in {folder} look like the parts of a split, not like classes. Give one of them, such "
             f"as {folder / next(iter(classes))}, or put all images of a class into one folder: the course divides them itself."
         )
-    spelled = {}
     for name in classes:
-        spelled.setdefault(unicodedata.normalize("NFC", name).casefold().strip(), []).append(name)
-    for same in spelled.values():
-        if len(same) > 1:
+        if len(same := [other for other in classes if _spelling(other) == _spelling(name)]) > 1:
             counts = " and ".join(f"{name!r} ({_pictures(len(classes[name]))})" for name in same)
             raise ValueError(
                 f"{folder} has folders whose names differ only in how they are written: {counts}. If they are one class, "

@@ -14,18 +14,19 @@ import tempfile
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import torch
-from PIL import Image
 
 from helpers.data.files import cache_folder, content_hash
 from helpers.images.decoding import picture_size, read_image, readers
 from helpers.notebook.progress import Progress
 
+LARGE = 25_000_000  # pixels; of larger pictures, which may take 20 bytes a pixel, one is decoded at a time
 _UNFINISHED = "unfinished-"
 _VERSION = 4  # of what the cache holds: raise it when the same file would give other pixels
 
@@ -93,15 +94,16 @@ def _decode_all(place: Path, files: list[str], size: int, max_pixels: int, targe
         data.name, content, stored = file, content_hash(data.getbuffer()), picture_size(data)
         data.seek(0)
         try:
-            pixels, why = read_image(data, size, max_pixels=max_pixels).numpy().tobytes(), ""
+            with one_at_a_time if stored[0] * stored[1] > LARGE else nullcontext():
+                pixels, why = read_image(data, size, max_pixels=max_pixels).numpy().tobytes(), ""
         except ValueError as error:
             pixels, why = bytes(3 * size * size), str(error)
         return pixels, (content, content_hash(pixels), stored, why)
 
-    rows, threads = [], ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+    rows, one_at_a_time, threads = [], Lock(), ThreadPoolExecutor(min(8, os.cpu_count() or 1))
     progress = Progress(len(files), f"decoding {place.name}:")
     with warnings.catch_warnings(), tempfile.TemporaryDirectory(dir=target.parent, prefix=_UNFINISHED) as unfinished:
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # those above `max_pixels` are refused by name
+        warnings.filterwarnings("ignore", module="PIL")  # also where helpers.images.decoding's filter was undone
         images, description = Path(unfinished, "images"), Path(unfinished, "description")
         try:
             with open(images, "wb") as out:

@@ -15,6 +15,7 @@ from helpers.data.downloads import fetch
 from helpers.data.files import cache_folder, content_hash, write_whole
 from helpers.images.archives import ENDINGS, is_archive, unpack
 from helpers.images.catalog import CARDS, Card
+from helpers.images.decoding import PICTURES, image_extensions
 from helpers.images.folders import divide, find_parts, is_hidden
 from helpers.images.goldfinch_photos import open_set
 from helpers.images.imagecache import Pictures
@@ -92,7 +93,7 @@ def class_folders(card: Card, cache_dir=None, offline: bool | None = None) -> Pa
 def image_folder(path: str | Path, cache_dir=None) -> Path:
     """The folder of class folders at `path`: a folder as it is, a zip or tar unpacked into the cache folder.
 
-    A folder that holds nothing but one other folder, as zips often do, is stepped into. The name of a published task
+    A folder that holds one other folder and no pictures, as zips often do, is stepped into. The name of a published task
     ("hotdog") stands for the class folders of its training part, also where a folder has that name: that is "./hotdog".
     Raises FileNotFoundError, ValueError for other files, OSError if there is no room; for a published task what its
     download raises.
@@ -116,13 +117,15 @@ def image_folder(path: str | Path, cache_dir=None) -> Path:
                 shutil.rmtree(old, ignore_errors=True)
     if not place.is_dir():
         raise FileNotFoundError(f"there is no folder and no zip {place.absolute()}. Is the path right, and quoted?")
+    endings = image_extensions() | PICTURES
     for _ in range(5):
         inside = [entry for entry in place.iterdir() if not is_hidden(entry.name)]
-        if len(inside) != 1 or not inside[0].is_dir() or inside[0].is_symlink():
+        folders = [entry for entry in inside if entry.is_dir()]
+        if len(folders) != 1 or folders[0].is_symlink() or any(entry.suffix.lower() in endings for entry in inside):
             break
-        if not any(entry.is_dir() for entry in inside[0].iterdir()):
+        if not any(entry.is_dir() for entry in folders[0].iterdir()):
             break  # a class folder
-        place = inside[0]
+        place = folders[0]
     return place
 
 

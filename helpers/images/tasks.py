@@ -11,7 +11,7 @@ import torch
 from helpers.images.catalog import CARDS, Card, meant
 from helpers.images.closing import refuse_if_closed
 from helpers.images.decoding import MAX_PIXELS
-from helpers.images.folders import distinct_images, divide, find_images, find_parts, read_credits
+from helpers.images.folders import distinct_images, divide, find_images, find_parts, read_credits, read_labels
 from helpers.images.imagecache import Pictures, decode_once
 from helpers.images.splits import Split
 from helpers.notebook.tables import html_table
@@ -113,7 +113,8 @@ class Task:
 
 
 def open_task(name, per_class=20, seed=0, *, size=None, val=None, test=None, on_bad="error", together=False, files=None) -> Task:
-    """Open a task by its name (`describe()` lists them), or a folder or zip of class folders (cat/1.jpg, ...).
+    """Open a task by its name (`describe()` lists them), a folder or zip of class folders (cat/1.jpg, ...), or a table of
+    pictures: a CSV with the columns path (from the folder that it is in) and label.
 
     A name always means the task. A folder that has such a name is given with a separator ("./hotdog") or as a Path.
     per_class: training images a class; None for all there are. seed: another gives another split and draw.
@@ -159,18 +160,19 @@ def open_task(name, per_class=20, seed=0, *, size=None, val=None, test=None, on_
             f"no task {str(name)!r}: give one of {', '.join(CARDS)}, or a folder of class folders; "
             f"{folder.absolute()} does not exist.{meant(str(name))}"
         )
-    if not folder.is_dir():
-        from helpers.images.published import image_folder
+    from helpers.images.published import Published, image_folder
 
-        folder = image_folder(folder, files.cache_dir)
-    if divided := find_parts(folder):
-        from helpers.images.published import Published
-
+    given, of_table = folder, folder.suffix.lower() in (".csv", ".tsv") and folder.is_file()
+    folder = folder.parent if of_table else image_folder(folder, files.cache_dir)
+    title = given.stem if of_table else folder.resolve().name
+    if not of_table and (divided := find_parts(folder)):
         parts, notes = divided
         found = Published(folder, parts, read_credits(folder), notes)
         decoded = _decode(folder, found.files, size, on_bad, files)
-        return _in_parts(folder.resolve().name, found, decoded, per_class, seed, val, test, together)
-    classes, notes = find_images(folder)
+        return _in_parts(title, found, decoded, per_class, seed, val, test, together)
+    classes, notes = (read_labels(given), []) if of_table else find_images(folder)
+    if folder != given and given.is_dir():
+        notes = [f"the classes are the folders in {folder}", *notes]
     pictures, skipped = _decode(folder, sum(classes.values(), []), size, on_bad, files)
     rows, repeated = distinct_images(folder, classes, pictures)
     groups = None
@@ -181,7 +183,7 @@ def open_task(name, per_class=20, seed=0, *, size=None, val=None, test=None, on_
     val, test = 0.125 if val is None else val, 0.25 if test is None else test
     parts = divide(folder, rows, pictures.content, per_class, val, test, seed, groups)
     splits = _splits(folder, pictures, parts, read_credits(folder))
-    return _task(folder.resolve().name, classes, size, per_class, seed, splits, notes + skipped + repeated)
+    return _task(title, classes, size, per_class, seed, splits, notes + skipped + repeated)
 
 
 def _embedded(name, per_class, seed, size, val, test) -> Task:

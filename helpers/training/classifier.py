@@ -141,7 +141,7 @@ def save_trained(model: nn.Module, path: str | Path) -> None:
         "format": TRAINED,
         "head": find_head(model),
         "modules": json.dumps(_modules(model)),
-        "frozen": json.dumps({name: _fingerprint(state[name]) for name in sorted(state.keys() - trained)}),
+        "frozen": json.dumps({name: fingerprint(state[name]) for name in sorted(state.keys() - trained)}),
     }
     save_file({name: state[name].cpu().clone().contiguous() for name in sorted(trained)}, path, about)
 
@@ -159,7 +159,7 @@ def load_trained(model: nn.Module, path: str | Path) -> nn.Module:
         raise ValueError(f"{path} is not from save_trained: its metadata do not say '{TRAINED}'")
     head, modules, frozen = about["head"], json.loads(about["modules"]), json.loads(about["frozen"])
     state = model.state_dict()
-    differing = {name for name in frozen if name not in state or _fingerprint(state[name]) != frozen[name]}
+    differing = {name for name in frozen if name not in state or fingerprint(state[name]) != frozen[name]}
     differing |= {name for name in _misfits(tensors, state) if not name.startswith(f"{head}.")}
     _refuse(path, model, differing)  # before anything changes
     weight = tensors.get(f"{head}.weight")
@@ -193,7 +193,8 @@ def _modules(model: nn.Module) -> dict[str, str]:
     return {name: type(module).__name__ for name, module in model.named_modules()}
 
 
-def _fingerprint(tensor: Tensor) -> str:
+def fingerprint(tensor: Tensor) -> str:
+    """Type, shape and a hash of the bytes."""
     raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
     return f"{tensor.dtype} {tuple(tensor.shape)} {hashlib.sha256(raw).hexdigest()[:16]}"
 

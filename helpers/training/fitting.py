@@ -1,14 +1,18 @@
 """Fit a recipe on a task, with Lightning, on whatever accelerator there is."""
 
+import json
+import shutil
 import time
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from numbers import Integral
+from pathlib import Path
 
 import pandas
 import torch
 from torch import nn
 
+from helpers.data.files import content_hash
 from helpers.freezing import freeze
 from helpers.heads import swap_head
 from helpers.images.tasks import DRAWN_SIZE, Task
@@ -16,7 +20,8 @@ from helpers.notebook.progress import Progress
 from helpers.sources.backbones import Backbone, load_backbone
 from helpers.sources.base import check_size
 from helpers.stages import cut, split
-from helpers.training.classifier import Classifier
+from helpers.training.callbacks import Keep, Thaw, claim, read_back, write_to
+from helpers.training.classifier import Classifier, fingerprint
 from helpers.training.devices import device, seeded
 from helpers.training.features import extract, fixed_views, worth_caching
 from helpers.training.intervals import wilson
@@ -24,7 +29,6 @@ from helpers.training.loop import CHECKS, Run, quiet
 from helpers.training.recipes import Recipe
 from helpers.training.solving import Solve
 from helpers.training.surgery import has_batchnorm, merge_adapters, release_batchnorm, set_batchnorm, train_only, transplant
-from helpers.training.thawing import Thaw
 
 _announced = set()  # tasks for which it was said which source model is used
 
@@ -93,7 +97,8 @@ class Fit:
         )
 
 
-def fit(recipe: Recipe, task: Task, seed: int = 0, *, cache: bool = True, progress: Progress | None = None) -> Fit:
+def fit(recipe: Recipe, task: Task, seed: int = 0, *, cache: bool = True, progress: Progress | None = None,
+        checkpoint: str | Path | None = None) -> Fit:  # fmt: skip
     """Train `recipe` on `task.train`, validate on `task.val` on the way, and measure once on `task.test`.
 
     The same seed gives the same numbers on the same machine; torch's own random numbers are left as they were. It trains on
@@ -104,10 +109,14 @@ def fit(recipe: Recipe, task: Task, seed: int = 0, *, cache: bool = True, progre
     decay acts on its weights for those; afterwards this is folded into the head, so that the network is a plain one. See
     `helpers.training.features.standardised`.
     progress: a progress line to report to; by default a line of its own.
+    checkpoint: a folder for Lightning's checkpoints, one after each validation step. After an interruption, of whatever kind,
+    the same call goes on from there, and ends with the same numbers as without one. What you stop yourself (Ctrl-C, or the
+    square button) also leaves the network as it was then, in stopped.safetensors, for `load_classifier`.
 
     A recipe without a source gets the one of `source_for`, and a line says which. Warns if a loss ends far above guessing.
     Raises ValueError for a recipe whose stage or source does not exist, a size that the source cannot take, a loss that is
-    no longer a number, and an invalid seed; TypeError if recipe and task are something else.
+    no longer a number, an invalid seed, and checkpoints of another training or damaged ones; OSError if none can be written;
+    TypeError if recipe and task are something else.
     """
     if not isinstance(recipe, Recipe) or not isinstance(task, Task):
         raise TypeError(f"fit takes a Recipe and a Task, got {type(recipe).__name__} and {type(task).__name__}")
@@ -119,21 +128,28 @@ def fit(recipe: Recipe, task: Task, seed: int = 0, *, cache: bool = True, progre
         check_size(backbone, task.size)
         model = swap_head(backbone.model, len(task.classes)).to(memory_format=torch.channels_last)
         freeze(model, recipe.upto)  # a wrong stage name fails before anything is trained
+        keeps, folder = [None, None], checkpoint and Path(checkpoint).expanduser()
+        if folder:
+            claim(folder, identity(recipe, task, seed) | {"cache": cache, "network": _hash(model.state_dict().values())})
+            keeps = [Keep(folder / f"{phase}.ckpt") for phase in ("head", "training")]
         line = progress or Progress(recipe.head_steps + recipe.steps, recipe.name)
         started, phases = time.perf_counter(), []
-        if recipe.head_steps:
-            phases.append(_phase(recipe.head_phase, backbone, task, seed, cache, line))
-        before = phases[0][0].history[-1] if phases else None
-        phases.append(_phase(recipe, backbone, task, seed, cache, line, before))
-        seconds = time.perf_counter() - started
+        try:
+            if recipe.head_steps:
+                phases.append(_phase(recipe.head_phase, backbone, task, seed, cache, line, keeps[0]))
+            before = phases[0][0].history[-1] if phases else None
+            phases.append(_phase(recipe, backbone, task, seed, cache, line, keeps[1], before))
+        except KeyboardInterrupt:
+            stopped = "Stopped, and nothing is kept: with fit(..., checkpoint=FOLDER) the same call would go on from here"
+            if folder:
+                file = _finished(recipe, backbone, task).save(folder / "stopped.safetensors")
+                stopped = f"Stopped. The same call goes on from the last checkpoint; load_classifier({str(file)!r}) has it so far"
+            raise KeyboardInterrupt(stopped) from None
+        seconds = time.perf_counter() - started + sum(keep.seconds for keep in keeps if keep)
         history = pandas.DataFrame([row for run, _ in phases for row in run.history])
         cached = next((kept for _, kept in reversed(phases) if kept), "")
         trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-        release_batchnorm(model)
-        if recipe.only == "lora":
-            merge_adapters(model)  # into the weights: a network like any other
-        classifier = Classifier(backbone, task.classes, task.size, backbone.arch)
-        model.cpu().eval()
+        classifier = _finished(recipe, backbone, task)
         logits = classifier.logits(task.test)
     for warning in [run.warning for run, _ in phases if run.warning]:
         warnings.warn(warning, stacklevel=2)
@@ -141,6 +157,49 @@ def fit(recipe: Recipe, task: Task, seed: int = 0, *, cache: bool = True, progre
     if progress is None:
         line.done(repr(result))
     return result
+
+
+def _finished(recipe: Recipe, backbone: Backbone, task: Task) -> Classifier:
+    release_batchnorm(backbone.model)
+    if recipe.only == "lora":
+        merge_adapters(backbone.model)  # into the weights: a network like any other
+    backbone.model.cpu().eval()
+    return Classifier(backbone, task.classes, task.size, backbone.arch)
+
+
+def identity(recipe: Recipe, task: Task, seed: int) -> dict:
+    """What tells a training from others: its settings, and a hash of its images. For JSON."""
+    images = _hash(tensor for split in (task.train, task.val, task.test) for tensor in (split.labels, *split.batches()))
+    return asdict(recipe) | {"task": task.name, "size": task.size, "per_class": task.per_class, "drawn with seed": task.seed,
+                             "seed": int(seed), "classes": task.classes, "images": images}  # fmt: skip
+
+
+def _hash(tensors) -> str:
+    return content_hash(" ".join(map(fingerprint, tensors)).encode())[:16]
+
+
+def measured(run, recipe, task, seed, progress, also=None, history=False, folder=None) -> tuple[dict, torch.Tensor]:
+    """A row of a study and its answers, as `run_study` has them; from the study's folder, if they were measured before."""
+    kept, file = {}, None
+    if folder:
+        about = identity(for_task(recipe, task), task, seed) | {"also": also and also.__qualname__, "history": history}
+        file = Path(folder).expanduser() / f"{content_hash(json.dumps(about).encode())}.json"
+        if file.exists():
+            progress.step(recipe.head_steps + recipe.steps)
+            return (found := read_back(file)), torch.tensor(found.pop("correct"), dtype=torch.bool)
+        kept = {"checkpoint": file.with_suffix("")}
+    result = run(recipe, task, seed, progress=progress, **kept)
+    fitted = result.history.train_accuracy.iloc[-1]
+    row = {"seed": int(seed), "n": result.n, "accuracy": result.accuracy, "train_accuracy": fitted, "trained": result.trained,
+           "seconds": round(result.seconds, 3)}  # fmt: skip
+    if also:
+        row |= {name: float(value) for name, value in also(result).items()}
+    if history:
+        row["history"] = result.history.round(4).to_dict("records")
+    if file:
+        write_to(file, json.dumps(row | {"correct": result.correct.tolist()}).encode())
+        shutil.rmtree(file.with_suffix(""), ignore_errors=True)
+    return row, result.correct
 
 
 def source_for(task: Task) -> str:
@@ -187,10 +246,10 @@ def prepare(model: nn.Module, recipe: Recipe, task: Task, backbone: Backbone) ->
     return model
 
 
-def _phase(recipe, backbone, task, seed, cache, progress, before=None) -> tuple[Run, str]:
+def _phase(recipe, backbone, task, seed, cache, progress, keep, before=None) -> tuple[Run, str]:
     """One run of the optimizer with one part frozen, and the cut point before which features were kept ("": none were).
 
-    before: the last row of the history of the phase before it.
+    keep: its checkpoints, if any. before: the last row of the history of the phase before it.
     """
     upto = recipe.upto
     model = prepare(backbone.model.to(device()), recipe, task, backbone)  # Lightning puts it back onto the CPU
@@ -206,7 +265,7 @@ def _phase(recipe, backbone, task, seed, cache, progress, before=None) -> tuple[
     kind = Run if recipe.lr else Solve
     run = kind(recipe, model, (images, labels), (val_images, task.val.labels), seed=seed, trains=trains,
                normalise=backbone.normalise, progress=progress, before=before,
-               thaw=_thawing(model, upto) if recipe.gradual else None)  # fmt: skip
+               thaw=_thawing(model, upto) if recipe.gradual else None, keep=keep)  # fmt: skip
     run.run()
     return run, kept
 

@@ -38,19 +38,20 @@ class Run(lightning.LightningModule):
     normalise   uint8 images -> what `net` takes; not needed for features
     progress    its step() is called after each optimizer step
     before      the last row of an earlier phase's history, whose steps are counted on
+    thaw, keep  a `Thaw` and a `Keep`: stages that thaw, checkpoints to go on from
 
     After `run()` or `steps()`: history, a row (as in `Fit.history`) for each validation step; kept, the row of the weights
     that were kept; and warning, a text if their loss is far above guessing, else "".
     """
 
     def __init__(self, recipe: Recipe, net: nn.Module, train: tuple, val: tuple, *, seed: int = 0, trains: nn.Module = None,
-                 normalise: Callable = None, progress=None, before: dict | None = None, thaw=None):  # fmt: skip
+                 normalise: Callable = None, progress=None, before: dict | None = None, thaw=None, keep=None):  # fmt: skip
         super().__init__()
         self.recipe, self.train_data, self.val_data = recipe, train, val
         self.trains = net if trains is None else trains
         self.whole = [net]  # in a list: not a submodule, whose parameters Lightning would count twice
         self.normalise, self.progress, self.done, self.before = normalise, progress, 0, before
-        self.callbacks = [thaw] if thaw else []
+        self.keep, self.callbacks = keep, [callback for callback in (thaw, keep) if callback]
         self.accuracy = MulticlassAccuracy(int(max(train[1].max(), val[1].max())) + 1, average="micro")
         self.history, self.losses, self.hits, self.val_losses, self.warning = [], [], [], [], ""
         self.lowest = (math.inf, 0, None)  # the lowest validation loss, its validation step and its weights, for patience
@@ -85,13 +86,13 @@ class Run(lightning.LightningModule):
             max_epochs=len(self.batches), accelerator=where.type, devices=[where.index or 0] if where.type == "cuda" else 1,
             logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
             num_sanity_val_steps=0, deterministic="warn", gradient_clip_val=LARGEST_GRADIENT,
-            reload_dataloaders_every_n_epochs=1, callbacks=self.callbacks,
+            reload_dataloaders_every_n_epochs=1, callbacks=self.callbacks, plugins=self.keep and [self.keep.plugin],
         )  # fmt: skip
         on_interrupt = signal.getsignal(signal.SIGINT)
         try:
             with self._standardised(where):
                 begun = copy.deepcopy(self.net.state_dict()) if self.recipe.interpolate else {}
-                trainer.fit(self)
+                trainer.fit(self, ckpt_path=self.keep.file if self.keep and self.keep.file.exists() else None)
                 if self.recipe.patience:
                     self.net.load_state_dict(self.lowest[2])
                     self.kept = self.history[self.lowest[1] - 1]

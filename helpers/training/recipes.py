@@ -190,6 +190,4 @@ def diff(a: Recipe, b: Recipe) -> Difference:
         if not isinstance(recipe, Recipe):
             raise TypeError(f"diff compares two recipes, got {type(recipe).__name__}")
     one, two = asdict(a), asdict(b)
-    return Difference(
-        {f.name: (one[f.name], two[f.name]) for f in fields(Recipe) if one[f.name] != two[f.name]}
-    )
+    return Difference({f.name: (one[f.name], two[f.name]) for f in fields(Recipe) if one[f.name] != two[f.name]})

@@ -13,7 +13,7 @@ import torch
 from helpers.images.tasks import Task
 from helpers.notebook.progress import Progress
 from helpers.training.devices import provenance
-from helpers.training.fitting import fit
+from helpers.training.fitting import fit, measured
 from helpers.training.intervals import interval, mean_interval, paired_difference
 from helpers.training.recipes import Recipe
 
@@ -196,11 +196,14 @@ def _plain(value):
 
 
 def run_study(question: str, cases: list[Case], seeds: int | list[int] = 3, *,
-              also: Callable | None = None, keep_history: bool = False, run=fit, progress=None) -> Study:  # fmt: skip
+              also: Callable | None = None, keep_history: bool = False, run=fit, progress=None,
+              checkpoint: str | Path | None = None) -> Study:  # fmt: skip
     """Fit every case once a seed. A seed draws other training images, other new layers and another order of batches.
 
     Cases that share a task and a seed share their images, so that differences are paired.
     also: what else to measure of a Fit, Fit -> {column: number}. run: what trains, called as `fit` is. progress: as in `fit`.
+    checkpoint: a folder that keeps finished runs, and checkpoints of the one that is not: the same call goes on from there, also
+    with more seeds or cases.
     Raises ValueError for no cases, two with the same conditions or other names, no seeds or one twice, and what `fit` raises.
     """
     cases = list(cases)
@@ -222,26 +225,18 @@ def run_study(question: str, cases: list[Case], seeds: int | list[int] = 3, *,
         drawn = {}
         for case in cases:
             task = drawn.setdefault(id(case.task), case.task.draw(seed))
-            result = run(case.recipe, task, seed, progress=progress)
-            row = case.conditions | {
-                "seed": seed, "n": result.n, "accuracy": result.accuracy,
-                "train_accuracy": result.history.train_accuracy.iloc[-1], "trained": result.trained,
-                "seconds": round(result.seconds, 3),
-            }  # fmt: skip
-            if also:
-                row |= {name: float(value) for name, value in also(result).items()}
-            if keep_history:
-                row["history"] = result.history.round(4).to_dict("records")
-            rows.append(row)
-            correct.append(result.correct)
+            row, answers = measured(run, case.recipe, task, seed, progress, also, keep_history, checkpoint)
+            rows.append(case.conditions | row)
+            correct.append(answers)
     progress.done(f"{question} ({_extent(len(rows), len(seeds))}, {sum(row['seconds'] for row in rows):.0f} s of training)")
     return Study(question, names, pandas.DataFrame(rows), correct, {"seeds": ", ".join(map(str, seeds))} | provenance())
 
 
-def compare(recipes: list[Recipe], task: Task, seeds: int | list[int] = 5) -> Study:
+def compare(recipes: list[Recipe], task: Task, seeds: int | list[int] = 5, *, checkpoint: str | Path | None = None) -> Study:
     """Fit every recipe once a seed: a study whose condition is the recipe's name, with the settings in `about`.
 
     All recipes see the same training images of a seed, and all runs are judged on the same test images: see `Study.paired`.
+    checkpoint: a folder in which an interrupted study goes on, as in `run_study`.
     Raises TypeError for something else than recipes, ValueError for no recipes or two of the same name, and as `run_study`.
     """
     if not isinstance(recipes, (list, tuple)) or not all(isinstance(recipe, Recipe) for recipe in recipes):
@@ -251,7 +246,8 @@ def compare(recipes: list[Recipe], task: Task, seeds: int | list[int] = 5) -> St
         raise ValueError(f"compare needs recipes with different names, got {names}; use replace(recipe, name=...)")
     labels = "all" if task.per_class is None else task.per_class
     question = f"{task.name}, {labels} training images a class, {task.size} px"
-    study = run_study(question, [Case({"recipe": recipe.name}, recipe, task) for recipe in recipes], seeds)
+    study = run_study(question, [Case({"recipe": recipe.name}, recipe, task) for recipe in recipes], seeds,
+                      checkpoint=checkpoint)  # fmt: skip
     settings = {f"recipe {recipe.name}": ", ".join(f"{k}={v!r}" for k, v in asdict(recipe).items()) for recipe in recipes}
     return replace(study, about=study.about | settings)
 
