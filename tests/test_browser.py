@@ -61,6 +61,16 @@ class TestLectures:
     def test_lecture_runs_shows_its_quizzes_and_figures_and_complains_of_nothing(self, lab, path):
         run_and_hold(lab, path)
 
+    @pytest.mark.parametrize("path", ["notebooks/03_variants.ipynb", "notebooks/explorer.ipynb"])
+    def test_axe_finds_nothing_in_texts_figures_quizzes_and_the_explorer_that_keeps_anybody_out(self, lab, path):
+        axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core comes with the extra test")
+        lab.open(path)
+        lab.run()
+        ours = {"include": [".jp-OutputArea-output", ".jp-RenderedMarkdown"]}  # the rest is JupyterLab's own
+        rules = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
+        found = axe.Axe().run(lab.page, context=ours, options={"runOnly": rules, "preload": False})
+        assert [(rule["id"], len(rule["nodes"]), rule["nodes"][0]["html"][:300]) for rule in found.response["violations"]] == []
+
 
 class TestLabs:
     @pytest.mark.parametrize("path", PAGES["solutions"])

@@ -38,6 +38,13 @@ STYLE = """<style>
 .course-explorer :focus-visible { outline: 3px solid #0072b2; outline-offset: 2px }
 </style>"""
 
+NAMES = """export default { render({ el }) {
+  const name = () => document.querySelectorAll(".course-explorer .widget-hslider").forEach((slider) =>
+    slider.querySelector(".noUi-handle, .ui-slider-handle")?.setAttribute(
+      "aria-label", slider.querySelector(".widget-label").textContent));
+  [0, 300, 1000, 3000].forEach((wait) => setTimeout(name, wait));
+} }"""
+
 
 def draw_explorer(setting: Setting | None = None, trials: list[Trial] = ()) -> tuple[Figure, str]:
     """The explorer's figure without its widgets, and its description: the network as it is set, and the trials' curves.
@@ -157,9 +164,16 @@ def make_explorer(setting: Setting, trials: list[Trial] = ()):
         column("31%", network), column("33%", curves),
         column("42%", names["numbers"]), column("56%", names["runs"], removers),
     ], layout=wrapped())  # fmt: skip
-    box = widgets.VBox([widgets.HTML(STYLE), parts], layout=wide()).add_class("course-explorer")
+    box = widgets.VBox([widgets.HTML(STYLE), parts, _namer()], layout=wide()).add_class("course-explorer")
     box.session, box.named = session, names | {"network": network, "curves": curves}
     return box
+
+
+def _namer():
+    """A widget without a picture that gives the handles of sliders their label as a name, which ipywidgets does not."""
+    import anywidget
+
+    return type("Namer", (anywidget.AnyWidget,), {"_esm": NAMES})()
 
 
 def _depths(session: Session) -> list[tuple[str, str]]:
