@@ -210,7 +210,7 @@ def main(arguments=None) -> None:
         imagenet.figure().savefig(ROOT / "docs/photographs.png", dpi=100)
     real.draw_figures(ROOT / "docs")
     texts = stamps()
-    for file in STAMPED:
+    for file in filter(lambda file: (ROOT / file).exists(), STAMPED):  # students do not get all of them
         stamp(ROOT / file, texts)
     print(results_table())
 

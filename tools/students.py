@@ -16,9 +16,10 @@ ROOT = Path(__file__).resolve().parents[1]
 KEPT_BACK = (
     "solutions", "tests", "conftest.py", "docs/instructors", "docs/presenting.md", "docs/book", "docs/architecture.md",
     "CONTRIBUTING.md", ".ci", ".pre-commit-config.yaml", "tools/studies/contest.py", "tools/studies/museum.py", "tools/deck",
+    "tools/colab.txt",
     *(f"tools/{name}.py" for name in (
-        "assessment", "book", "colab", "counts", "execute", "grading", "house", "labs", "links", "minutes", "release",
-        "setup_cells", "slides", "students", "submissions")),
+        "assessment", "book", "colab", "counts", "execute", "grading", "house", "labs", "links", "minutes", "mutants",
+        "release", "setup_cells", "slides", "students", "submissions")),
 )  # fmt: skip
 MARKED = re.compile(
     r"^(?:<!--|#) instructors(?: -->)?\n.*?^(?:<!--|#) /instructors(?: -->)?\n|<!-- instructors -->.*?<!-- /instructors -->",
