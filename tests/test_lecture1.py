@@ -26,7 +26,7 @@ def test_copied_features_are_far_ahead_and_a_solved_pretext_task_is_worth_little
     exec(CELLS["nt-xent"].source, space := {"torch": torch, "F": torch.nn.functional, "a": torch.randn(8, 5)})
     assert torch.allclose(space["nt_xent"](space["a"], 2 - space["a"]), pretext.nt_xent(space["a"], 2 - space["a"]))
     assert max(short) < 30 and random < max(short) < longer / 1.5
-    assert number("worth-table", "Trained on flowers, it finds") > 85 and abs(number("worth-table", "rotation, flowers") - random) < 4
+    assert number("worth-table", "flowers, it finds") > 85 and abs(number("worth-table", "rotation, flowers") - random) < 4
     assert "22 million weights; an image becomes 384 features" in project.outcome(NOTEBOOK, "fetch")
 
 
