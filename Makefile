@@ -33,11 +33,13 @@ lab: environment ## open the course in JupyterLab (IP=0.0.0.0: reachable from ot
 test results: export MALLOC_MMAP_THRESHOLD_ = 4000000000
 test results: export MALLOC_TRIM_THRESHOLD_ = 8000000000
 
+# instructors
 test: environment ## run every test, the notebooks included (JOBS=2 at a time)
 	@$(BIN)/python -m pytest -n "$(JOBS)" --dist loadscope
 
 test-colab: environment ## the tests of helpers and all notebooks with the versions that Google Colab has (5 GB)
 	@$(BIN)/python tools/colab.py
+# /instructors
 
 demo: environment ## transfer in the terminal, in about a minute (FOLDER=my_birds: on your own photographs)
 	@$(BIN)/python tools/demo.py $(if $(FOLDER),"$(FOLDER)")
@@ -53,14 +55,16 @@ weights: environment ## train the shipped source models again, from code alone
 results: environment ## measure the numbers that the course quotes again (NAMES="suite real": those that take more than a day)
 	@$(BIN)/python tools/measure.py $(NAMES)
 
+# instructors
 labs: environment ## make the labs from their solutions again
 	@$(BIN)/python tools/labs.py
 
-release: environment ## write build/release/*.zip: the course as students get it, without solutions
-	@$(BIN)/python tools/release.py
+release: environment ## build/release/*.zip: the course as students get it (FOLDER=..: into a folder, for a JupyterHub)
+	@$(BIN)/python tools/release.py $(if $(FOLDER),"$(FOLDER)")
 
-book: environment ## the web edition of the course: build/book/index.html
+book: environment ## the web edition: build/book for students, build/book-instructors with solutions and notes
 	@$(BIN)/python tools/book.py
+	@$(BIN)/python tools/book.py --instructors
 
 slides: environment ## slides of every lecture, for any browser, offline: build/slides/index.html
 	@$(BIN)/python tools/slides.py
@@ -74,6 +78,7 @@ lock: environment ## write requirements.lock from pyproject.toml (UPGRADE=1: wit
 	@$(BIN)/python -m uv pip compile pyproject.toml --extra lab --extra test --extra teach --universal --fork-strategy fewest \
 		--python-version 3.11 --only-binary :all: --generate-hashes --no-annotate --no-emit-index-url \
 		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --quiet --output-file requirements.lock
+# /instructors
 
 clean: ## remove the environment and all that the commands above left behind
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .import_linter_cache build dist *.egg-info lightning_logs

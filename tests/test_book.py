@@ -18,6 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:'myst_parser:PendingDeprecationW
 for needed in ("sphinx", "myst_nb", "furo"):
     pytest.importorskip(needed, reason=f"{needed} comes with the extra teach")
 import book  # noqa: E402
+import students  # noqa: E402
 
 NOTEBOOKS = notebooks("notebooks", "labs")
 each_notebook = each(NOTEBOOKS)
@@ -45,8 +46,8 @@ def test_building_reaches_for_nothing_and_runs_no_notebook(site):
 
 
 def test_every_lecture_lab_and_text_has_a_page_and_the_first_page_leads_to_it(site):
-    texts = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md"), *ROOT.glob("docs/instructors/*.md")]
-    wanted = {name(path).rpartition(".")[0] + ".html" for path in [*NOTEBOOKS, *texts]}
+    texts = students.handed_out([name(path) for path in [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("labs/*.md")]])
+    wanted = {file.rpartition(".")[0] + ".html" for file in [*map(name, NOTEBOOKS), *texts]}
     wanted |= {"reference/index.html", "measured.html"}
     assert len(wanted) > 8 and wanted <= set(site.pages)
     assert not wanted - {href.partition("#")[0] for href in site.pages["index.html"].all("a", "href")}
@@ -74,7 +75,7 @@ def test_notebook_is_shown_with_all_its_code_and_its_stored_figures(site, path):
             figures += re.findall(r'<img[^>]*?\balt="([^"]+)"', html)
     assert [unescape(alt) for alt in figures] == [alt for alt in page.all("img", "alt") if alt in set(map(unescape, figures))]
     copies = [page.path.parent / href for href in page.all("a", "href") if href.endswith(f"/{path.name}")]
-    assert any(copy.read_bytes() == path.read_bytes() for copy in copies), "it can be downloaded as it is"
+    assert any(copy.read_bytes() == students.content(ROOT, name(path)) for copy in copies), "it can be downloaded"
 
 
 def test_every_public_helper_has_an_entry_with_its_first_sentence_and_so_have_the_instruments_of_lessons(site):
@@ -99,7 +100,8 @@ def test_helpers_in_the_code_of_a_notebook_lead_to_their_entry(site):
 def test_shipped_studies_are_shown_with_the_lectures_that_use_them(site):
     page = site.pages["measured.html"]
     for path in ROOT.glob("helpers/data/study-*.json"):
-        assert squeezed(json.loads(path.read_text())["question"][1:]) in page.text
+        told = path.stem not in ("study-museum", "study-contest")  # what labs ask students to find out
+        assert (squeezed(json.loads(path.read_text())["question"][1:]) in page.text) == told
     assert page.text.count("Usedin") >= 10 and "notebooks/03_variants.html" in page.all("a", "href")
 
 
@@ -110,14 +112,26 @@ def test_no_file_of_the_site_holds_an_answer(site):
     assert not list(site.out.rglob("solutions*"))
     for path in site.out.rglob("*"):
         if path.suffix in (".html", ".js", ".ipynb", ".md", ".txt"):
-            assert "BEGIN SOLUTION" not in path.read_text(encoding="utf-8"), path
+            text = path.read_text(encoding="utf-8")
+            assert "BEGIN SOLUTION" not in text and "or the instructor" not in text, path
+    assert not [address for address in site.pages if "instructor" in address or "presenting" in address]
+
+
+def test_the_instructors_edition_has_the_solutions_their_pages_and_the_notes(tmp_path):
+    assert book.build(tmp_path / "site", instructors=True) == 0, "Sphinx warned of what stands above"
+    pages = {path.relative_to(tmp_path / "site").as_posix() for path in tmp_path.rglob("*.html")}
+    texts = [*ROOT.glob("docs/*.md"), *ROOT.glob("docs/instructors/**/*.md"), *notebooks("solutions")]
+    assert len(texts) > 15 and not {name(path).rpartition(".")[0] + ".html" for path in texts} - pages
+    for path in notebooks("notebooks"):
+        html = (tmp_path / "site" / name(path)).with_suffix(".html").read_text(encoding="utf-8")
+        assert html.count("<summary>For the instructor</summary>") == sum(map(students.is_note, cells(path, "markdown"))), path
 
 
 @each_notebook
-def test_notes_and_setup_are_folded_and_quizzes_need_no_script(site, path):
+def test_setup_and_outcomes_of_guesses_are_folded_and_quizzes_need_no_script(site, path):
     html = site.of(path).html
-    notes = [cell for cell in cells(path, "markdown") if cell.metadata.get("slideshow", {}).get("slide_type") == "notes"]
-    assert html.count("<summary>For the instructor</summary>") == len(notes)
+    shown = [cell for cell in students.outcomes(cells(path)) if cell.outputs]
+    assert html.count("hide-output") >= len(shown)
     before, after = html.split("<summary>On Google Colab</summary>")
     folded, _, rest = after.partition("</details>")
     (setup,) = [cell.source for cell in cells(path, "code") if "setup" in tags(cell)]
@@ -206,6 +220,14 @@ def test_search_finds_the_lecture_that_a_word_is_in(visit):
     assert tab.inner_text("h1").startswith("Lecture 4")
 
 
+@pytest.mark.parametrize("address", ["index", "notebooks/01_transfer_vs_self_supervised", "labs/lab4_bug_museum", "docs/glossary",
+                                     "reference/the_model"])  # fmt: skip
+def test_axe_finds_nothing_that_keeps_anybody_out(visit, address):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core comes with the extra test")
+    found = axe.Axe().run(visit(address), options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]})
+    assert [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found.response["violations"]] == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_words_stand_out_and_figures_keep_their_white_ground_in_light_and_dark(visit, scheme):
     tab = visit(KINDS[1], color_scheme=scheme)
@@ -220,3 +242,8 @@ def test_formulas_are_set_in_two_dimensions_without_a_script(visit, site):
     above, below = (tab.locator(f"mfrac > :nth-child({n})").first.bounding_box() for n in (1, 2))
     assert above["y"] + above["height"] <= below["y"] + 2 and below["height"] > 4
     assert not [source for page in site.pages.values() for source in page.all("script", "src") if "mathjax" in source.lower()]
+
+
+def test_glossary_and_cheat_sheet_print_on_a_page_each(visit):
+    for page in ("docs/glossary", "docs/cheat_sheet"):
+        assert re.findall(rb"/Count (\d+)", visit(page).pdf(format="A4")) == [b"1"], page

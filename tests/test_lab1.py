@@ -4,10 +4,11 @@
 """
 
 import re
+import time
 
 import pytest
 import torch
-from answers import judged
+from answers import Given, judged
 from answers.lab1_flowers import DIFFER, discriminant, one_each
 from project import ROOT, number, outcome
 
@@ -134,6 +135,20 @@ def test_the_score_of_a_weak_classifier_is_shown_as_behind():
     paired = last_score().paired
     assert paired.loc["feature extraction", "high"] < 0 < paired.loc["feature extraction", "low"] + 100
     assert last_score().table.loc["yours", "n"] == 1000
+
+
+def test_on_a_slower_computer_the_limit_is_longer_by_what_a_few_steps_take_there_and_at_most_four_times(monkeypatch):
+    def half_a_second(task):
+        end = time.process_time() + 0.5
+        while time.process_time() < end:
+            pass
+        return one_each(task)
+
+    for steps_take, wanted in {1e9: "too slow", 1e-9: "behind the plain recipe"}.items():  # once, and four times as long
+        monkeypatch.setattr(contest, "_STEPS_TAKE", steps_take)
+        contest.pace.cache_clear()
+        assert judge(Given(half_a_second, minutes=0.3 / 60)).finding == wanted
+    contest.pace.cache_clear()
 
 
 def test_without_a_contest_there_is_no_score():

@@ -7,6 +7,7 @@ from functools import partial
 import project
 import pytest
 import torch
+from PIL import ExifTags, Image
 from project import ROOT, cells
 from torch import nn
 from torchvision.models import get_model
@@ -132,6 +133,33 @@ def test_the_program_and_the_helpers_train_the_same_network_to_the_last_bit():
     assert number("program-outcome", "after training") > number("program-outcome", "before training") + 30
 
 
+def test_the_program_is_followed_on_validation_images_and_sees_the_test_images_once():
+    program = {cell.id: cell.source for cell in cells(NOTEBOOK, "code") if cell.id.startswith("program")}
+    assert [name for name, code in program.items() if "accuracy(model, test)" in code] == ["program-test"]
+    assert len(re.findall(r"step \d+: loss \S+, validation \d+%", outcome("program-training"))) == 4
+    validation = number("program-training", "step 40: loss .*validation")
+    assert validation > number("program-outcome", "after training")  # as the text says
+
+
+def test_the_program_turns_phone_pictures_upright_and_refuses_parts_with_other_classes(tmp_path):
+    code = {cell.id: cell.source for cell in cells(NOTEBOOK, "code")}
+    lying, exif = Image.new("RGB", (40, 20)), Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    for part, names in {"train": "ab", "val": "ab", "test": "abc"}.items():
+        for name in names:
+            (tmp_path / part / name).mkdir(parents=True)
+            lying.save(tmp_path / part / name / "1.jpg", exif=exif)
+    space = {"h": h, "torch": torch, "nn": nn, "folder": tmp_path}
+    exec(code["program"], space)
+    assert space["upright"](tmp_path / "train/a/1.jpg").size == (20, 40)
+    with pytest.raises(AssertionError, match="the class folders differ"):
+        exec(code["program-data"], space)
+    (tmp_path / "test/c/1.jpg").unlink()
+    (tmp_path / "test/c").rmdir()
+    exec(code["program-data"], space)
+    assert space["train"].loader is space["upright"] and space["test"][0][0].shape == (3, 128, 128)
+
+
 def test_a_new_layer_is_far_ahead_of_the_translated_old_one_and_ahead_of_the_neighbours():
     assert number("reuse-outcome", "new layer instead") > number("reuse-outcome", "old layer, translated") + 20
     assert abs(number("reuse-outcome", "1,000 old scores") - number("reuse-outcome", "new layer instead")) < 3  # "nearly all"
@@ -146,7 +174,16 @@ def test_a_backbone_that_sees_other_batches_ruins_the_head_in_use_and_a_frozen_o
     assert number("drift", "change of the features") > number("drift", "another image's features") + 5
     assert number("colleague", "after 50 batches of goldfinches") < number("colleague", "before") - 20
     assert number("one-head-outcome", "at rest") > number("one-head-outcome", "live") + 5
+    study = h.load_study("real-batchnorm").select(trains="the head").table("batchnorm")
+    assert study.loc["live", "high"] < study.loc["at rest", "low"]  # as the figure's text says
+    assert number("one-head-photographs", "live") == study.loc["live", "accuracy %"]
     assert outcome("held").strip().endswith("True") and outcome("frozen-tested").strip().endswith("True")
+
+
+def test_in_training_mode_a_broken_picture_breaks_its_neighbour():
+    said = project.outcome(APPENDIX, "hole").splitlines()
+    assert said == ["training mode: picture 0 broken True, its neighbour broken True",
+                    "evaluation mode: picture 0 broken True, its neighbour broken False"]  # fmt: skip
 
 
 def test_the_old_layer_is_ahead_on_unions_and_level_on_ten_of_its_classes():

@@ -6,8 +6,9 @@ from functools import partial
 
 import project
 from fits import short, small_task
+from photos import open_small, photos
 from project import ROOT, cells
-from scipy.stats import fisher_exact
+from scipy.stats import binom
 
 import helpers as h
 from helpers.lessons.variants import plot_targets, reversal_recipes
@@ -50,9 +51,15 @@ def test_the_bars_of_the_costs_are_those_of_the_table():
     assert len(memory.patches) == 2
 
 
-def test_the_laboratory_s_source_is_shown_above_two_classes_of_each_target():
-    titles = [axis.get_title().split(":")[0] for axis in plot_targets().axes]
+def test_the_laboratory_s_source_is_shown_above_two_classes_of_each_target_and_the_goldfinches_marks_are_circled():
+    axes = plot_targets().axes
+    titles = [axis.get_title().split(":")[0] for axis in axes]
     assert titles == 6 * ["its source"] + ["flowers"] * 2 + ["goldfinches"] * 2 + ["tissue"] * 2
+    assert [len(axis.patches) for axis in axes] == [0] * 8 + [2, 2, 0, 0]
+    for axis in axes[8:10]:
+        back, bill = axis.patches
+        assert back.width > 2 * bill.width and bill.center[1] < back.center[1], "the bill is small, and higher up"
+        assert bill.center[0] > back.center[0], "both birds look to the right"
 
 
 def test_a_probe_with_five_photographs_keeps_up_with_a_hundred_from_scratch():
@@ -88,15 +95,34 @@ def test_the_validation_images_choose_everything_and_no_test_accuracy_is_seen_be
 
 
 def test_ninety_percent_of_eighty_is_a_rare_draw_and_nine_points_either_way_are_not():
-    ours, eighty, four_hundred = ([float(n) for n in re.findall(r"([\d.]+)%", line)] for line in outcome("luck").splitlines()[:3])
-    assert ours == [90, number("puzzle-outcome", "solved, not trained in steps")]
-    assert 0.004 < fisher_exact([[72, 8], [308, 92]], alternative="greater").pvalue < 0.006  # the text's one in 200
-    assert eighty[3] < 1 and abs(eighty[2] - eighty[1] - 18) < 1.5 and abs(four_hundred[2] - four_hundred[1] - 8) < 1.5
+    printed = re.search(r"validation (\d+) of (\d+): 90%, test (\d+) of (\d+): .* one case in (\d+)", outcome("luck"))
+    ours, eighty, hits, of, rare = map(int, printed.groups())
+    assert (ours, eighty, of) == (72, 80, 400) and 100 * hits / of == number("puzzle-outcome", "solved, not trained in steps")
+    assert 180 < rare < 260
+    for images, uncertain in ((80, 9), (400, 4)):
+        low, high = (100 * q / images for q in binom(images, hits / of).ppf([0.025, 0.975]))
+        assert abs((high - low) / 2 - uncertain) < 0.8, "the figure's title"
 
 
-def test_training_everything_gains_everywhere_but_on_drawn_flowers():
-    lows = re.findall(r"^(.+?) {2,}[\d.]+ +(-?[\d.]+) to", outcome("depth-outcome"), re.MULTILINE)
-    assert len(lows) == 4 and [name for name, low in lows if float(low) <= 0] == ["drawn flowers"]
+def test_lp_ft_gains_on_drawn_goldfinches_and_photographs_and_a_lot_on_the_goldfinches_alone():
+    rows = re.findall(r"^(.+?) {2,}(-?[\d.]+) +(-?[\d.]+) to", outcome("depth-outcome"), re.MULTILINE)
+    gains = {name: (float(points), float(low)) for name, points, low in rows}
+    assert [name for name, (_, low) in gains.items() if low > 0] == ["drawn goldfinches", "flower photographs"]
+    assert [name for name, (points, _) in gains.items() if points > 5] == ["drawn goldfinches"]
+
+
+def test_all_four_panels_show_the_same_two_recipes_over_five_seeds():
+    both = ["feature extraction", "probe, then fine-tune"]
+    drawn = h.load_study("suite-garden").select(target=["flowers", "goldfinches", "tissue"], recipe=both)
+    real = h.load_study("suite-efficientnet_lite0").select(target="photographs", size=128, recipe=both)
+    for study in (drawn, real):
+        assert (study.paired("recipe", both[0], by=["target", "per_class"]).seeds == 5).all()
+
+
+def test_the_photographs_have_190_validation_and_375_test_images_whatever_the_labels(tmp_path):
+    folder = photos(tmp_path / "flowers", **dict.fromkeys(("daisy", "dandelion", "roses", "sunflowers", "tulips"), 300))
+    for task in (open_small(folder, per_class) for per_class in (5, 100)):
+        assert (len(task.val.labels), len(task.test.labels)) == (190, 375)
 
 
 def test_the_program_for_a_folder_names_a_picture_that_it_has_not_seen():

@@ -59,7 +59,8 @@ def test_each_switch_changes_one_thing_of_the_baseline():
     recipes = {case.conditions["switch"]: case.recipe for case in tuning.switch_cases()}
     changed = {name: diff(recipes["baseline"], recipe).keys() - {"name"} for name, recipe in recipes.items()}
     assert changed.pop("baseline") == set() and changed.pop("head first") == {"steps", "head_steps", "head_lr"}
-    assert changed.pop("both") == {"steps", "head_steps", "head_times"}  # head_lr is the default
+    assert changed.pop("head first at 10x rate") == {"steps", "head_steps"}  # head_lr is the default
+    assert changed.pop("both") == {"steps", "head_steps", "head_times"}
     assert all(len(settings) == 1 for settings in changed.values())
 
 

@@ -127,12 +127,10 @@ def test_no_line_begins_with_a_mark_and_goes_on_in_markdown(path):
 
 
 @each(LECTURES)
-def test_every_cell_says_what_it_is_on_a_slide_and_the_instructor_has_notes(path):
+def test_the_instructor_has_notes_and_no_cell_has_a_slide_type_that_nothing_reads(path):
     kinds = [cell.metadata.get("slideshow", {}).get("slide_type") for cell in cells(path)]
-    assert set(kinds) <= {"slide", "subslide", "fragment", "skip", "notes", "-"}
-    assert kinds[0] == "slide" and kinds.count("slide") >= 5 and kinds.count("slide") + kinds.count("subslide") >= 8
-    notes = [cell for cell, kind in zip(cells(path), kinds, strict=True) if kind == "notes"]
-    assert len(notes) >= 5 and all(cell.cell_type == "markdown" for cell in notes)
+    assert set(kinds) == {None, "notes"} and kinds.count("notes") >= 5
+    assert not [cell.id for cell, kind in zip(cells(path), kinds, strict=True) if kind and cell.cell_type != "markdown"]
 
 
 @each(LECTURES)
@@ -142,4 +140,5 @@ def test_lecture_asks_no_more_of_its_reader_than_promised_and_its_guesses_begin_
     guesses = [cell.source for cell in cells(path, "code") if cell.source.startswith("guess")]
     assert guesses and not [source for source in guesses if re.search(r": *\d", source)]
     texts = "\n".join(cell.source for cell in cells(path, "markdown"))
-    assert texts.count("**Do this:**") == 5 == len(re.findall(r"^## \d", texts, re.MULTILINE))
+    sections = len(re.findall(r"^## \d", texts, re.MULTILINE))
+    assert texts.count("**Do this:**") == sections and sections in (5, 6)

@@ -29,6 +29,7 @@ DAMAGES = {  # the cell, what is done with it in the list of cells, and what is 
     "lamp-check": (lambda cells, one: one.update(source="print('passed')"), ["changed check: 'lamp-check'"]),
     "room7-check": (lambda cells, one: one["metadata"].clear(), ["check without its metadata: 'room7-check'"]),
     "room3-check": (lambda cells, one: one.update(cell_type="markdown"), ["changed type: check 'room3-check'"]),
+    "room1-answer": (lambda cells, one: one.update(cell_type="code"), ["changed type: answer 'room1-answer'"]),
     "room9-check": (lambda cells, one: marks(one).update(locked=False), ["changed metadata: check 'room9-check'"]),
 }
 

@@ -25,8 +25,9 @@ c = get_config()  # noqa: F821 (nbgrader provides it)
 c.CourseDirectory.course_id = "transfer-learning"
 # The same words in a blank as in the labs that `make labs` makes.
 c.ClearSolutions.code_stub = {{"python": {labs.STUB!r}}}
-# Training takes longer than nbgrader's usual 30 seconds a cell.
-c.Execute.timeout = 600
+c.ClearSolutions.text_stub = {labs.TEXT!r}
+# Training takes longer than nbgrader's usual 30 seconds a cell; a check of the labs has a limit of its own.
+c.Execute.timeout = 900
 '''
 
 

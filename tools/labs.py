@@ -5,7 +5,8 @@
 
 An answer stands between `### BEGIN SOLUTION` and `### END SOLUTION`; nbgrader reads the same marks. In its place comes
 nbgrader's stub. A cell tagged "solution-only" is left out. A cell that calls a check, `check.NAME(...)`, and nothing
-else, is graded by nbgrader with one point.
+else, is graded by nbgrader with one point. A question that begins with "**Explain.**" is followed by a text cell tagged
+"model-answer": in the lab it is empty, for the student to write in, and a person grades it with up to two points.
 """
 
 import copy
@@ -21,12 +22,15 @@ import setup_cells  # noqa: E402
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 STUB = '# YOUR CODE HERE\nraise NotImplementedError("This part is yours: replace these two lines by your code.")'
+TEXT = "YOUR ANSWER HERE: two or three sentences."
+ASKS = re.compile(r"^\*\*Explain\.\*\*", re.MULTILINE)
 ANSWER = re.compile(rf"^( *){BEGIN}\n.*?\n *{END}$", re.DOTALL | re.MULTILINE)
 CHECK = re.compile(r"check\.(\w+)\(.*\);?", re.DOTALL)
-ONLY_THERE = {"nbval-check-output"}  # tags that are about stored outputs
+ONLY_THERE = {"nbval-check-output", "model-answer"}  # tags about stored outputs and texts
 ROLES = {
     "answer": {"grade": False, "locked": False, "schema_version": 3, "solution": True, "task": False},
     "check": {"grade": True, "locked": True, "points": 1, "schema_version": 3, "solution": False, "task": False},
+    "text": {"grade": True, "locked": False, "points": 2, "schema_version": 3, "solution": True, "task": False},
 }
 
 
@@ -48,17 +52,34 @@ def blank(source, where="this cell"):
     return cleared
 
 
+def is_text(cell):
+    """Whether a cell is where a student explains; in a solution it holds the model answer."""
+    return cell.cell_type == "markdown" and "model-answer" in cell.metadata.get("tags", [])
+
+
+def role_of(cell):
+    if is_text(cell):
+        return "text"
+    return "answer" if cell.cell_type == "code" and BEGIN in cell.source else "check" if check_of(cell) else None
+
+
 def stamp(solution):
-    """Put nbgrader's metadata into a solution, in place. Raises ValueError for an answer that no check follows."""
+    """Put nbgrader's metadata into a solution, in place.
+
+    Raises ValueError for an answer that no check follows, and for a question "**Explain.**" without the cell for its answer.
+    """
+    for asks, text in zip(solution.cells, [*solution.cells[1:], None], strict=True):
+        if bool(asks.cell_type == "markdown" and ASKS.search(asks.source)) != bool(text and is_text(text)):
+            raise ValueError(f"cell {asks.id!r}: a question '**Explain.**' and a text cell tagged model-answer belong together")
     waiting = None
     for cell in solution.cells:
-        role = "answer" if cell.cell_type == "code" and BEGIN in cell.source else "check" if check_of(cell) else None
+        role = role_of(cell)
         cell.metadata.pop("nbgrader", None)
         if role:
             cell.metadata["nbgrader"] = {**ROLES[role], "grade_id": cell.id}
         if role == "answer" and waiting:
             raise ValueError(f"no check follows the answer in cell {waiting!r} before the next one, {cell.id!r}")
-        waiting = {"answer": cell.id, "check": None, None: waiting}[role]
+        waiting = {"answer": cell.id, "check": None}.get(role, waiting)
     if waiting:
         raise ValueError(f"no check follows the answer in cell {waiting!r}")
 
@@ -69,6 +90,7 @@ def lab_of(solution, path):
     lab.cells = [cell for cell in lab.cells if "solution-only" not in cell.metadata.get("tags", [])]
     for cell in lab.cells:
         tags = [tag for tag in cell.metadata.get("tags", []) if tag not in ONLY_THERE]
+        cell.source = TEXT if is_text(cell) else cell.source
         kept = {key: cell.metadata[key] for key in ("nbgrader",) if key in cell.metadata}
         cell.metadata = nbformat.from_dict(kept | ({"tags": tags} if tags else {}))
         if cell.cell_type == "code":

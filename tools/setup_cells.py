@@ -22,6 +22,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 from helpers.notebook.quiz import find, to_html, to_text  # noqa: E402
 
+sys.path.insert(0, str(Path(__file__).parent))
+import links  # noqa: E402
+
 QUIZ = re.compile(r"(?:import helpers as h\s+)?h\.quiz\(\"(.+)\"\)\s*")
 FOLDERS = ("notebooks", "notebooks/appendix", "solutions", "labs")
 LEAD = "*On Google Colab:* "  # words first: a line that begins with a comment is HTML, and Markdown sees no links in it
@@ -57,8 +60,7 @@ def stamp(notebook, file, template, address):
     """Put setup cell and line into a notebook, in place."""
     cells = notebook.cells
     if not any(map(is_setup, cells)):
-        metadata = {"tags": ["setup"], "slideshow": {"slide_type": "skip"}}
-        cells.insert(min(1, len(cells)), new_code_cell(id="setup", metadata=metadata))
+        cells.insert(min(1, len(cells)), new_code_cell(id="setup", metadata={"tags": ["setup"]}))
     for cell in cells:
         if is_setup(cell):
             cell.source = setup_source(template, address)
@@ -74,12 +76,11 @@ def stamp(notebook, file, template, address):
         cell.source = LINE.sub(lambda _: line, cell.source)
     if not marked:
         place = next(place for place, cell in enumerate(cells) if is_setup(cell))
-        before = cells[place - 1] if place > 1 else None  # the title is a slide: leave it as it is
+        before = cells[place - 1] if place > 1 else None  # the title is the first slide: leave it as it is
         if before is not None and before.cell_type == "markdown":
             before.source = f"{before.source}\n\n{line}"
         else:
-            slide = {"slideshow": {"slide_type": "skip"}}
-            cells.insert(place, new_markdown_cell(line, id="colab", metadata=slide))
+            cells.insert(place, new_markdown_cell(line, id="colab"))
 
 
 def stamp_of_project(notebook, path, root=ROOT):
@@ -110,6 +111,8 @@ def main(root=ROOT, check=False):
                     path.write_text(new, encoding="utf-8")
     for name in stale:
         print(f"{name}: {'not as tools/setup_cells.py would stamp it' if check else 'stamped'}")
+    if stale and not check and (why := links.placeholder(root)):
+        print(f"{why}. Until then the setup cell has nothing to fetch on Colab.", file=sys.stderr)
     return 1 if check and stale else 0
 
 

@@ -2,43 +2,31 @@
 
     python tools/slides.py [--to build/slides] [notebooks/03_variants.ipynb ...]
 
-Cells are slides, fragments or speaker notes as their slide tags say (in JupyterLab: Property Inspector > Slide Type);
-nothing is run. reveal.js comes from the package sphinx-revealjs and MathJax, where a lecture has formulas, from
-jupyter_server_mathjax. tools/deck/ holds the template, the style and the script that lays cells out on pages.
+A cell is a page if its metadata says so; the text of the others becomes the speaker's notes (docs/presenting.md). Nothing
+is run. What is against the rules of a deck is printed below its name. reveal.js comes from the package sphinx-revealjs and
+MathJax, where a page has formulas, from jupyter_server_mathjax.
 """
 
 import argparse
-import ast
 import re
 import shutil
+import sys
 from html import escape
 from importlib.util import find_spec
 from pathlib import Path
+from string import Template
 
 import nbformat
-from nbconvert import SlidesExporter
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).resolve().parents[1])]
+from deck.pages import inline, pages  # noqa: E402
+from deck.rules import faults  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 DECK = ROOT / "tools/deck"
 LECTURES = sorted(ROOT.glob("notebooks/0[1-9]_*.ipynb"))
 REVEAL = ["dist/reveal.js", "dist/reveal.css", "dist/reset.css", "dist/theme/fonts/source-sans-pro", "plugin/notes/notes.js",
           "LICENSE"]  # fmt: skip
-
-
-def without_alt(source):
-    """Code as on a slide: in h.show(figure, "what is to be seen ..."), the text is left out (it is in the notes)."""
-    tree = ast.parse(source)
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and len(node.args) == 2]
-    texts = [call.args[1] for call in calls if ast.unparse(call.func).rpartition(".")[2] == "show"]
-    names = {text.id for text in texts if isinstance(text, ast.Name)}
-    written = [node for node in tree.body if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
-               and getattr(node.targets[0], "id", None) in names]  # fmt: skip
-    lines = source.encode().splitlines(keepends=True)
-    parts = [(text, b'"..."') for text in texts] + [(node, b"") for node in written]
-    for node, put in sorted(parts, key=lambda part: -part[0].lineno):
-        head, tail = lines[node.lineno - 1][: node.col_offset], lines[node.end_lineno - 1][node.end_col_offset :]
-        lines[node.lineno - 1 : node.end_lineno] = [(head + put + tail).lstrip(b"\n" if put else None)]
-    return b"".join(lines).decode()
 
 
 def relinked(html, decks):
@@ -54,24 +42,27 @@ def relinked(html, decks):
     return re.sub(r'<a href="(?P<target>[^"]*)">(?P<words>.*?)</a>', link, html, flags=re.DOTALL)
 
 
-def deck(path, decks=()):
-    """The page of one notebook, and whether it needs MathJax. decks: the names of all notebooks that have one."""
-    notebook = nbformat.read(path, as_version=4)
-    markdown = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.source = without_alt(cell.source)
-    has_math = any(re.search(r"\$[^$\n]+\$|\\\\\(", re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL)) for text in markdown)
-    resources = {
-        "deck_title": re.search(r"^# (.+)$", markdown[0], re.MULTILINE)[1],
-        "deck_has_math": has_math,
-        "metadata": {"path": str(Path(path).parent), "name": Path(path).stem},
-    }
-    exporter = SlidesExporter(
-        template_name="deck", extra_template_basedirs=[str(DECK.parent)], embed_images=True, exclude_anchor_links=True
+def section(page, decks):
+    """A page as reveal.js wants it."""
+    tag = '<b class="tag">Predict</b>' if page.asks else '<b class="tag">Quiz</b>' if page.kind == "quiz" else ""
+    kicker = f"h1>{escape(page.section)}</h1" if page.kind == "title" else f'p class="kicker">{tag}{escape(page.section)}</p'
+    return (
+        f'<section data-cell="{page.cell}"><div class="page {page.kind}"><{kicker}>\n'
+        f'<h2>{inline(page.headline)}</h2>\n<div class="body">{relinked(page.body, decks)}</div></div>\n'
+        f'<aside class="notes">{relinked(page.said, decks)}</aside></section>'
     )
-    html, _ = exporter.from_notebook_node(notebook, resources=resources)
-    return relinked(html, decks), has_math
+
+
+def deck(title, made, decks=()):
+    """The HTML of a deck, and whether it needs MathJax. decks: the names of all notebooks that have one."""
+    texts = [re.sub(r"<(pre|code)\b.*?</\1>", "", page.headline + page.body, flags=re.DOTALL) for page in made]
+    formulas = any(re.search(r"\$[^$\n]+\$", text) for text in texts)
+    parts = {
+        "title": escape(title),
+        "math": (DECK / "math.html").read_text(encoding="utf-8") if formulas else "",
+        "pages": "\n".join(section(page, decks) for page in made),
+    }
+    return Template((DECK / "deck.html").read_text(encoding="utf-8")).substitute(parts), formulas
 
 
 def folder_of(package, inside):
@@ -100,18 +91,29 @@ def copy_scripts(to, math):
 
 
 def build(paths, to):
-    """Write a deck of each notebook, and index.html with links to all, into the folder `to`. Returns the decks' paths."""
+    """Write a deck of each notebook that has slides, and index.html with links to all, into the folder `to`.
+
+    Returns {notebook: (path of its deck or None, what is against the rules in it)}. Stops where a slide cannot be made.
+    """
     to = Path(to)
     to.mkdir(parents=True, exist_ok=True)
-    names, written, titles, math = [Path(path).stem for path in paths], [], [], False
-    for path in paths:
-        html, has_math = deck(path, names)
-        written.append(to / f"{Path(path).stem}.html")
-        written[-1].write_text(html, encoding="utf-8")
-        titles.append(re.search(r"<title>(.*?)</title>", html)[1])
-        math = math or has_math
+    notebooks, made = {Path(path): nbformat.read(path, as_version=4) for path in paths}, {}
+    for path, notebook in notebooks.items():
+        try:
+            made[path] = pages(notebook)
+        except ValueError as error:
+            raise SystemExit(f"{path.name}, {error}") from None
+    decks = [path.stem for path in notebooks if made[path]]
+    written, links, math = {}, "", False
+    for path, notebook in notebooks.items():
+        written[path] = (to / f"{path.stem}.html", faults(made[path], notebook)) if made[path] else (None, [])
+        if made[path]:
+            title = re.search(r"^# (.+)$", notebook.cells[0].source, re.MULTILINE)[1]
+            html, has_math = deck(title, made[path], decks)
+            written[path][0].write_text(html, encoding="utf-8")
+            links += f'<li><a href="{escape(path.stem)}.html">{escape(title)}</a></li>'
+            math = math or has_math
     copy_scripts(to, math)
-    links = "".join(f'<li><a href="{escape(page.name)}">{title}</a></li>' for page, title in zip(written, titles, strict=True))
     (to / "index.html").write_text(
         '<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Slides</title><style>body{font:22px sans-serif;margin:3em}'
         f"li{{margin:.5em}}</style><h1>Slides</h1><ol>{links}</ol><p>S opens the speaker's view, F fills the screen, "
@@ -124,8 +126,9 @@ def main():
     parser.add_argument("notebooks", nargs="*", type=Path, default=LECTURES)
     parser.add_argument("--to", type=Path, default=ROOT / "build/slides")
     arguments = parser.parse_args()
-    for page in build(arguments.notebooks or LECTURES, arguments.to):
-        print(page)
+    for path, (page, found) in build(arguments.notebooks or LECTURES, arguments.to).items():
+        print(page or f"{path.name} has no slides yet: no cell's metadata has a slide (docs/presenting.md)")
+        print(*(f"  {fault}" for fault in found), sep="\n", end="\n" * bool(found))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,6 @@ autodoc_preserve_defaults = True
 autodoc_inherit_docstrings = False  # of Lightning's and torch's classes we document what we add
 autodoc_member_order = "bysource"
 python_use_unqualified_type_names = True
-python_maximum_signature_line_length = 72
 add_module_names = False
 html_math_renderer = "mathml"
 

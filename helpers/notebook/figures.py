@@ -1,6 +1,7 @@
 """The course's figures: one style, colours that the colour-blind can tell apart, a caption and alt text with each."""
 
 import base64
+import contextlib
 import functools
 import io
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 import matplotlib
 import torch
 from matplotlib import font_manager
+from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
@@ -110,16 +112,46 @@ def show(figure: Figure, alt: str, credits=()) -> None:
     buffer = io.BytesIO()
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        figure.savefig(buffer, format=kind, bbox_inches="tight", pil_kwargs={"quality": 88, "optimize": True})
+        with _letters_of(figure) as letters:
+            figure.savefig(buffer, format=kind, bbox_inches="tight", pil_kwargs={"quality": 88, "optimize": True})
     if any("missing from font" in str(one.message) for one in said):
         print("Some letters are drawn as boxes: no font here has them. Install one that does, such as Noto Sans CJK.")
     data = base64.b64encode(buffer.getvalue()).decode()
     html = (
-        f'<figure style="margin:0"><img src="data:image/{kind};base64,{data}" alt="{escape(alt)}" style="max-width:100%">'
+        f'<figure style="margin:0"><img src="data:image/{kind};base64,{data}" alt="{escape(alt)}" style="max-width:100%"'
+        f' data-letters="{min(letters, default="none")}"{_title_html(figure)}>'
         f"<figcaption><small>{escape(caption)}</small>{_credits_html(figure)}</figcaption></figure>"
     )
     credits = f" Photographs: {'; '.join(figure.credits)}." if hasattr(figure, "credits") else ""
     display({"text/html": html, "text/plain": f"[figure] {alt}{credits}"}, raw=True)
+
+
+@contextlib.contextmanager
+def _letters_of(figure: Figure):
+    """A list to which the height of all letters is added that are drawn in the meantime, in pixels of the picture."""
+    heights, draw_text = [], RendererAgg.draw_text
+
+    def noted(renderer, gc, x, y, text, font, *rest, **how):
+        heights.append(round(font.get_size_in_points() * figure.dpi / 72, 1))
+        draw_text(renderer, gc, x, y, text, font, *rest, **how)
+
+    RendererAgg.draw_text = noted
+    try:
+        yield heights
+    finally:
+        RendererAgg.draw_text = draw_text
+
+
+def _title_html(figure: Figure) -> str:
+    """The figure's title, and its box in the picture that was just saved: a slide has it as its own headline instead."""
+    title = figure._suptitle if figure._suptitle or len(figure.axes) != 1 else figure.axes[0].title
+    if not title or not title.get_text().strip():
+        return ""
+    tight, pad = figure.get_tightbbox(), matplotlib.rcParams["savefig.pad_inches"]
+    left, bottom, right, top = title.get_window_extent().extents / figure.dpi
+    inches = (left - tight.x0 + pad, tight.y1 + pad - top, right - tight.x0 + pad, tight.y1 + pad - bottom)
+    box = " ".join(str(round(inch * figure.dpi)) for inch in inches)
+    return f' data-title="{escape(title.get_text())}" data-title-box="{box}"'
 
 
 def _texts(name: str) -> tuple[str, str]:

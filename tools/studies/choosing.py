@@ -161,8 +161,9 @@ def of_photographs() -> dict[str, str]:
     """The network of ImageNet: its source against others and against none, its pixels, and its own class "daisy"."""
     sources, own = load_study("real-sources"), load_study("suite-efficientnet_lite0").select(target=PHOTOGRAPHS, size=128)
     drawn = load_study("suite-garden").select(target="goldfinches", per_class=20)
-    names = ("scratch", "feature extraction", "fine-tune last", "probe, then fine-tune", "fine-tune all")
-    scratch, frozen, last, probed, tuned = (drawn.select(recipe=name) for name in names)
+    names = ("scratch", "feature extraction", "fine-tune last", "fine-tune all")
+    scratch, frozen, last, tuned = (drawn.select(recipe=name) for name in names)
+    few = load_study("suite-garden").select(target="goldfinches", per_class=5)
     pick = lambda target, source="efficientnet_lite0": sources.select(target=target, source=source)
     texts = {
         "05.squeezenet-goldfinches": difference(pick("drawn goldfinches", "squeezenet1_0"), pick("drawn goldfinches")),
@@ -170,10 +171,11 @@ def of_photographs() -> dict[str, str]:
         "05.lite-garden-goldfinches": difference(pick("drawn goldfinches"), pick("drawn goldfinches", "garden")),
         "05.lite-garden-photographs": difference(pick(PHOTOGRAPHS), pick(PHOTOGRAPHS, "garden")),
         "05.lite-scratch-goldfinches": difference(pick("drawn goldfinches"), scratch),
+        "05.squeezenet-scratch-goldfinches": difference(pick("drawn goldfinches", "squeezenet1_0"), scratch),
         "05.garden-scratch-goldfinches": difference(frozen, scratch),
         "05.last-scratch-goldfinches": difference(last, scratch),
         "05.garden-tuned-goldfinches": difference(tuned, scratch, digits=1),
-        "05.tuned-probe-goldfinches": difference(tuned, probed, digits=1),
+        "05.tuned-frozen-goldfinches-5": difference(few.select(recipe=names[-1]), few.select(recipe=names[1])),
     }
     for number in (20, 100):
         runs = own.select(per_class=number)

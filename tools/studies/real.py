@@ -2,7 +2,6 @@
 
 resolution     the probe at 64 to 224 pixels, 20 labels a class: accuracy and seconds
 labels         the probe from 1 to 200 labels a class
-interpolation  a probe and then fine-tuning, at its end, and a third of the way back: 20 and 100 labels
 batchnorm      a probe and then fine-tuning, with BatchNorm live (also with slower averages), at rest, and re-estimated on the
                training images; and the head alone, with BatchNorm live and at rest
 depth          where training starts, after a probe: the head alone, the last block, the last half, everything; 5 to 100 labels
@@ -57,8 +56,6 @@ FORGETTING = (FEATURE_EXTRACTION, FINE_TUNE_LAST, PROBE_THEN_FINE_TUNE, FINE_TUN
 STUDIES = {  # the question, and its conditions in the order in which they are measured
     "resolution": ("At which resolution?", [{"size": size} for size in SIZES]),
     "labels": ("How many labels does a probe need?", [{"per_class": labels} for labels in LABELS]),
-    "interpolation": ("At the end of fine-tuning, or a third of the way back?",
-                      [{"per_class": labels, "weights": which} for labels in (20, 100) for which in ("at the end", "between")]),
     "batchnorm": ("What should BatchNorm do on photographs?", [{"trains": EVERYTHING, "batchnorm": how} for how in BATCHNORM]
                   + [{"trains": HEAD, "batchnorm": how} for how in ("at rest", "live")]),
     "depth": ("Where should training start?",
@@ -134,8 +131,6 @@ def recipe(conditions: dict) -> Recipe:
 
 
 def _recipe(conditions: dict) -> Recipe:
-    if "weights" in conditions:
-        return replace(PROBE_THEN_FINE_TUNE, interpolate=conditions["weights"] == "between")
     if conditions.get("trains") == HEAD:  # the same loop for both
         how = "live" if conditions["batchnorm"] == "live" else "frozen"
         return replace(FEATURE_EXTRACTION, name=conditions["batchnorm"], lr=1e-2, batchnorm=how)

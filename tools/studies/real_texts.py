@@ -124,25 +124,6 @@ def labels(study: Study) -> Told:
     )
 
 
-def interpolation(study: Study) -> Told:
-    gains = study.paired("weights", "at the end", by=["per_class"])
-    each = [f"{row['points']:+.1f} points with {key[0]}" for key, row in gains.iterrows()]
-    sure = gains[gains.supported == "yes"]
-    do = "Too close to call with these seeds: let the validation images decide, as `interpolate=True` does."
-    if len(sure):
-        kept = (sure.points > 0).all()
-        do = "Keep `interpolate=True`, as `PROBE_THEN_FINE_TUNE` has it." if kept else "Compare both on your validation images."
-    series = lines(study, "per_class", "weights")
-    series = {name: table.rename(index="{} photographs a class".format) for name, table in series.items()}
-    title = f"A third of the way back after fine-tuning: {' and '.join(each)} photographs a class"
-    return Told(
-        Picture(title, ACCURACY, "photographs a class", series),
-        plain_table(study, ["per_class", "weights"]),
-        do,
-        "Differences on the same images: " + ", ".join(f"{gained(row)} with {key[0]}" for key, row in gains.iterrows()) + ".",
-    )
-
-
 def batchnorm(study: Study) -> Told:
     losses = study.paired("batchnorm", "at rest", by=["trains"])
     worst = losses.points.idxmin()
@@ -288,5 +269,5 @@ def forgotten(study: Study) -> Told:
     )
 
 
-ALL = (resolution, labels, interpolation, batchnorm, depth, warmup, sources, splits, daisy, forgotten)
+ALL = (resolution, labels, batchnorm, depth, warmup, sources, splits, daisy, forgotten)
 TELL = {tell.__name__: tell for tell in ALL}

@@ -148,6 +148,10 @@ def photographs() -> dict[str, str]:
             gains = study.paired(of, baseline, by=by)
             texts |= {_key(f"photo-{name}", key): points(row, digits=1) for key, row in gains.iterrows()}
             texts[f"04.photo-{name}"] = told(gains)
+        if name == "forgotten" and study.runs.seed.nunique() > 1:
+            kept = study.values("photographs kept", "recipe", share=True).loc["probe, then fine-tune"]
+            stay = percent({"accuracy %": 100 * kept["mean"], **(100 * kept[["low", "high"]])})
+            texts["04.photo-kept"] = f": {stay} stay after a probe and 100 steps of everything"
     return texts
 
 

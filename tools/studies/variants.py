@@ -5,9 +5,12 @@ depth     study-depth.json: where training starts (the head alone ... everything
 reversal  study-reversal.json: the head alone below scratch, with the settings of a well-known course; each fixed alone
 """
 
+import pandas
+
 from helpers.images.tasks import open_task
 from helpers.lessons.studies import percent, points
 from helpers.lessons.variants import choice_by_validation, depth_cases, reversal_recipes
+from helpers.lessons.variants.studies import TASKS
 from helpers.training.study import SHIPPED, Case, Study, load_study, run_study
 
 COMMAND = "python tools/measure.py variants"
@@ -34,7 +37,7 @@ def run(seeds: int = 5) -> None:
 
 def stamps() -> dict[str, str]:
     """The numbers and sentences of the lecture's text, from the shipped studies."""
-    return _of_the_reversal(load_study("reversal")) | _of_the_map(load_study("depth")) | _of_photographs()
+    return _of_the_reversal(load_study("reversal")) | _of_the_map(load_study("depth")) | _of_photographs() | _of_lp_ft()
 
 
 def _of_the_reversal(study: Study) -> dict[str, str]:
@@ -87,4 +90,24 @@ def _of_photographs() -> dict[str, str]:
     for name in ("goldfinches-5", "flowers-5"):
         at_rest = load_study(name).paired("recipe", "feature extraction")
         texts[f"03.rest-{name}"] = points(at_rest.loc["fine-tune all"])
+    return texts
+
+
+def _of_lp_ft() -> dict[str, str]:
+    """What LP-FT gains over the probe in the laboratory; on photographs, whether any depth is clearly off the head alone."""
+    suite = load_study("suite-garden")
+    gains = suite.select(recipe=["probe, then fine-tune", "feature extraction"])
+    table = gains.paired("recipe", "feature extraction", by=["target", "per_class"])
+    texts = {f"03.lp-ft-{task}-{labels}": points(row, 1) for (task, labels, _), row in table.iterrows() if task in TASKS}
+    live = load_study("depth").select(task="tissue", depth="all")
+    solved = suite.select(target="tissue", recipe="feature extraction")
+    runs = pandas.concat([live.runs.assign(way="live"), solved.runs.assign(way="solved")], ignore_index=True)
+    both = Study("all at once, or the solved head?", ["per_class", "way"], runs, live.correct + solved.correct, {})
+    texts["03.tissue-live-100"] = points(both.paired("way", "solved", by=["per_class"]).loc[(100, "live")])
+    photographs = load_study("real-depth").paired("depth", "the head", by=["per_class"])
+    clear = [f"{depth} {points(row)} with {labels} photographs" for (labels, depth), row in photographs.iterrows()
+             if row.supported == "yes"]  # fmt: skip
+    seeds = {3: "three", 4: "four", 5: "five"}[photographs.seeds.min()]
+    verdict = f"clearly different: {', '.join(clear)}" if clear else "too close to call"
+    texts["03.real-depth"] = f"{verdict}, with {seeds} seeds"
     return texts

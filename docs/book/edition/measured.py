@@ -16,11 +16,13 @@ The comparisons behind the figure on the first page are on the [page of the sour
 """
 
 
-def measured_page(root, notebooks):
-    """Markdown. notebooks: {path: (title, text)}, searched for the studies that they use."""
+def measured_page(root, notebooks, left_out=()):
+    """Markdown. notebooks: {path: (title, text)}, searched for the studies that they use. left_out: names of studies."""
     parts = [INTRO.format(models="docs/source_model.md#what-it-is-good-for")]
     for path in sorted((root / "helpers/data").glob("study-*.json")):
         name = path.stem.removeprefix("study-")
+        if name in left_out:
+            continue
         study = h.load_study(name)
         users = [f"[{title}]({page})" for page, (title, text) in notebooks.items() if f'load_study("{name}"' in text]
         about = study.about

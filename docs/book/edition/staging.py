@@ -1,16 +1,16 @@
 """Prepare the pages of the web edition: copies of the project's own files, with what a web page needs changed.
 
-Every page keeps its place (notebooks/, labs/, docs/), so that the links between them hold. Other links are mapped: to a
-solution -> to its lab (the web edition holds no answers), to a file of the project -> to a copy of it in files/. A link
-that leads nowhere is an error.
+Every page keeps its place (notebooks/, labs/, docs/), so that the links between them hold; a link to a file of the project leads
+to a copy of it in files/. A link that leads nowhere, or from the students' edition to what they do not get, is an error. The
+instructors' edition has everything: solutions, the instructors' pages, and the notes in the notebooks, folded.
 """
 
 import os
 import re
-import shutil
 from pathlib import Path
 
 import nbformat
+from students import MARKED, content, handed_out, is_note, outcomes
 
 from edition.docstrings import reference_pages
 from edition.measured import measured_page
@@ -22,23 +22,24 @@ BLOCK = re.compile(r"(^```.*?^```|^~~~.*?^~~~)", re.DOTALL | re.MULTILINE)  # of
 FILE = re.compile(r"`?[\w/.]+\.(?:md|ipynb)`?")  # a label that is a file's name
 REMOTE = re.compile(r"!\[([^\[\]]*)\]\(https?:[^()\s]+\)")
 ROW = re.compile(r"^\| \[(?P<title>[^\]]+)\]\((?P<link>[^)]+)\)[^|]*\|(?P<what>[^|]+)\|(?P<minutes>[^|]+)\|$", re.MULTILINE)
+GUESSED = ("museum", "contest")  # studies of what labs ask students to find out
 FIRST = "installing|offline|your_own|cheat_sheet|glossary"  # of the pages in docs/, before the reference
 
 
-def pages(root):
+def pages(root, instructors=False):
     """{path of a file in the project: path of its page}."""
-    kept = ["README.md", "CONTRIBUTING.md", "docs/*.md", "docs/instructors/*.md"]
-    kept += ["notebooks/*.ipynb", "notebooks/appendix/*.ipynb", "labs/*.md", "labs/*.ipynb"]
-    found = {path: path for pattern in kept for path in sorted(root.glob(pattern))}
-    found = {path.relative_to(root).as_posix(): path.relative_to(root).as_posix() for path in found}
+    kept = ["README.md", "CONTRIBUTING.md", "docs/*.md", "docs/instructors/*.md", "docs/instructors/solutions/*.md"]
+    kept += ["notebooks/*.ipynb", "notebooks/appendix/*.ipynb", "labs/*.md", "labs/*.ipynb", "solutions/*.ipynb"]
+    found = [path.relative_to(root).as_posix() for pattern in kept for path in sorted(root.glob(pattern))]
+    found = {path: path for path in found if instructors or handed_out([path])}
     return found | {f"docs/book/{path.name}": path.name for path in sorted((root / "docs/book").glob("*.md"))}
 
 
 class Stage:
     """The folder in which the pages are prepared."""
 
-    def __init__(self, root, folder):
-        self.root, self.folder, self.pages = root, folder, pages(root)
+    def __init__(self, root, folder, instructors=False):
+        self.root, self.folder, self.instructors, self.pages = root, folder, instructors, pages(root, instructors)
         self.figures, self.texts = Figures(folder / "static/figures"), {}
 
     def link(self, page, target):
@@ -50,12 +51,13 @@ class Stage:
         name = found.relative_to(self.root).as_posix() if found.is_relative_to(self.root) else ""
         if not found.exists() or not name:
             raise ValueError(f"{page} links to {target}, which the project does not have")
-        name = name.replace("solutions/", "labs/", 1)
+        if not self.instructors and not handed_out([name]):
+            raise ValueError(f"{page} links to {target}, which students do not get: put that between <!-- instructors --> marks")
         if f"{name}/README.md" in self.pages:
             name = f"{name}/README.md"
         if name in self.pages:
             return self.relative(page, self.pages[name]) + hash_ + anchor
-        if found.is_dir() or found.parent.name == "solutions":
+        if found.is_dir():
             return None
         if found.suffix in (".png", ".jpg", ".svg"):
             self.copy(name, name)
@@ -68,7 +70,7 @@ class Stage:
 
     def copy(self, name, path):
         (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(self.root / name, self.folder / path)
+        (self.folder / path).write_bytes((self.root / name).read_bytes() if self.instructors else content(self.root, name))
 
     def text(self, page, markdown):
         """The Markdown of a page with its links mapped, pictures from elsewhere as words, and without our marks."""
@@ -80,6 +82,7 @@ class Stage:
                 label = ""  # Sphinx puts the title of the page, or of its section, there
             return f"{picture}[{label}]({target})" if target else label
 
+        markdown = markdown if self.instructors else MARKED.sub("", markdown)
         parts = BLOCK.split(MARK.sub("", markdown.replace("```mermaid\n", "```text\n")))  # no script draws it here
         parts[::2] = [LINK.sub(mapped, REMOTE.sub(r"\1", part)) for part in parts[::2]]
         return "".join(parts)
@@ -89,13 +92,17 @@ class Stage:
         (self.folder / path).write_text(text, encoding="utf-8")
 
     def notebook(self, page):
-        """A notebook as a page: its notes and its set-up folded, its figures as files, its tables in boxes that scroll."""
+        """A notebook as a page: its notes, its set-up and what guesses are about folded, its figures as files."""
         notebook = nbformat.read(self.root / page, as_version=4)
         fold_setup(notebook)
+        for cell in outcomes(notebook.cells):
+            cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-output"]
+        if not self.instructors:
+            notebook.cells = [cell for cell in notebook.cells if not is_note(cell)]
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
                 cell.source = self.text(page, cell.source)
-                if cell.metadata.get("slideshow", {}).get("slide_type") == "notes":
+                if is_note(cell):
                     notes = re.sub(r"^\*\*For the instructor\.?\*\*[.:]?\s*", "", cell.source)
                     cell.source = folded("For the instructor", notes)
             elif cell.cell_type == "code":
@@ -160,13 +167,14 @@ def contents(pages):
         "Labs": [f"About the labs <{name}>" for name in those(r"labs/README\.md")]
         + those(r"labs/.*\.ipynb")
         + those(r"labs/(?!README).*\.md"),
+        "Solutions": those(r"solutions/.*\.ipynb"),
         "To run and to look up": ["Overview <README>"]
         + those(rf"docs/(?:{FIRST})\.md")
         + ["reference/index", "measured"]
         + those(rf"docs/(?!(?:{FIRST}|presenting|architecture)\.)[^/]*\.md"),
         "For instructors": those(r"docs/presenting\.md")
         + those(r"docs/instructors/README\.md")
-        + those(r"docs/instructors/(?!README)[^/]*\.md"),
+        + those(r"docs/instructors/(?!README).*\.md"),
         "To carry on": those(r"docs/architecture\.md") + those(r"CONTRIBUTING\.md"),
     }
     return "\n".join(toctree(caption, entries) for caption, entries in parts.items() if entries)
@@ -198,9 +206,9 @@ def first_page(stage):
     return stage.text("docs/book/index.md", text) + "\n" + contents(stage.pages)
 
 
-def stage(root, folder):
+def stage(root, folder, instructors=False):
     """Prepare every page of the project at `root` in `folder`."""
-    here = Stage(root, folder)
+    here = Stage(root, folder, instructors)
     for page, path in here.pages.items():
         if page.endswith(".ipynb"):
             here.notebook(page)
@@ -210,6 +218,6 @@ def stage(root, folder):
                 text = re.sub(r"\A(# (?!.*instructor).+)", r"\1 (for instructors)", text)
             here.write(path, text)
     here.write("index.md", first_page(here))
-    here.write("measured.md", measured_page(root, here.texts))
+    here.write("measured.md", measured_page(root, here.texts, () if instructors else GUESSED))
     for path, text in reference_pages().items():
         here.write(path, text)

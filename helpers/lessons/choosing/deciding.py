@@ -57,8 +57,8 @@ def first_try(per_class: float, distance: str, gpu: bool = True) -> Advice:
         return Advice("feature extraction", why, "fine-tune the last stage, and keep it if the validation images gain")
     if distance == "far":
         if per_class < FEW:
-            return Advice("probe, then fine-tune all", "Frozen features may miss what counts here, and there are too few labels "
-                          "to start at random.", "compare with scratch, and look for a source nearer to the target")  # fmt: skip
+            return Advice("feature extraction", "So few labels can neither move the stages safely nor leave validation images "
+                          "to check it by.", "label more, look for a nearer source, and compare with scratch")  # fmt: skip
         return Advice("fine-tune all", "Frozen features miss what counts here, and there are labels enough to move every stage.",
                       "scratch, over the same seeds: with this many labels far from the source it may win")  # fmt: skip
     if per_class < FEW:

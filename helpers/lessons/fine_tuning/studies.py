@@ -17,6 +17,7 @@ DEPTHS = {"to layer1": "layer2", "to layer2": "layer3", "to layer3": "layer4", "
 SWITCHES = {
     "baseline": {},
     "head first": {"steps": STEPS - HEAD_STEPS, "head_steps": HEAD_STEPS, "head_lr": AT_ONCE.lr},
+    "head first at 10x rate": {"steps": STEPS - HEAD_STEPS, "head_steps": HEAD_STEPS, "head_lr": 10 * AT_ONCE.lr},
     "10x rate for the head": {"head_times": 10.0},
     "both": {"steps": STEPS - HEAD_STEPS, "head_steps": HEAD_STEPS, "head_lr": 10 * AT_ONCE.lr, "head_times": 10.0},
     "lower rates for earlier stages": {"decay": 0.5},
