@@ -21,7 +21,7 @@ def test_copied_features_are_far_ahead_and_a_solved_pretext_task_is_worth_little
     assert number("rotation-outcome", "new goldfinches") > 90 and number("rotation-outcome", "flowers") < 40
     assert number("random-outcome", "random EfficientNet") < 20
     assert re.search(r"step 120: .* probability (0\.9|1\.[01])%", project.outcome(NOTEBOOK, "simclr-training"))  # "one in 100"
-    names = ("random features", "rotation, birds", "rotation, flowers", "SimCLR, flowers", "SimCLR, 6 epochs")
+    names = ("untrained small network", "rotation, birds", "rotation, flowers", "SimCLR, flowers", "SimCLR, 6 epochs")
     random, *short, longer = (number("worth-table", name) for name in names)
     exec(CELLS["nt-xent"].source, space := {"torch": torch, "F": torch.nn.functional, "a": torch.randn(8, 5)})
     assert torch.allclose(space["nt_xent"](space["a"], 2 - space["a"]), pretext.nt_xent(space["a"], 2 - space["a"]))

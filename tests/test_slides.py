@@ -22,7 +22,7 @@ from deck.pages import excerpt, outcome, pages, plain  # noqa: E402
 from deck.rules import faults  # noqa: E402
 
 LECTURES = {path.stem: path for path in notebooks("notebooks") if re.match(r"0[1-9]_", path.name)}
-REQUIRED = [path.stem for path in LECTURES]  # the lectures that must have a deck
+REQUIRED = list(LECTURES)  # must have a deck
 SMALLEST = 18  # pixels of a page of 720: a fortieth of its height
 
 # Of every page: what is on it and how large, and what is outside of it, with each answer of a quiz unfolded in turn.
