@@ -222,3 +222,12 @@ def test_a_class_may_have_any_name_in_a_figure_and_letters_that_no_font_has_are_
     assert capsys.readouterr().out.count(boxes) == (plots.drawable("猫") == "□")
     if (legend := figure.axes[0].get_legend()) is not None:
         assert len(legend.get_texts()) == len(STRANGE), "no entry is lost"
+
+
+def test_an_axis_of_powers_has_numbers_and_no_markup(capsys):
+    figure = Figure(figsize=(4, 3))
+    figure.subplots().loglog([0.01, 1, 100], [1, 10, 1000])
+    plots.show(figure, "A line that rises steadily on two axes of powers of ten")
+    capsys.readouterr()
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels() + figure.axes[0].get_yticklabels()]
+    assert {"0.01", "1", "100"} <= set(labels) and "$" not in "".join(labels)

@@ -17,6 +17,7 @@ from matplotlib import font_manager
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatterMathtext
 
 FOLDER = Path(__file__).parents[1] / "data/figures"  # captions and alt texts of the lectures
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito, 2008
@@ -107,6 +108,9 @@ def show(figure: Figure, alt: str, credits=()) -> None:
     if len(alt.strip()) < 20:
         raise ValueError(f"alt={alt!r}: say in a sentence or two what there is to see in the figure")
     add_credits(figure, credits)
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        if isinstance(axis.get_major_formatter(), LogFormatterMathtext):  # would show its markup, because mathtext is off
+            axis.set_major_formatter("{x:g}")
     colour_pictures = any(image.get_array().ndim == 3 for axes in figure.axes for image in axes.images)
     kind = "jpeg" if colour_pictures else "png"  # as PNG, a sheet of photographs takes megabytes of the notebook
     buffer = io.BytesIO()

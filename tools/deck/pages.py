@@ -24,7 +24,7 @@ INTERVAL = re.compile(r"\s\([-+]?[\d.]+\sto\s[-+]?[\d.]+\)")
 SECTION = re.compile(r"\A##? (.+)$", re.MULTILINE)
 BOLD = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
 QUIZ = re.compile(r'h\.quiz\("([^"]+)"\)')
-PREDICT = "**Predict.**"
+PREDICT = "**Predict"
 INSTRUCTOR = "**For the instructor.**"
 
 
@@ -112,7 +112,7 @@ def from_cell(page, cell, shows):
         page.headline = (questions or bold or [""])[0]
         text = text.replace(f"**{page.headline}**", "") if not questions else text.replace(page.headline, "")
     if shows:
-        page.kind, page.body = "text", markdown(text.replace(PREDICT, "").strip())
+        page.kind, page.body = "text", markdown(re.sub(r"\*\*Predict\.?\*\*", "", text).strip())
 
 
 def from_code(page, cell, slide):
