@@ -22,7 +22,7 @@ def test_with_good_settings_the_network_gains_and_each_changed_line_takes_that_a
 def test_a_random_head_leaves_features_as_they_were_and_a_fitted_one_improves_them():
     alone, fresh, fitted = (number("opening", name) for name in ("the head alone", "a random head", "good settings"))
     after_fresh, after_fitted = (number("head-outcome", f"{what} head, then a new head") for what in ("random", "fitted"))
-    assert 0.5 < (after_fresh - fresh) / (fitted - fresh) < 0.8, "a new head: more than half of the gap"
+    assert 0.3 < (after_fresh - fresh) / (fitted - fresh) < 0.7, "a new head: a good part of the gap"
     assert alone - 5 < after_fresh < alone + 2, "hardly damaged, and nothing learnt"
     assert after_fitted > alone + 8
 
@@ -57,7 +57,7 @@ def test_the_recipe_takes_the_middle_of_tied_rates_and_its_rate_belongs_to_its_s
     assert float(chosen) == rates[(len(rates) - 1) // 2]
     assert number("recipe-test", "test images:") > number("opening", "good settings")
     assert number("recipe-constant", "constant 0.001:") < 35 and number("recipe-choose", "0.001: ") > 80
-    assert number("recipe-choose", "the head alone") < min(number("recipe-choose", f"{rate}: ") for rate in rates)
+    assert number("recipe-choose", "the head alone") <= min(number("recipe-choose", f"{rate}: ") for rate in rates)
 
 
 def test_more_depth_gains_more_on_the_birds_and_is_too_close_to_call_on_photographs():
@@ -71,7 +71,7 @@ def test_more_depth_gains_more_on_the_birds_and_is_too_close_to_call_on_photogra
 
 def test_the_recipe_is_tested_on_images_that_nothing_before_it_used():
     code = {cell.id: cell.source for cell in project.cells(NOTEBOOK, "code")}
-    written, opened = code["recipe-files"], code["images"]
+    written, opened = code["recipe-files"], code["images-tensors"]
     assert "test[::2]" in opened and 'part == "test" and number % 2 == 0' in written
     assert number("recipe-test", "") == 200
 
