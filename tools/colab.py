@@ -156,7 +156,7 @@ def of_helpers(path):
     """Whether a test is about helpers: it imports them, and no browser or page builder, which Colab has no need of."""
     text = path.read_text(encoding="utf-8")
     return re.search(r"^\s*(from|import) helpers", text, re.MULTILINE) and not re.search(
-        r"^\s*(from|import) (browser|webpages|playwright|labs)", text, re.MULTILINE
+        r"^\s*(from|import) (browser|webpages|playwright|labs|slides)", text, re.MULTILINE
     )
 
 
