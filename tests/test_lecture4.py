@@ -22,7 +22,7 @@ def test_with_good_settings_the_network_gains_and_each_changed_line_takes_that_a
 def test_a_random_head_leaves_features_as_they_were_and_a_fitted_one_improves_them():
     alone, fresh, fitted = (number("opening", name) for name in ("the head alone", "a random head", "good settings"))
     after_fresh, after_fitted = (number("head-outcome", f"{what} head, then a new head") for what in ("random", "fitted"))
-    assert 0.3 < (after_fresh - fresh) / (fitted - fresh) < 0.7, "a new head: a good part of the gap"
+    assert after_fitted - after_fresh > 0.7 * (fitted - fresh), "with a new head on both, most of the gap remains"
     assert alone - 5 < after_fresh < alone + 2, "hardly damaged, and nothing learnt"
     assert after_fitted > alone + 8
 
