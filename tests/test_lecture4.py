@@ -16,14 +16,14 @@ def test_with_good_settings_the_network_gains_and_each_changed_line_takes_that_a
     good, live, fresh, fast = (number("opening", name) for name in ("good settings", "live", "a random head", "rate 1e-3"))
     alone = number("opening", "the head alone")
     assert good > alone + 5 and max(live, fresh, fast) < alone, "each of three lines takes away what fine-tuning gained"
-    assert fast < 50, "comes close to guessing, one in four"
+    assert fast < 30, "guesses, one in four"
 
 
 def test_a_random_head_leaves_features_as_they_were_and_a_fitted_one_improves_them():
     alone, fresh, fitted = (number("opening", name) for name in ("the head alone", "a random head", "good settings"))
     after_fresh, after_fitted = (number("head-outcome", f"{what} head, then a new head") for what in ("random", "fitted"))
     assert after_fitted - after_fresh > 0.7 * (fitted - fresh), "with a new head on both, most of the gap remains"
-    assert alone - 5 < after_fresh < alone + 2, "hardly damaged, and nothing learnt"
+    assert alone - 5 < after_fresh < alone + 5, "about as useful as untouched ones"
     assert after_fitted > alone + 8
 
 
@@ -31,17 +31,17 @@ def test_statistics_of_other_images_cost_much_and_a_new_head_brings_back_a_part(
     names = "our statistics", "our statistics, a new head", "source's statistics"
     ours, refitted, theirs = (number("again", f"{name} ") for name in names)
     assert ours < 50 and ours + 10 < refitted < theirs - 5
-    live, measured_anew = (number("again", f"trained live{then} ") for then in ("", ", then our statistics"))
-    assert live > ours + 20 and live > ours + 0.7 * (theirs - ours), "live training climbs most of the way"
-    assert measured_anew < live + 1, "averages that lag are not to blame"
 
 
-def test_the_middle_rate_is_far_ahead_every_rate_forgets_and_after_the_highest_no_head_can_use_the_features():
-    low, middle, high = (number("forgetting", f"accuracy at {rate}") for rate in ("1e-4", "3e-4", "1e-3"))
-    assert middle > low + 5 and high < low - 20 and number("forgetting", "1e-3, a new head") < low - 20
-    assert number("forgetting", "1e-3, BatchNorm live") > number("opening", "live") - 5, "no such harm where it is live"
-    kept = [number("forgetting", f"old answers kept at {rate}") for rate in ("1e-4", "3e-4", "1e-3")]
-    assert 50 < kept[0] < 80 and kept[1] < 50 and kept[2] < 5
+def test_the_middle_rate_is_far_ahead_and_after_the_highest_no_head_can_use_the_features():
+    low, middle, high, rescued = (number("rates", rate) for rate in ("1e-4 ", "3e-4 ", "1e-3 ", "1e-3, then a new head"))
+    alone = number("opening", "the head alone")
+    assert alone - 3 < low < alone + 3 and middle > low + 5 and max(high, rescued) < low - 20
+
+
+def test_the_more_trains_the_more_old_answers_are_gone_and_a_fitted_head_keeps_more():
+    last, probe, whole = (number("forgetting", name) for name in ("fine-tune last", "probe, then fine-tune", "fine-tune all"))
+    assert last > probe > whole + 20 and whole < 30, "most go when everything trains from a random head"
 
 
 def test_few_parameters_bring_much_of_the_gain_and_peft_trains_as_many_as_our_own_lora():
@@ -51,18 +51,17 @@ def test_few_parameters_bring_much_of_the_gain_and_peft_trains_as_many_as_our_ow
     assert by_hand == with_peft, "as many parameters train"
 
 
-def test_the_recipe_takes_the_middle_of_tied_rates_and_its_rate_belongs_to_its_schedule():
+def test_the_recipe_takes_the_middle_of_tied_rates_and_gains_more_than_the_opening():
     tied, chosen = re.search(r"tied: \[(.*)\], chosen: (\S+)", project.outcome(NOTEBOOK, "recipe-choose")).groups()
     rates = [float(rate) for rate in tied.split(", ")]
     assert float(chosen) == rates[(len(rates) - 1) // 2]
-    assert number("recipe-test", "test images:") > number("opening", "good settings")
-    assert number("recipe-constant", "constant 0.001:") < 35 and number("recipe-choose", "0.001: ") > 80
-    assert number("recipe-choose", "the head alone") <= min(number("recipe-choose", f"{rate}: ") for rate in rates)
+    assert number("recipe-choose", "0.001: ") > 80, "the rate that destroyed the features does no harm"
+    validated, tested = (number(cell, "the head alone") for cell in ("recipe-choose", "recipe-test"))
+    assert abs(validated - number("opening", "the head alone")) < 6 > abs(tested - number("opening", "the head alone"))
+    assert number("recipe-test", "test images:") > tested + 5
 
 
-def test_more_depth_gains_more_on_the_birds_and_is_too_close_to_call_on_photographs():
-    alone, block, whole = (number("bird-depths", name) for name in ("head alone", "last block", "everything"))
-    assert block < alone + 2 and whole > max(alone, block, number("bird-depths", "last half"))
+def test_more_depth_is_too_close_to_call_on_photographs():
     depths = load_study("real-depth")
     gains = depths.paired("depth", "the head", by=["per_class"])
     assert (gains.supported == "no").all() and depths.runs.train_accuracy.min() >= 0.98
@@ -73,7 +72,7 @@ def test_the_recipe_is_tested_on_images_that_nothing_before_it_used():
     code = {cell.id: cell.source for cell in project.cells(NOTEBOOK, "code")}
     written, opened = code["recipe-files"], code["images-tensors"]
     assert "test[::2]" in opened and 'part == "test" and number % 2 == 0' in written
-    assert number("recipe-test", "") == 200
+    assert number("recipe-test", "") == 300
 
 
 def test_a_fast_head_does_its_harm_while_it_trains_alone():
