@@ -2,9 +2,10 @@
 
     python tools/fuzz.py pictures 600        ten minutes; "archives" is the other one
 
-The fuzzer is atheris, which has to be installed (`pip install atheris`; Linux, not a dependency of the course). It starts from the
-hostile files of the tests, watches which lines of Pillow, zipfile and ours each file reaches, and changes files so that they reach
-more. A crash, ten seconds or 2 GB for one file, or an error that does not name the file ends the run; the file is kept in build/fuzz.
+The fuzzer is atheris, which has to be installed (`pip install atheris`; Linux; not a dependency of the course). It starts from
+the hostile files of the tests, watches which lines of Pillow, zipfile and ours each file reaches, and changes files so that
+they reach more. A crash, ten seconds or 2 GB for one file, or an error that does not name the file ends the run, and the file
+is kept in build/fuzz.
 """
 
 import random
@@ -72,5 +73,6 @@ if __name__ == "__main__":
         start.mkdir()
         seeds(kind, start)
         limits = [f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2000", "-max_len=20000", "-seed=1"]
-        atheris.Setup([sys.argv[0], *limits, f"-artifact_prefix={FOUND}/", str(start)], lambda data: globals()[kind](folder, data))
+        tried = {"pictures": pictures, "archives": archives}[kind]
+        atheris.Setup([sys.argv[0], *limits, f"-artifact_prefix={FOUND}/", str(start)], lambda data: tried(folder, data))
         atheris.Fuzz()
