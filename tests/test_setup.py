@@ -100,7 +100,7 @@ def test_bounds_admit_what_colab_has_so_that_nothing_is_replaced_there():
             assert Version(COLAB[wanted.name]) in wanted.specifier, f"Colab's {wanted.name} would be replaced"
 
 
-USES = {"helpers": ["lab", "heic", "photos"], "tests": ["test", "teach", "grade"], "tools": ["test", "teach"]}
+USES = {"helpers": ["lab", "heic", "photos"], "tests": ["test", "teach", "grade"], "tools": ["test", "teach", "fuzz"]}
 
 
 @pytest.mark.parametrize("folder, extras", USES.items())

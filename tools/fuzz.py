@@ -2,7 +2,7 @@
 
     python tools/fuzz.py pictures 600        ten minutes; "archives" is the other one
 
-The fuzzer is atheris, which has to be installed (`pip install atheris`; Linux; not a dependency of the course). It starts from
+The fuzzer is atheris, which has to be installed (`pip install atheris`; Linux only). It starts from
 the hostile files of the tests, watches which lines of Pillow, zipfile and ours each file reaches, and changes files so that
 they reach more. A crash, ten seconds or 2 GB for one file, or an error that does not name the file ends the run, and the file
 is kept in build/fuzz.
