@@ -24,7 +24,7 @@ PYTHONS = SpecifierSet(PROJECT["project"]["requires-python"])
 RUNTIME = [Requirement(text) for text in PROJECT["project"]["dependencies"]]
 EXTRAS = {key: [Requirement(text) for text in texts] for key, texts in PROJECT["project"]["optional-dependencies"].items()}
 BUILD = [Requirement(text) for text in PROJECT["build-system"]["requires"]]
-LOCKED = [extra for extra in EXTRAS if extra != "grade"]  # nbgrader adds pages to JupyterLab that students don't need
+LOCKED = [extra for extra in EXTRAS if extra not in ("grade", "fuzz")]  # which few need; pyproject.toml says why
 EVERYTHING = RUNTIME + [requirement for extra in LOCKED for requirement in EXTRAS[extra]] + BUILD
 
 COLAB = {

@@ -4,9 +4,9 @@
     python tools/versions.py newest tests/test_heads.py      only this
     PYTHON_VERSION=3.12 python tools/versions.py newest      on another Python than 3.11 (oldest) or 3.13 (newest)
 
-build/oldest and build/newest are made from your usual package index (6 GB each). "Oldest" takes the lower bound of each package that
-pyproject.toml names, and the newest of what those need in turn. Stored outputs are compared as always, so that what another version
-prints or computes otherwise is seen.
+build/oldest and build/newest are made from your usual package index (6 GB each). "Oldest" takes the lower bound of each package
+that pyproject.toml names, and the newest of what those need in turn. Stored outputs are compared as always, so that what
+another version prints or computes otherwise is seen.
 """
 
 import os
