@@ -16,7 +16,7 @@ SCREEN = $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname))
 ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-long test-colab demo fetch weights results labs book release slides lock lint clean environment
+.PHONY: help lab test test-long test-colab test-oldest test-newest demo fetch weights results labs book release slides lock lint clean environment
 
 help: ## list these commands
 	@echo "make COMMAND, where COMMAND is one of"
@@ -37,11 +37,18 @@ test test-long results: export MALLOC_TRIM_THRESHOLD_ = 8000000000
 test: environment ## run every test, the notebooks included (JOBS=2 at a time)
 	@$(BIN)/python -m pytest -n "$(JOBS)" --dist loadscope
 
-test-long: environment ## the tests that take too long for every run: killed trainings, many hostile files (an hour)
-	@COURSE_LONG=1 $(BIN)/python -m pytest tests/test_resuming.py tests/test_hostile_files.py
+test-long: environment ## the tests that take too long for every run: kills, hostile files, fifty kernels (two hours)
+	@COURSE_LONG=1 $(BIN)/python -m pytest tests/test_resuming.py tests/test_hostile_files.py \
+		tests/test_properties.py tests/test_long_use.py
 
 test-colab: environment ## the tests of helpers and all notebooks with the versions that Google Colab has (5 GB)
 	@$(BIN)/python tools/colab.py
+
+test-oldest: environment ## every test with the lowest versions that pyproject.toml admits, on Python 3.11 (6 GB)
+	@$(BIN)/python tools/versions.py oldest
+
+test-newest: environment ## every test with the newest versions, on Python 3.13 (6 GB)
+	@$(BIN)/python tools/versions.py newest
 # /instructors
 
 demo: environment ## transfer in the terminal, in about a minute (FOLDER=my_birds: on your own photographs)

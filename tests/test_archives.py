@@ -3,7 +3,6 @@
 import gzip
 import io
 import os
-import shutil
 import stat
 import tarfile
 import zipfile
@@ -12,6 +11,7 @@ import pytest
 from photos import open_small, parts, photos
 
 from helpers.data import files
+from helpers.images import archives
 from helpers.images.archives import unpack
 from helpers.images.published import image_folder
 
@@ -217,6 +217,20 @@ def test_flipped_bits_are_found_by_checksums(tmp_path, make, places):
         refused(path, "is damaged")
 
 
+@pytest.mark.parametrize("name, old, new, words", [
+    ("x.jpg", None, None, "is damaged"),  # the list of files begins elsewhere: a place before the start of the archive
+    ("\u00e9.jpg", "\u00e9".encode(), b"\xc3(", "is damaged"),  # a name that is said to be UTF-8, and is not
+    ("x.jpg", b"\x08\x00\x00\x00", b"\x0c\x00\x00\x00", "is damaged"),  # said to be packed by bzip2
+    ("", b"", b"", "outside its folder"),
+])  # fmt: skip
+def test_what_a_fuzzer_found_is_refused_by_name(tmp_path, name, old, new, words):
+    path = make_zip(tmp_path / "x.zip", {name: b"one" * 50})
+    whole = bytearray(path.read_bytes())
+    whole[-6] += old is None
+    path.write_bytes(whole if old is None else whole.replace(old, new))
+    refused(path, words)
+
+
 def test_too_little_room_is_said_before_with_how_much_is_needed(tmp_path, monkeypatch):
     path = make_tar(tmp_path / "x.tgz")
     monkeypatch.setattr(files.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 3599}))
@@ -227,11 +241,13 @@ def test_too_little_room_is_said_before_with_how_much_is_needed(tmp_path, monkey
 def test_an_interrupted_unpacking_leaves_nothing_and_a_second_one_finds_the_first(tmp_path, monkeypatch, make):
     path = make(tmp_path / "x")
 
-    def interrupted(*args):
-        raise KeyboardInterrupt
+    def interrupted(action, what):
+        if action.__name__ == "read":
+            raise KeyboardInterrupt
+        return action(what)
 
     with monkeypatch.context() as patch:
-        patch.setattr(shutil, "copyfileobj", interrupted)
+        patch.setattr(archives, "_reading", interrupted)
         with pytest.raises(KeyboardInterrupt):
             unpack(path, tmp_path / "out")
     assert [file.name for file in tmp_path.iterdir()] == ["x"]

@@ -3,18 +3,16 @@
 import io
 import json
 import os
-import random
 import subprocess
 import sys
 import zipfile
 
 import pytest
 from fits import fitted, short
-from hostile import DAMAGE, LONG, corpus
+from hostile import LONG, corpus
 from photos import open_small, photos
 
 from helpers.images.decoding import read_image
-from helpers.images.folders import read_labels
 from helpers.notebook.camera import Camera
 from helpers.notebook.page import Page
 from helpers.training.recipes import FEATURE_EXTRACTION
@@ -81,25 +79,6 @@ def test_what_is_sent_to_the_camera_or_the_served_page_is_answered_or_refused_in
         assert status == 200 and "shares" in said or status == 422 and "ValueError" in said["trouble"], (name, text)
         camera._heard(None, {"kind": "frame", "label": 0, "press": name}, [memoryview(data)])
     assert {file.read_bytes()[:2] for file in (tmp_path / "a").iterdir()} == {b"\xff\xd8"}
-
-
-@pytest.mark.parametrize("kind", ["zip", "csv"])
-def test_a_damaged_zip_or_table_is_opened_or_refused_by_name(tmp_path, kind, count=1000 if LONG else 40):
-    rng, file = random.Random(0), tmp_path / f"set.{kind}"
-    names = sorted(path.relative_to(tmp_path).as_posix() for path in photos(tmp_path / "set", a=6, b=6).rglob("*.png"))
-    file.write_text("path,label\n" + "".join(f"{name},{name[4]}\n" for name in names))
-    if kind == "zip":
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
-            for name in names:
-                packed.write(tmp_path / name, name)
-    whole, opened = file.read_bytes(), 0
-    for _ in range(count):
-        file.write_bytes(DAMAGE[rng.choice([*DAMAGE])](whole, rng))
-        try:
-            opened += len(read_labels(file) if kind == "csv" else open_small(file, 1, on_bad="skip").classes) == 2
-        except (ValueError, OSError) as error:
-            assert "set" in str(error)
-    assert 0 < opened < count
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes among its files")

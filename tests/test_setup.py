@@ -24,7 +24,7 @@ PYTHONS = SpecifierSet(PROJECT["project"]["requires-python"])
 RUNTIME = [Requirement(text) for text in PROJECT["project"]["dependencies"]]
 EXTRAS = {key: [Requirement(text) for text in texts] for key, texts in PROJECT["project"]["optional-dependencies"].items()}
 BUILD = [Requirement(text) for text in PROJECT["build-system"]["requires"]]
-LOCKED = [extra for extra in EXTRAS if extra != "grade"]  # nbgrader adds pages to JupyterLab that students don't need
+LOCKED = [extra for extra in EXTRAS if extra not in ("grade", "fuzz")]  # which few need; pyproject.toml says why
 EVERYTHING = RUNTIME + [requirement for extra in LOCKED for requirement in EXTRAS[extra]] + BUILD
 
 COLAB = {
@@ -100,7 +100,7 @@ def test_bounds_admit_what_colab_has_so_that_nothing_is_replaced_there():
             assert Version(COLAB[wanted.name]) in wanted.specifier, f"Colab's {wanted.name} would be replaced"
 
 
-USES = {"helpers": ["lab", "heic", "photos"], "tests": ["test", "teach", "grade"], "tools": ["test", "teach"]}
+USES = {"helpers": ["lab", "heic", "photos"], "tests": ["test", "teach", "grade"], "tools": ["test", "teach", "fuzz"]}
 
 
 @pytest.mark.parametrize("folder, extras", USES.items())

@@ -184,3 +184,18 @@ def test_a_model_that_cannot_be_followed_is_refused():
 def test_minus_two_is_the_last_stage_with_parameters_before_the_head():
     """Not the ReLU or the Dropout between the two."""
     assert cut(build("vgg11", meta=True), -2)[1][0].name == "classifier.3"
+
+
+def test_what_the_forward_pass_never_uses_belongs_to_the_first_stage():
+    model = Chain(lambda model, x: model.conv2(model.conv1(x)), spare=nn.Linear(4, 4))
+    model.scale = nn.Parameter(torch.ones(5))
+    first, *others = stages(model)
+    assert model.spare in first.modules and any(p is model.scale for p in first.parameters)
+    assert not any(model.spare in stage.modules or any(p is model.scale for p in stage.parameters) for stage in others)
+
+
+def test_zero_cuts_before_everything_also_where_the_first_stage_has_no_weights():
+    model = nn.Sequential(nn.ReLU(), nn.Linear(4, 4), nn.Linear(4, 2))
+    before, after = cut(model, 0)
+    assert not before and [stage.name for stage in after] == ["0", "1", "2"]
+    assert [stage.name for stage in cut(model, -2)[0]] == ["0"]

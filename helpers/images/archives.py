@@ -5,8 +5,8 @@ Nothing that an archive says of itself is trusted. Only names and bytes are take
 
 import gzip
 import lzma
-import shutil
 import stat
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -68,8 +68,9 @@ def unpack(archive: str | Path, folder: str | Path, max_bytes: int = MAX_BYTES, 
             for member in members:
                 target = place.joinpath(*member.parts)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                with open_member(member.source) as source, open(target, "wb") as out:
-                    shutil.copyfileobj(source, out)  # never more than `member.size`: both libraries see to that
+                with _reading(open_member, member.source) as source, open(target, "wb") as out:
+                    while piece := _reading(source.read, PIECE):  # never more than `member.size`: both libraries see to that
+                        out.write(piece)
         except _DAMAGED as error:
             raise ValueError(f"{archive} is damaged, or packed in an unknown way ({error}). Pack it again.") from error
         try:
@@ -84,9 +85,10 @@ def _opened(archive: Path, stack: ExitStack, max_bytes: int, max_files: int):
     """The files in an archive, and the function that opens one of them for reading."""
     kind = _kind(archive)
     if not kind:
-        packed = stack.enter_context(zipfile.ZipFile(archive))
-        is_folder = lambda info: info.is_dir() or (info.filename.endswith("\\") and not info.file_size)  # PowerShell 5
-        return [_in_zip(info) for info in packed.infolist() if not is_folder(info)], packed.open
+        packed = stack.enter_context(_reading(zipfile.ZipFile, archive))
+        is_folder = lambda info: info.filename.endswith("/") or (info.filename.endswith("\\") and not info.file_size)
+        members = [_in_zip(info) for info in packed.infolist() if not is_folder(info)]  # the backslash: PowerShell 5
+        return members, packed.open
     most = max_bytes + 4096 * (max_files + 1)  # each file has headers and is padded
     content = _Bounded(stack.enter_context((gzip.open if kind == "gzip" else open)(archive, "rb")), most)
     packed = stack.enter_context(tarfile.TarFile(fileobj=content))
@@ -105,6 +107,14 @@ def _opened(archive: Path, stack: ExitStack, max_bytes: int, max_files: int):
     while content.read(PIECE):  # to the end, where gzip has a checksum
         pass
     return members, packed.extractfile
+
+
+def _reading(action, what):
+    """`action(what)` on an archive; the libraries meet damage with errors of many kinds, some of which look like the disk's."""
+    try:
+        return action(what)
+    except (OSError, ValueError, IndexError, OverflowError, struct.error) as error:
+        raise zipfile.BadZipFile(str(error)) from error
 
 
 def _in_zip(info: zipfile.ZipInfo) -> _Member:

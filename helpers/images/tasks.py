@@ -1,5 +1,6 @@
 """Open a task by name or folder: decoded once, split once, few training images on request."""
 
+import os
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from html import escape
@@ -144,7 +145,7 @@ def open_task(name, per_class=20, seed=0, *, size=None, val=None, test=None, on_
     if files.manifest is not None and name != "goldfinch-photos":
         raise ValueError(f'manifest={files.manifest!r} goes with "goldfinch-photos", not with {str(name)!r}')
     card = CARDS.get(name) if isinstance(name, str) else None
-    if card and Path(name).is_dir():
+    if card and os.path.isdir(name):
         print(f"{name!r} is the task of this name, not the folder that is here: for the folder write './{name}'")
     if card and card.embedded:
         return _embedded(name, per_class, seed, size or DRAWN_SIZE, 20 if val is None else val, 100 if test is None else test)
@@ -155,7 +156,7 @@ def open_task(name, per_class=20, seed=0, *, size=None, val=None, test=None, on_
     if card:
         return _published(card, per_class, seed, size, val, test, on_bad, together, files)
     folder = Path(name).expanduser()
-    if not folder.exists():
+    if not os.path.exists(folder):
         raise FileNotFoundError(
             f"no task {str(name)!r}: give one of {', '.join(CARDS)}, or a folder of class folders; "
             f"{folder.absolute()} does not exist.{meant(str(name))}"

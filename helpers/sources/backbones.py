@@ -1,5 +1,6 @@
 """Load a source model by name, together with the preprocessing and the classes that it was trained with."""
 
+import os
 from pathlib import Path
 
 from helpers.sources.architectures import OWN, TORCHVISION
@@ -43,7 +44,7 @@ def load_backbone(
         check_known(weights, ["DEFAULT", None], f"weights of {name}")
         return load_timm(model_name, weights, offline)
     named = [*shipped_sources(), EFFICIENTNET, *TORCHVISION]
-    if Path(name).suffix in SUFFIXES or (name not in [*named, *OWN] and Path(name).is_file()):
+    if Path(name).suffix in SUFFIXES or (name not in [*named, *OWN] and os.path.isfile(name)):
         check_known(weights, ["DEFAULT", None], f"weights of {name}")
         return load_file(Path(name), weights, arch)
     if name == EFFICIENTNET:

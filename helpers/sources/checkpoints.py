@@ -1,5 +1,7 @@
 """Read a checkpoint without running code in it, and put its tensors into a network that they fit; or say what differs."""
 
+import json
+import os
 import re
 from argparse import Namespace
 from pathlib import Path, PosixPath
@@ -34,13 +36,27 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str
 
     Raises FileNotFoundError, and ValueError if the file is damaged.
     """
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise FileNotFoundError(f"there is no file {path}")
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(f"{path} is not an intact safetensors file ({error})") from error
+
+
+def claims(about: dict[str, str]) -> tuple[list[str], int, tuple[float, ...], tuple[float, ...]]:
+    """Classes, pixels a side, mean and std as the metadata of our files give them; ValueError or KeyError where they do not."""
+    classes, mean, std = (json.loads(about[name]) for name in ("classes", "mean", "std"))
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise ValueError(f"its classes are {classes!r}, and not a list of names")
+    if not 1 <= (size := int(about["size"])) <= 10_000:
+        raise ValueError(f"its size is {size} pixels a side")
+    for name, numbers, least in (("mean", mean, -1000), ("std", std, 0.001)):
+        right = isinstance(numbers, list) and all(isinstance(one, (int, float)) and least <= one <= 1000 for one in numbers)
+        if not right or len(numbers) != 3:
+            raise ValueError(f"its {name} is {numbers!r}, and not one number a colour")
+    return classes, size, tuple(mean), tuple(std)
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -51,7 +67,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     pickles only tensors are accepted.
     Raises FileNotFoundError, and ValueError for any other file; the message says what it seems to be.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise FileNotFoundError(f"there is no file {path}")
     with open(path, "rb") as file:
         start = file.read(512)

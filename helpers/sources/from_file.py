@@ -1,6 +1,5 @@
 """Source models from a checkpoint: its tensors, and the preprocessing and classes that it or its architecture tells."""
 
-import json
 import warnings
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from torchvision.transforms import v2
 from helpers.heads import find_head
 from helpers.sources.architectures import OWN, TORCHVISION, image_size, like, new_model
 from helpers.sources.base import Backbone, check_known
-from helpers.sources.checkpoints import AUXILIARY, few, fill, read_checkpoint
+from helpers.sources.checkpoints import AUXILIARY, claims, few, fill, read_checkpoint
 from helpers.sources.from_torchvision import with_preset
 
 
@@ -30,8 +29,12 @@ def load_file(path: Path, weights: str | None = "DEFAULT", arch: str | None = No
     if arch in OWN and "mean" not in about:
         raise ValueError(f"{path} lacks the metadata of a {arch}: mean, std, size and, if it has any, classes")
     check_known(arch, [*OWN, *TORCHVISION], f"architecture (arch) of {path}")
-    classes, origin = json.loads(about.get("classes", "[]")), str(path)
-    model = _filled(arch, state, path, None if classes else int(about.get("num_classes", 1)))
+    try:
+        classes, size, mean, std = claims({"classes": "[]"} | about) if "mean" in about else ([], None, None, None)
+        outputs = int(about.get("num_classes", 1))
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"the metadata of {path} make no sense: {error}") from error
+    origin, model = str(path), _filled(arch, state, path, None if classes else outputs)
     if weights is None:
         outputs = len(model.get_submodule(find_head(model)).weight)
         model, classes, origin = new_model(arch, num_classes=outputs, **image_size(arch, state)), [], None
@@ -40,8 +43,7 @@ def load_file(path: Path, weights: str | None = "DEFAULT", arch: str | None = No
         size = image_size(arch, state).get("image_size")
         entry = next((entry for entry in known if [size] == entry.transforms().crop_size), known["DEFAULT"])
         return with_preset(str(path), arch, model, entry, classes, origin, size)
-    mean, std, size = json.loads(about["mean"]), json.loads(about["std"]), int(about["size"])
-    return Backbone(str(path), model, classes, evaluation(mean, std, size), tuple(mean), tuple(std), size, origin, arch)
+    return Backbone(str(path), model, classes, evaluation(mean, std, size), mean, std, size, origin, arch)
 
 
 def evaluation(mean, std, size: int) -> v2.Compose:

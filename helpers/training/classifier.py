@@ -17,7 +17,7 @@ from helpers.images.decoding import read_image
 from helpers.images.splits import Split, at_a_time, batches_of
 from helpers.sources.architectures import image_size, new_model
 from helpers.sources.backbones import Backbone, load_backbone
-from helpers.sources.checkpoints import read_safetensors
+from helpers.sources.checkpoints import claims, read_safetensors
 from helpers.training.devices import borrowed
 
 CLASSIFIER, TRAINED = "transfer-learning-course classifier 1", "transfer-learning-course trained 1"  # formats of files
@@ -113,8 +113,7 @@ def load_classifier(path: str | Path) -> Classifier:
     if about.get("format") != CLASSIFIER:
         raise ValueError(f"{path} was not written by Classifier.save: its metadata lack the format {CLASSIFIER!r}")
     try:
-        classes, size = json.loads(about["classes"]), int(about["size"])
-        mean, std = (tuple(json.loads(about[name])) for name in ("mean", "std"))
+        classes, size, mean, std = claims(about)
         backbone = _architecture_of(about, tensors)
         with warnings.catch_warnings(action="ignore"):  # swap_head gave its warning in training
             swap_head(backbone.model, len(classes))
