@@ -39,7 +39,7 @@ test: environment ## run every test, the notebooks included (JOBS=2 at a time)
 
 test-long: environment ## the tests that take too long for every run: kills, hostile files, fifty kernels (two hours)
 	@COURSE_LONG=1 $(BIN)/python -m pytest tests/test_resuming.py tests/test_hostile_files.py \
-		tests/test_properties.py tests/test_long_use.py
+		tests/test_properties.py tests/test_long_use.py tests/test_grading.py
 
 test-colab: environment ## the tests of helpers and all notebooks with the versions that Google Colab has (5 GB)
 	@$(BIN)/python tools/colab.py

@@ -1,12 +1,14 @@
 """Run notebooks from top to bottom and store them with outputs but no debris: no times, no widget state.
 
     python tools/execute.py solutions/lab1_flowers.ipynb [...]
+    python tools/execute.py --twice solutions/lab1_flowers.ipynb [...]     run each twice, store nothing, say what differs
 
 First the setup cell is stamped into notebooks of the project (tools/setup_cells.py). Of a widget (quiz, slider) what is
 stored is its fallback, such as folded text or a picture: without a kernel the widget itself would show as an error.
 Stops at the first cell that fails and then leaves that notebook as it was.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -54,9 +56,29 @@ def drop_widget(output, cell_id):
         sys.exit(f"cell {cell_id} shows a widget without a fallback: show it by show_widget of helpers.notebook.widgets")
 
 
+def numbers(cell):
+    """The text that a cell prints and shows, without what is measured in seconds or milliseconds and what changes by intent."""
+    texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.get("outputs", [])]
+    return re.sub(r"[\d.,]+ ?(s|ms|min|minutes|seconds|hours|h)\b|/tmp/\S+|127\.0\.0\.1\S*|0x[0-9a-f]+", "...", "\n".join(texts))
+
+
+def twice(path):
+    """The cells of a notebook that print something else when it runs again, with both texts; those of clocks are left out."""
+    one, other = execute(path).cells, execute(path).cells
+    pairs = [(cell.id, numbers(cell), numbers(again)) for cell, again in zip(one, other, strict=True)]
+    clocks = {cell.id for cell in one if re.search(r"perf_counter|seconds|speed|minutes", cell.source)}
+    return [pair for pair in pairs if pair[1] != pair[2] and pair[0] not in clocks]
+
+
 def main(paths):
     if not paths:
         sys.exit(__doc__)
+    if paths[0] == "--twice":
+        differing = {path: twice(path) for path in paths[1:]}
+        for path, cells in differing.items():
+            print(f"{path}: {len(cells)} cells print something else")
+            print(*(f"  {name}\n{one}\n---\n{other}" for name, one, other in cells), sep="\n", flush=True)
+        sys.exit(any(differing.values()))
     for path in paths:
         try:
             notebook = execute(path)
