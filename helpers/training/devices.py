@@ -1,26 +1,34 @@
-"""Which device trains and predicts, chosen in one place; and what a results file says of where it comes from."""
+"""Which device trains and predicts, chosen in one place, and what suits it; and what a results file says of its origin."""
 
 import os
 import platform
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from functools import cache
 from importlib.metadata import version
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from helpers.heads import mode
+from helpers.images.splits import Split
+
+LARGE = 128  # pixels a side from which on networks train in bfloat16; smaller ones gain little
 
 
 def device() -> torch.device:
     """Where to compute: the environment variable COURSE_DEVICE ("cpu", "cuda", "cuda:1", "mps"), else the accelerator
-    that PyTorch finds, else the CPU.
+    that PyTorch finds, if it computes, else the CPU.
 
     Raises ValueError if COURSE_DEVICE names a device that this machine does not have.
     """
-    wanted = os.environ.get("COURSE_DEVICE")
+    if (wanted := os.environ.get("COURSE_DEVICE")) == "cpu":
+        return torch.device("cpu")
     found = torch.accelerator.current_accelerator(check_available=True)
+    found = found if found and computes(found) else None
     if not wanted:
         return found or torch.device("cpu")
     try:
@@ -31,6 +39,45 @@ def device() -> torch.device:
     if chosen is None or chosen.type not in known:
         raise ValueError(f"COURSE_DEVICE={wanted!r} is not a device of this machine: use {' or '.join(known)}, or unset it")
     return chosen
+
+
+@cache
+def computes(where: torch.device) -> bool:
+    """Whether a convolution runs there, which also starts the device: a build of PyTorch may find a GPU for which it has no
+    programs. Warns if it does not."""
+    try:
+        F.conv2d(torch.ones(1, 3, 8, 8, device=where), torch.ones(4, 3, 3, 3, device=where)).sum().item()
+    except RuntimeError as error:
+        why = str(error).splitlines()[0]
+        warnings.warn(f"PyTorch finds {where} and cannot compute on it ({why}), so this is the CPU", stacklevel=3)
+        return False
+    return True
+
+
+def layout() -> torch.memory_format:
+    """The order in memory of a network's weights: channels last, with which convolutions are faster; on MPS as usual, where
+    some versions of PyTorch compute other gradients with it."""
+    return torch.contiguous_format if device().type == "mps" else torch.channels_last
+
+
+def reduced(where: torch.device, size: int) -> bool:
+    """Whether a network trains in bfloat16 (autocast) on images of this size: on a GPU at full speed, and large images."""
+    return where.type == "cuda" and size >= LARGE and has_bfloat16(where)
+
+
+def sent(tensor: torch.Tensor, where: torch.device) -> torch.Tensor:
+    """The tensor on a device; to a GPU it travels while the GPU computes."""
+    if where.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(where, non_blocking=True)
+    return tensor.to(where)
+
+
+def resident(images: torch.Tensor | Split, where: torch.device) -> torch.Tensor | Split:
+    """The pixels of a split, uint8 (N, 3, S, S), on a GPU if they take at most a quarter of its free memory; else as they are."""
+    if not isinstance(images, Split) or where.type != "cuda":
+        return images
+    needed = len(images) * images.images[0].numel()
+    return images.pixels.to(where) if needed <= torch.cuda.mem_get_info(where)[0] // 4 else images
 
 
 def has_bfloat16(device: torch.device) -> bool:

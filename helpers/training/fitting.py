@@ -22,7 +22,7 @@ from helpers.sources.base import check_size
 from helpers.stages import cut, split
 from helpers.training.callbacks import Keep, Thaw, claim, read_back, write_to
 from helpers.training.classifier import Classifier, fingerprint
-from helpers.training.devices import device, seeded
+from helpers.training.devices import device, layout, seeded
 from helpers.training.features import extract, fixed_views, worth_caching
 from helpers.training.intervals import wilson
 from helpers.training.loop import CHECKS, Run, quiet
@@ -30,6 +30,7 @@ from helpers.training.recipes import Recipe
 from helpers.training.solving import Solve
 from helpers.training.surgery import has_batchnorm, merge_adapters, release_batchnorm, set_batchnorm, train_only, transplant
 
+VARYING = " does not have a deterministic implementation"  # PyTorch's words; it says so while Lightning trains
 _announced = set()  # tasks for which it was said which source model is used
 
 
@@ -46,6 +47,7 @@ class Fit:
                 for weights between two steps, with the loss and accuracy that they have on the validation images
     seconds     of training; loading the source model and the test are not in it
     cached      the cut point before which frozen features were kept ("-1": before the head), or "" if none were
+    varying     names of operations on the way that PyTorch cannot repeat to the last bit on this device; mostly none
     """
 
     recipe: Recipe
@@ -58,6 +60,7 @@ class Fit:
     trained: int
     seconds: float
     cached: str
+    varying: list[str]
 
     @property
     def model(self) -> nn.Module:
@@ -122,11 +125,12 @@ def fit(recipe: Recipe, task: Task, seed: int = 0, *, cache: bool = True, progre
         raise TypeError(f"fit takes a Recipe and a Task, got {type(recipe).__name__} and {type(task).__name__}")
     if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
         raise ValueError(f"seed={seed!r} must be a whole number, 0 or more")
-    with quiet(), seeded(seed):
+    with quiet(), seeded(seed), warnings.catch_warnings(record=True) as said:
+        warnings.filterwarnings("always", f".*{VARYING}")
         recipe = for_task(recipe, task)
         backbone = source_of(recipe)
-        check_size(backbone, task.size)
-        model = swap_head(backbone.model, len(task.classes)).to(memory_format=torch.channels_last)
+        model = swap_head(backbone.model, len(task.classes)).to(device(), memory_format=layout())
+        check_size(backbone, task.size)  # there: not every device computes what a CPU does
         freeze(model, recipe.upto)  # a wrong stage name fails before anything is trained
         keeps, folder = [None, None], checkpoint and Path(checkpoint).expanduser()
         if folder:
@@ -151,9 +155,11 @@ def fit(recipe: Recipe, task: Task, seed: int = 0, *, cache: bool = True, progre
         trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
         classifier = _finished(recipe, backbone, task)
         logits = classifier.logits(task.test)
+    varying = sorted({str(warning.message).split(VARYING)[0] for warning in said if VARYING in str(warning.message)})
     for warning in [run.warning for run, _ in phases if run.warning]:
         warnings.warn(warning, stacklevel=2)
-    result = Fit(recipe, task, seed, classifier, history, logits, phases[-1][0].kept, trained, seconds, cached)
+    result = Fit(recipe, task, seed, classifier, history, logits, phases[-1][0].kept, trained, seconds, cached,
+                 varying)  # fmt: skip
     if progress is None:
         line.done(repr(result))
     return result
@@ -239,8 +245,7 @@ def prepare(model: nn.Module, recipe: Recipe, task: Task, backbone: Backbone) ->
     freeze(model.train(), recipe.upto)
     if recipe.batchnorm != "as frozen" and (recipe.batchnorm != "frozen" or has_batchnorm(model)):
         measured = recipe.batchnorm == "re-estimated"
-        where = next(model.parameters()).device
-        set_batchnorm(model, recipe.batchnorm, backbone.normalise(task.train.pixels.to(where)) if measured else None)
+        set_batchnorm(model, recipe.batchnorm, backbone.normalise(task.train.pixels) if measured else None)
     if recipe.only:
         train_only(model, recipe.only)
     return model
@@ -255,7 +260,7 @@ def _phase(recipe, backbone, task, seed, cache, progress, keep, before=None) -> 
     model = prepare(backbone.model.to(device()), recipe, task, backbone)  # Lightning puts it back onto the CPU
     images, labels = task.train, task.train.labels
     if recipe.views:
-        images, labels = fixed_views(task.train, recipe.views, seed)
+        images, labels = fixed_views(task.train, recipe.views, seed, device())
     val_images, trains, kept = task.val, model, ""
     if cache and recipe.fixed:
         prefix, suffix = split(model, upto)

@@ -18,6 +18,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from helpers.freezing import parameter_groups
 from helpers.images.augmentation import augment
 from helpers.images.splits import Split, at_a_time
+from helpers.training.devices import reduced, resident, sent
 from helpers.training.features import standardised
 from helpers.training.recipes import Recipe
 from helpers.training.steps import training_steps
@@ -133,6 +134,8 @@ class Run(lightning.LightningModule):
     def _standardised(self, where: torch.device):
         """The context of a training: a head that trains alone gets its input standardised by the training images."""
         self.to(where)
+        sets = self.train_data, self.val_data
+        self.train_data, self.val_data = ((resident(images, where), sent(labels, where)) for images, labels in sets)
         batches = (self._normalised(self._batch(self.train_data, rows)[0]) for rows in self._rows(self.train_data))
         return standardised(self.net, self.trains, batches)
 
@@ -151,7 +154,7 @@ class Run(lightning.LightningModule):
     def configure_optimizers(self):
         recipe = self.recipe
         groups = parameter_groups(self.net, recipe.lr, recipe.decay, recipe.weight_decay, recipe.head_times)
-        optimizer = torch.optim.AdamW(groups)
+        optimizer = torch.optim.AdamW(groups, fused=next(self.net.parameters()).device.type == "cuda")
         total = self.recipe.steps + 1
         if self.recipe.schedule == "constant":
             schedule = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=0)
@@ -167,28 +170,37 @@ class Run(lightning.LightningModule):
     def val_dataloader(self):
         return DataLoader(self._rows(self.val_data), batch_size=None)
 
+    def transfer_batch_to_device(self, batch, device, dataloader_idx):
+        return batch  # positions: `_batch` sends them to where the images are
+
     def _rows(self, data):
         return torch.arange(len(data[1])).split(at_a_time(data[0], 250, self.device))
 
     def _batch(self, data, rows):
         images, labels = data
         if isinstance(images, Split):  # only these rows are copied, perhaps from a memory map
-            images = images[rows.cpu()][0]
+            images = images[rows][0]
         else:
-            rows = rows.to(images.device)
+            there = sent(rows, images.device)
             # index_select is far faster on pixels; features keep their memory format this way
-            images = images.index_select(0, rows) if images.dtype == torch.uint8 else images[rows]
-        return images.to(self.device), labels[rows.to(labels.device)].to(self.device)
+            images = images.index_select(0, there) if images.dtype == torch.uint8 else images[there]
+        return sent(images, self.device), labels[sent(rows, labels.device)]
 
     def _normalised(self, images):
         """Pixels as the model takes them; features as they are."""
         return self.normalise(images) if images.dtype == torch.uint8 else images
 
+    def forward(self, images):
+        """Logits float32 (N, classes) of pixels or features."""
+        low = images.dtype == torch.uint8 and reduced(self.device, images.shape[-1])
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=low):
+            return self.trains(self._normalised(images)).float()
+
     def training_step(self, rows, _):
         images, labels = self._batch(self.train_data, rows)
         if images.dtype == torch.uint8 and self.recipe.augment and not self.recipe.views:
             images = augment(images)
-        logits = self.trains(self._normalised(images))
+        logits = self(images)
         loss = F.cross_entropy(logits, labels)
         self.losses.append(loss.detach())
         self.hits.append((logits.detach().argmax(1) == labels).float())
@@ -199,7 +211,7 @@ class Run(lightning.LightningModule):
 
     def validation_step(self, rows, _):
         images, labels = self._batch(self.val_data, rows)
-        logits = self.trains(self._normalised(images))
+        logits = self(images)
         self.val_losses.append(F.cross_entropy(logits, labels, reduction="none"))
         self.accuracy.update(logits, labels)
 
@@ -272,6 +284,8 @@ def quiet(*names: str):
     loggers = [logging.getLogger(name) for name in names or ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     exact = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory
+    torch.utils.deterministic.fill_uninitialized_memory = False  # of what nothing reads; it costs a pass over every tensor
     try:
         for logger in loggers:
             logger.setLevel(logging.ERROR)
@@ -281,3 +295,4 @@ def quiet(*names: str):
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
         torch.use_deterministic_algorithms(exact[0], warn_only=exact[1])
+        torch.utils.deterministic.fill_uninitialized_memory = filled
