@@ -1,5 +1,7 @@
 """One function says where to compute; networks borrow the accelerator and come back. Tested without one: moves are recorded."""
 
+import os
+
 import pytest
 import torch
 from fits import fitted, short, small_task
@@ -124,6 +126,20 @@ def test_large_images_go_through_a_gpu_in_smaller_batches():
     images = lambda size: torch.empty(1000, 3, 1, 1, dtype=torch.uint8).expand(-1, -1, size, size)
     gpu = torch.device("cuda")
     assert [at_a_time(images(size), 250, gpu) for size in (32, 112, 224, 448)] == [250, 250, 63, 16]
+
+
+def test_quick_notebooks_are_compared_on_a_cpu_whatever_the_machine_has(request, monkeypatch):
+    (settings,) = [plugin for plugin in request.config.pluginmanager.get_plugins()
+                   if getattr(plugin, "__file__", None) == str(ROOT / "conftest.py")]  # fmt: skip
+    for device, full, kind, expected in (("", "quick", "IPyNbCell", "cpu"), ("cuda", "quick", "IPyNbCell", "cpu"),
+                                         ("cuda", "full", "IPyNbCell", "cuda"), ("cuda", "quick", "Function", "cuda"),
+                                         ("", "quick", "Function", None)):  # fmt: skip
+        monkeypatch.setenv("COURSE_DEVICE", "set by the test before")
+        monkeypatch.setenv("COURSE_RUN", full)
+        monkeypatch.setattr(settings, "DEVICE", device)
+        settings.pytest_runtest_setup(type(kind, (), {})())
+        assert os.environ.get("COURSE_DEVICE") == expected
+    monkeypatch.delenv("COURSE_OFFLINE", raising=False)
 
 
 def test_nothing_else_in_the_course_asks_torch_for_a_device_or_leaves_an_accelerator_reseeded():
