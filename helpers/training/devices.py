@@ -3,7 +3,8 @@
 import os
 import platform
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from datetime import date
 from functools import cache
@@ -85,6 +86,37 @@ def has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+
+
+def spread(executor: Executor | None, function: Callable, jobs: Iterable[tuple]) -> Iterator:
+    """What function(*job) returns for each job, in their order: computed by any Executor of concurrent.futures; None: here.
+
+    Where a worker is lost and its executor does not do its jobs again by itself (Dask does, a pool of processes breaks), they
+    are done here, one after the other, with a warning. Raises what the function raises; what has not begun is then given up.
+    """
+    if executor is None:
+        yield from (function(*job) for job in jobs)
+        return
+    given = [(job, _submitted(executor, function, job)) for job in jobs]
+    try:
+        for job, future in given:
+            try:
+                result = future.result()
+            except BrokenExecutor as error:
+                warnings.warn(f"a worker was lost ({error}): what it had to do is done here", stacklevel=2)
+                result = function(*job)
+            yield result
+    finally:
+        for _, future in given:
+            future.cancel()
+
+
+def _submitted(executor: Executor, function: Callable, job: tuple) -> Future:
+    try:
+        return executor.submit(function, *job)
+    except BrokenExecutor as error:  # a worker was lost while others were still handed out
+        (lost := Future()).set_exception(error)
+        return lost
 
 
 @contextmanager
