@@ -131,12 +131,12 @@ def test_large_images_go_through_a_gpu_in_smaller_batches():
 def test_quick_notebooks_are_compared_on_a_cpu_whatever_the_machine_has(request, monkeypatch):
     (settings,) = [plugin for plugin in request.config.pluginmanager.get_plugins()
                    if getattr(plugin, "__file__", None) == str(ROOT / "conftest.py")]  # fmt: skip
-    for device, full, kind, expected in (("", "quick", "IPyNbCell", "cpu"), ("cuda", "quick", "IPyNbCell", "cpu"),
+    for where, full, kind, expected in (("", "quick", "IPyNbCell", "cpu"), ("cuda", "quick", "IPyNbCell", "cpu"),
                                          ("cuda", "full", "IPyNbCell", "cuda"), ("cuda", "quick", "Function", "cuda"),
                                          ("", "quick", "Function", None)):  # fmt: skip
         monkeypatch.setenv("COURSE_DEVICE", "set by the test before")
         monkeypatch.setenv("COURSE_RUN", full)
-        monkeypatch.setattr(settings, "DEVICE", device)
+        monkeypatch.setattr(settings, "DEVICE", where)
         settings.pytest_runtest_setup(type(kind, (), {})())
         assert os.environ.get("COURSE_DEVICE") == expected
     monkeypatch.delenv("COURSE_OFFLINE", raising=False)

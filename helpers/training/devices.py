@@ -1,16 +1,19 @@
 """Which device trains and predicts, chosen in one place, and what suits it; and what a results file says of its origin."""
 
+import logging
 import os
 import platform
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from importlib.metadata import version
 
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 from torch.nn import functional as F
 
@@ -119,6 +122,38 @@ def _submitted(executor: Executor, function: Callable, job: tuple) -> Future:
         return lost
 
 
+@dataclass(frozen=True)
+class Engine:
+    """On how many devices Lightning trains a network together. Raises ValueError for less than one."""
+
+    devices: int = 1
+    nodes: int = 1
+    strategy: str = "auto"
+
+    def __post_init__(self):
+        for name in ("devices", "nodes"):
+            if type(count := getattr(self, name)) is not int or count < 1:
+                raise ValueError(f"{name}={count!r} must be a whole number, 1 or more")
+        if self.processes > 1 and torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", 0))))
+
+    @property
+    def processes(self) -> int:
+        return self.devices * self.nodes
+
+    @property
+    def rank(self) -> int:
+        """Which of the processes this is, from 0, as torchrun, SLURM or Lightning have numbered them."""
+        return (rank_zero_only.rank or 0) if self.processes > 1 else 0
+
+    def settings(self, where: torch.device) -> dict:
+        """For Lightning's Trainer; the rows of a batch are shared out by `Run`."""
+        alone = [where.index or 0] if where.type == "cuda" else 1
+        several = self.processes > 1
+        return {"accelerator": where.type, "devices": self.devices if several else alone, "num_nodes": self.nodes,
+                "strategy": self.strategy, "use_distributed_sampler": False}  # fmt: skip
+
+
 @contextmanager
 def borrowed(model: nn.Module) -> Iterator[torch.device]:
     """Within this context the model is on `device()`, in evaluation mode, without gradients; afterwards it is as and where it
@@ -133,6 +168,29 @@ def borrowed(model: nn.Module) -> Iterator[torch.device]:
     finally:
         torch.backends.cudnn.allow_tf32 = tf32
         model.to(home)
+
+
+@contextmanager
+def quiet(*names: str):
+    """Without warnings, such as those set off by frozen modules in evaluation mode, and without notices of these loggers.
+
+    names: of loggers, by default Lightning's, which also advertises.
+    """
+    loggers = [logging.getLogger(name) for name in names or ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    exact = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory
+    torch.utils.deterministic.fill_uninitialized_memory = False  # of what nothing reads; it costs a pass over every tensor
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        torch.use_deterministic_algorithms(exact[0], warn_only=exact[1])
+        torch.utils.deterministic.fill_uninitialized_memory = filled
 
 
 @contextmanager

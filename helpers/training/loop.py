@@ -1,12 +1,9 @@
 """The training loop behind `fit`: a LightningModule that gathers images, or kept features, by their positions."""
 
 import copy
-import logging
 import math
 import signal
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import lightning
 import torch
@@ -16,12 +13,13 @@ from torch.utils.data import DataLoader, RandomSampler
 from torchmetrics.classification import MulticlassAccuracy
 
 from helpers.freezing import parameter_groups
-from helpers.images.augmentation import augment
+from helpers.images.augmentation import augment, choose
 from helpers.images.splits import Split, at_a_time
-from helpers.training.devices import reduced, resident, sent
+from helpers.training.devices import Engine, reduced, resident, sent
 from helpers.training.features import standardised
 from helpers.training.recipes import Recipe
 from helpers.training.steps import training_steps
+from helpers.training.surgery import follows_batches
 
 CHECKS = 10  # validation steps of a run
 LARGEST_GRADIENT = 1.0  # its norm is clipped to this
@@ -40,13 +38,15 @@ class Run(lightning.LightningModule):
     progress    its step() is called after each optimizer step
     before      the last row of an earlier phase's history, whose steps are counted on
     thaw, keep  a `Thaw` and a `Keep`: stages that thaw, checkpoints to go on from
+    engine      the devices that train together: each takes its share of every batch, and all validation images
 
     After `run()` or `steps()`: history, a row (as in `Fit.history`) for each validation step; kept, the row of the weights
     that were kept; and warning, a text if their loss is far above guessing, else "".
     """
 
     def __init__(self, recipe: Recipe, net: nn.Module, train: tuple, val: tuple, *, seed: int = 0, trains: nn.Module = None,
-                 normalise: Callable = None, progress=None, before: dict | None = None, thaw=None, keep=None):  # fmt: skip
+                 normalise: Callable = None, progress=None, before: dict | None = None, thaw=None, keep=None,
+                 engine: Engine | None = None):  # fmt: skip
         super().__init__()
         self.recipe, self.train_data, self.val_data = recipe, train, val
         self.trains = net if trains is None else trains
@@ -56,7 +56,7 @@ class Run(lightning.LightningModule):
         self.accuracy = MulticlassAccuracy(int(max(train[1].max(), val[1].max())) + 1, average="micro")
         self.history, self.losses, self.hits, self.val_losses, self.warning = [], [], [], [], ""
         self.lowest = (math.inf, 0, None)  # the lowest validation loss, its validation step and its weights, for patience
-        self.kept = None
+        self.kept, self.engine = None, engine or Engine()
         self.batches = self._order(len(train[1]), seed)
 
     @property
@@ -79,16 +79,18 @@ class Run(lightning.LightningModule):
     def run(self) -> list[dict]:
         """Train with Lightning, on the device where `net` is; returns the history.
 
-        Raises ValueError if the training diverges.
+        Raises ValueError if the training diverges, or cannot be shared out among the devices.
         """
         where = next(self.net.parameters()).device
         # one Lightning epoch is the stretch between two validation steps, whatever the number of images
         trainer = lightning.Trainer(
-            max_epochs=len(self.batches), accelerator=where.type, devices=[where.index or 0] if where.type == "cuda" else 1,
+            max_epochs=len(self.batches), **self.engine.settings(where),
             logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
             num_sanity_val_steps=0, deterministic="warn", gradient_clip_val=LARGEST_GRADIENT,
             reload_dataloaders_every_n_epochs=1, callbacks=self.callbacks, plugins=self.keep and [self.keep.plugin],
         )  # fmt: skip
+        if self.engine.processes > 1:
+            self._share(trainer)
         on_interrupt = signal.getsignal(signal.SIGINT)
         try:
             with self._standardised(where):
@@ -106,6 +108,19 @@ class Run(lightning.LightningModule):
             self.progress.step(self.recipe.steps - self.done)
         self._finish()
         return self.history
+
+    def _share(self, trainer) -> None:
+        """Refuse what several processes would not train as one does."""
+        count, batch = self.engine.processes, len(self.batches[0][0])
+        if batch % count:
+            raise ValueError(f"batches of {batch} images cannot be shared evenly by {count} processes: change batch_size")
+        if self.recipe.gradual:
+            raise ValueError("gradual=True thaws stages on one device only: they would drift apart on several")
+        if follows_batches(self.net):
+            raise ValueError("BatchNorm would normalise by each process's own images: set batchnorm='frozen' in the recipe")
+        if type(trainer.strategy.launcher).__name__ == "_MultiProcessingLauncher":
+            chosen = self.engine.strategy
+            raise ValueError(f"strategy={chosen!r} trains in copies of this process, and their results are lost: use 'ddp'")
 
     def steps(self) -> Iterator[int]:
         """Train one optimizer step at a time, with the same numbers as `run()`: yields how many are done, in each of them
@@ -197,9 +212,10 @@ class Run(lightning.LightningModule):
             return self.trains(self._normalised(images)).float()
 
     def training_step(self, rows, _):
-        images, labels = self._batch(self.train_data, rows)
+        mine = slice(self.global_rank, None, self.engine.processes)
+        images, labels = self._batch(self.train_data, rows[mine])
         if images.dtype == torch.uint8 and self.recipe.augment and not self.recipe.views:
-            images = augment(images)
+            images = augment(images, chosen=choose(len(rows))[:, mine])  # drawn for all, so that all draw the same
         logits = self(images)
         loss = F.cross_entropy(logits, labels)
         self.losses.append(loss.detach())
@@ -218,8 +234,8 @@ class Run(lightning.LightningModule):
     def on_validation_epoch_end(self):
         row = {
             "step": (self.before["step"] if self.before else 0) + self.done,
-            "train_loss": torch.stack(self.losses).mean().item(),
-            "train_accuracy": torch.cat(self.hits).mean().item(),
+            "train_loss": self._of_all(torch.stack(self.losses).mean()),
+            "train_accuracy": self._of_all(torch.cat(self.hits).mean()),
             **self._validated(),
         }
         if not (math.isfinite(row["train_loss"]) and math.isfinite(row["val_loss"])):
@@ -228,6 +244,11 @@ class Run(lightning.LightningModule):
         self.losses, self.hits = [], []
         if self.recipe.patience:
             self._watch(row["val_loss"])
+
+    def _of_all(self, value: torch.Tensor) -> float:
+        """The mean over the processes that train together; a head is solved by each for itself."""
+        together = self.engine.processes > 1 and self._trainer
+        return (self.trainer.strategy.reduce(value, reduce_op="mean") if together else value).item()
 
     def _validated(self) -> dict:
         """What the validation images said since it was last asked."""
@@ -273,26 +294,3 @@ class Run(lightning.LightningModule):
         if self.recipe.lr is None:
             return f"Choose a weight_decay above {self.recipe.weight_decay:g}"
         return f"Choose a learning rate below {self.recipe.lr:g}"
-
-
-@contextmanager
-def quiet(*names: str):
-    """Without warnings, such as those set off by frozen modules in evaluation mode, and without notices of these loggers.
-
-    names: of loggers, by default Lightning's, which also advertises.
-    """
-    loggers = [logging.getLogger(name) for name in names or ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    exact = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    filled = torch.utils.deterministic.fill_uninitialized_memory
-    torch.utils.deterministic.fill_uninitialized_memory = False  # of what nothing reads; it costs a pass over every tensor
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings(action="ignore"):
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-        torch.use_deterministic_algorithms(exact[0], warn_only=exact[1])
-        torch.utils.deterministic.fill_uninitialized_memory = filled

@@ -66,6 +66,11 @@ def reestimate(model: nn.Module, images: torch.Tensor, batch_size: int = 100) ->
         layer.momentum = momentum
 
 
+def follows_batches(model: nn.Module) -> bool:
+    """Whether a BatchNorm layer normalises by the batch in training, as a model is set now."""
+    return any(layer.training or follow_the_batch in layer._forward_pre_hooks.values() for layer in _batchnorm_layers(model))
+
+
 def has_batchnorm(model: nn.Module) -> bool:
     """Whether a model has BatchNorm layers, for which `set_batchnorm` can say what they do."""
     return bool(_batchnorm_layers(model))

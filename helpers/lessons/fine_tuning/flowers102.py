@@ -19,9 +19,9 @@ from helpers.images.tasks import Files, open_task
 from helpers.lessons.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE
 from helpers.sources.backbones import load_backbone
 from helpers.training.costs import stage_seconds
-from helpers.training.devices import device, layout, seeded
+from helpers.training.devices import device, layout, quiet, seeded
 from helpers.training.fitting import Fit
-from helpers.training.loop import CHECKS, quiet
+from helpers.training.loop import CHECKS
 from helpers.training.recipes import Recipe
 from helpers.training.study import SHIPPED, Case, Study, load_study, run_study
 
