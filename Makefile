@@ -16,7 +16,7 @@ SCREEN = $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname))
 ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-long test-colab demo fetch weights results labs book release slides lock lint clean environment
+.PHONY: help lab test test-long test-colab gpu demo fetch weights results labs book release slides lock lint clean environment
 
 help: ## list these commands
 	@echo "make COMMAND, where COMMAND is one of"
@@ -42,6 +42,9 @@ test-long: environment ## the tests that take too long for every run: killed tra
 
 test-colab: environment ## the tests of helpers and all notebooks with the versions that Google Colab has (5 GB)
 	@$(BIN)/python tools/colab.py
+
+gpu: ## try the course on this machine's GPU, with the packages that are there: build/gpu.json (nine minutes at most)
+	@"$(firstword $(wildcard $(BIN)/python) $(PYTHON))" tools/gpu.py
 # /instructors
 
 demo: environment ## transfer in the terminal, in about a minute (FOLDER=my_birds: on your own photographs)

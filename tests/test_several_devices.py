@@ -64,7 +64,7 @@ def test_two_processes_give_the_result_of_one(results, number):
         (short(FINE_TUNE_ALL, batch_size=5), {"devices": 2}, "batches of 5 images cannot be shared evenly by 2 processes"),
         (short(FINE_TUNE_ALL, batchnorm="live"), {"devices": 2}, "each process's own images: set batchnorm='frozen'"),
         (short(FINE_TUNE_ALL), {"devices": 2, "strategy": "ddp_spawn"}, "'ddp_spawn' trains in copies of this process"),
-        (short(FINE_TUNE_ALL, batchnorm="as frozen", gradual=True), {"devices": 2}, "gradual=True thaws stages on one device only"),
+        (short(FINE_TUNE_ALL, batchnorm="as frozen", gradual=True), {"devices": 2}, "gradual=True thaws stages on one device"),
         (short(FINE_TUNE_ALL), {"devices": 0}, "devices=0 must be a whole number"),
         (short(FINE_TUNE_ALL), {"nodes": 1.5}, "nodes=1.5 must be a whole number"),
     ],
