@@ -16,7 +16,7 @@ SCREEN = $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname))
 ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-long test-colab test-oldest test-newest demo fetch weights results labs book release slides lock lint clean environment
+.PHONY: help lab test test-long test-colab test-oldest test-newest gpu demo fetch weights results labs book release slides lock lint clean environment
 
 help: ## list these commands
 	@echo "make COMMAND, where COMMAND is one of"
@@ -49,6 +49,9 @@ test-oldest: environment ## every test with the lowest versions that pyproject.t
 
 test-newest: environment ## every test with the newest versions, on Python 3.13 (6 GB)
 	@$(BIN)/python tools/versions.py newest
+
+gpu: ## try the course on this machine's GPU, with the packages that are there: build/gpu.json (nine minutes at most)
+	@"$(firstword $(wildcard $(BIN)/python) $(PYTHON))" tools/gpu.py
 # /instructors
 
 demo: environment ## transfer in the terminal, in about a minute (FOLDER=my_birds: on your own photographs)

@@ -30,6 +30,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Notebooks run with their quick budget, also where there is a GPU. Set COURSE_RUN=full to test the other.
 os.environ.setdefault("COURSE_RUN", "quick")
+DEVICE = os.environ.get("COURSE_DEVICE")
 
 # Neither the user's caches nor the IPython profile and history take part. The first process makes the folder;
 # the workers of pytest-xdist inherit it.
@@ -56,10 +57,14 @@ def pytest_configure(config):
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
     """Tests fetch from this machine, whatever the shell says of COURSE_OFFLINE. But with COURSE_RUN=full a notebook would
-    ask whether there is a network: its kernel is told that there is none."""
+    ask whether there is a network: its kernel is told that there is none. A quick notebook is compared with what a CPU gave,
+    so it runs on one, whatever the machine has; what a GPU gives, `make gpu` tries."""
     os.environ.pop("COURSE_OFFLINE", None)
-    if type(item).__name__ == "IPyNbCell" and os.environ["COURSE_RUN"] == "full":
-        os.environ["COURSE_OFFLINE"] = "1"
+    os.environ.pop("COURSE_DEVICE", None)
+    os.environ.update({"COURSE_DEVICE": DEVICE} if DEVICE else {})
+    if type(item).__name__ == "IPyNbCell":
+        full = os.environ["COURSE_RUN"] == "full"
+        os.environ.update({"COURSE_OFFLINE": "1"} if full else {"COURSE_DEVICE": "cpu"})
 
 
 def _let_messages_queue():

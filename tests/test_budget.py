@@ -30,6 +30,7 @@ def plain(monkeypatch, tmp_path):
 
 def gpu(monkeypatch, device):
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available=False: device)
+    monkeypatch.setattr("helpers.training.devices.computes", lambda where: True)
 
 
 def test_a_quick_budget_prints_one_line_and_looks_for_nothing(monkeypatch, capsys):

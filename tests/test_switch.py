@@ -153,7 +153,7 @@ def test_lecture4_trains_a_resnet18_on_flowers102_and_shows_it_beside_the_litera
     offline.setenv("TORCH_HOME", str(tmp_path))
     weights = get_model_weights("resnet18").DEFAULT
     keep(tmp_path / "hub/checkpoints", offline, weights, get_model("resnet18").state_dict())
-    budget = Budget("full", 1, images="hotdog", imagenet=None)
+    budget = Budget("full", 1, images="flowers102", imagenet=None)
     cells = lecture("notebooks/appendix/lecture4.ipynb", offline, r"l4-00[56]|l4-108\w|l4-109", budget)
     assert cells["FULL_SIZE"] and cells["networks"] == ["resnet18"]
     live, table = cells["live"], flowers102.beside_literature(cells["live"])

@@ -6,6 +6,8 @@ product a batch: faster than the loop on a CPU at this course's sizes, and a han
 Tests compare both steps with torchvision's.
 """
 
+from functools import cache
+
 import torch
 from torch.nn.functional import grid_sample
 
@@ -13,34 +15,41 @@ LARGEST = 30_000_000  # values that are floating point at once: 120 MB, several 
 GREY = (0.2989, 0.587, 0.114)  # ITU-R BT.601 luma, as in torchvision and Pillow
 
 
-def augment(images, *, scale=(0.5, 1.0), flip=0.5, jitter=0.2) -> torch.Tensor:
+def augment(images, *, scale=(0.5, 1.0), flip=0.5, jitter=0.2, chosen=None, where=None) -> torch.Tensor:
     """Random views of a batch (N, 3, H, W): same shape, dtype and device; `images` itself is left alone.
 
     images: uint8, or floating point in 0..1, so before it is normalised.
     scale: the share of the area that a crop keeps, from .. to; its aspect ratio varies by up to 4:3.
     flip: how often left and right are swapped (0..1). A pose to be predicted would need swapping too: use 0.
     jitter: brightness, contrast and saturation each change by a factor within 1 - jitter .. 1 + jitter.
+    chosen: what `choose` has drawn, float32 (8, N); by default drawn here. where: the device to compute on, a part at a time.
     All randomness is torch's global CPU generator's: `torch.manual_seed` fixes it, alike on every device.
     Raises ValueError or TypeError for images of another shape, type or range, and settings out of range.
     """
     _check(images, scale, flip, jitter)
-    count, top = len(images), 1.0 if images.is_floating_point() else 255.0
+    count, top, device = len(images), 1.0 if images.is_floating_point() else 255.0, where or images.device
+    chosen = (choose(count, scale, flip, jitter) if chosen is None else chosen).to(device, non_blocking=device.type == "cuda")
 
+    views = torch.empty_like(images, memory_format=torch.contiguous_format)
+    step = max(1, LARGEST * count // max(1, images.numel()))
+    for rows in (slice(start, start + step) for start in range(0, count, step)):
+        corner, size, mirror, factors = chosen[:, rows].split((2, 2, 1, 3))
+        pixels = resample(images[rows].to(device).float(), corner, size, mirror[0] > 0)
+        pixels = recolour(pixels, *factors).clamp_(0, top)
+        views[rows] = (pixels if images.is_floating_point() else pixels.round_()).to(images.dtype)
+    return views
+
+
+def choose(count: int, scale=(0.5, 1.0), flip=0.5, jitter=0.2) -> torch.Tensor:
+    """What `augment` draws for that many images: float32 (8, count), rows for corner, size, mirror and the factors of colour."""
     area = torch.empty(count).uniform_(*scale)
     ratio = torch.empty(count).uniform_(-1, 1).mul(torch.log(torch.tensor(4 / 3))).exp()
     ratio = torch.minimum(torch.maximum(ratio, area), 1 / area)  # so that both sides fit into the picture
     size = torch.stack([(area * ratio).sqrt(), (area / ratio).sqrt()])  # width and height, as shares
     corner = torch.rand(2, count) * (1 - size)  # left and top, as shares
-    mirror = torch.rand(count) < flip
+    mirror = torch.rand(1, count) < flip
     factors = torch.empty(3, count).uniform_(1 - jitter, 1 + jitter)
-
-    device, views = images.device, torch.empty_like(images, memory_format=torch.contiguous_format)
-    step = max(1, LARGEST * count // max(1, images.numel()))
-    for rows in (slice(start, start + step) for start in range(0, count, step)):
-        pixels = resample(images[rows].float(), *(chosen[..., rows].to(device) for chosen in (corner, size, mirror)))
-        pixels = recolour(pixels, *factors[:, rows].to(device)).clamp_(0, top)
-        views[rows] = pixels if images.is_floating_point() else pixels.round_()
-    return views
+    return torch.cat([corner, size, mirror, factors])
 
 
 def resample(images, corner, size, mirror) -> torch.Tensor:
@@ -74,13 +83,18 @@ def recolour(images, brightness, contrast, saturation) -> torch.Tensor:
     They blend an image with black, with its mean grey and with its own grey version: together a 3x3 matrix
     and an offset per image. Nothing is clamped.
     """
-    grey = torch.tensor(GREY, device=images.device)
+    grey = _grey(images.device)
     brightness, contrast, saturation = (f[:, None, None] for f in (brightness, contrast, saturation))
     flat = images.flatten(2)
     mix = saturation * torch.eye(3, device=images.device) + (1 - saturation) * grey
     mean_grey = (flat.mean(2) @ grey)[:, None, None]
     offset = (1 - contrast) * brightness * mean_grey
     return torch.baddbmm(offset.expand(-1, 3, 1), brightness * contrast * mix, flat).view_as(images)
+
+
+@cache
+def _grey(device: torch.device) -> torch.Tensor:
+    return torch.tensor(GREY, device=device)  # copied once: a copy in every step makes a GPU wait
 
 
 def _check(images, scale, flip, jitter) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 ON_A_CPU = 25 * 224 * 224  # pixels that go through a network together: 100 photographs took a fifth longer, and twice the memory
+ON_A_GPU = 64 * 224 * 224  # more of them, within a network of many activations (VGG), take gigabytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +69,10 @@ class Split:
 
 
 def at_a_time(images: torch.Tensor | Split, most: int, where: torch.device) -> int:
-    """How many of the images (or feature maps) go through a network together: `most`, on a CPU fewer of large ones, evenly."""
+    """How many of the images (or feature maps) go through a network together: `most`, fewer of large ones, evenly."""
     count, shape = len(images), (images.images if isinstance(images, Split) else images).shape[1:]
-    if where.type == "cpu" and len(shape) == 3 and count:
-        most = max(1, min(most, ON_A_CPU // (shape[1] * shape[2])))
+    if len(shape) == 3 and count:
+        most = max(1, min(most, (ON_A_CPU if where.type == "cpu" else ON_A_GPU) // (shape[1] * shape[2])))
         most = -(-count // -(-count // most))  # no small rest: convolutions may round otherwise in one
     return most
 

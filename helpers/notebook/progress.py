@@ -56,6 +56,13 @@ class Progress:
             print(("\r\x1b[K" if self.terminal else "") + text, flush=True)
 
 
+class Silent:
+    """A progress line for work elsewhere: it shows nothing."""
+
+    def step(self, count: int = 1, text: str = "") -> None:
+        pass
+
+
 def _notebook_display():
     """A display that can be updated, in a Jupyter kernel; None elsewhere."""
     ipython = sys.modules.get("IPython")

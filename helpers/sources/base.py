@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -45,8 +46,13 @@ class Backbone:
         """uint8 (N, 3, H, W) -> float32 (N, 3, H, W) for the model, on the device of the images."""
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"expected uint8 images (N, 3, H, W), got {images.dtype} {tuple(images.shape)}")
-        mean, std = (torch.tensor(x, device=images.device).view(3, 1, 1) for x in (self.mean, self.std))
+        mean, std = _constants(tuple(self.mean), tuple(self.std), images.device)
         return (images.float() / 255 - mean) / std
+
+
+@cache
+def _constants(mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> Tensor:
+    return torch.tensor([mean, std], device=device).view(2, 3, 1, 1)  # copied once: a copy in every step makes a GPU wait
 
 
 def check_size(backbone: Backbone, size: int) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins import TorchCheckpointIO
+from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
 from helpers.freezing import freeze
@@ -161,7 +162,7 @@ def read_back(file: Path) -> dict:
 
 def write_to(file: Path, content) -> None:
     """Write bytes whole or not at all. Raises OSError, with what to do about it, if that cannot be done."""
-    unfinished = file.with_name(f".{file.name}.part")
+    unfinished = file.with_name(f".{file.name}.{rank_zero_only.rank or 0}.part")  # processes that train together may meet here
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         unfinished.write_bytes(content)

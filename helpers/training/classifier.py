@@ -18,7 +18,7 @@ from helpers.images.splits import Split, at_a_time, batches_of
 from helpers.sources.architectures import image_size, new_model
 from helpers.sources.backbones import Backbone, load_backbone
 from helpers.sources.checkpoints import claims, read_safetensors
-from helpers.training.devices import borrowed
+from helpers.training.devices import borrowed, layout
 
 CLASSIFIER, TRAINED = "transfer-learning-course classifier 1", "transfer-learning-course trained 1"  # formats of files
 
@@ -121,7 +121,7 @@ def load_classifier(path: str | Path) -> Classifier:
     except (KeyError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} is not an intact classifier: {error}") from error
     # the order in memory in which it was trained: sums then come out the same to the last bit
-    backbone.model.to(memory_format=torch.channels_last).eval()
+    backbone.model.to(memory_format=layout()).eval()
     backbone.mean, backbone.std = mean, std
     return Classifier(backbone, classes, size, about["source"])
 

@@ -18,7 +18,7 @@ from helpers.heads import mode, swap_head
 from helpers.images.tasks import Task
 from helpers.notebook.tables import html_table
 from helpers.stages import Stage, part, split, stages
-from helpers.training.devices import device, seeded
+from helpers.training.devices import device, layout, seeded
 from helpers.training.features import extract
 from helpers.training.fitting import for_task, prepare, source_of
 from helpers.training.recipes import Recipe
@@ -233,7 +233,7 @@ def _prepared(recipe: Recipe, task: Task, batch_size: int):
     """(name, what is applied to a batch, the whole model, the batch), with and, where it can be, without the cache."""
     recipe = for_task(recipe, task)
     backbone = source_of(recipe)
-    model = swap_head(backbone.model, len(task.classes)).to(device(), memory_format=torch.channels_last)
+    model = swap_head(backbone.model, len(task.classes)).to(device(), memory_format=layout())
     prepare(model, recipe, task, backbone)
     pixels = task.train[torch.arange(batch_size)][0].to(device())
     yield recipe.name, model, model, backbone.normalise(pixels)

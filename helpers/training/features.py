@@ -16,16 +16,17 @@ TINY = 1e-8  # a channel whose variance is below this share of the average count
 LARGEST_CACHE = 2_000_000_000  # bytes; beyond it features are computed again in each step
 
 
-def fixed_views(split: Split, views: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """`views` augmented versions of each image: uint8 (views * N, 3, S, S) and labels int64 (views * N,).
+def fixed_views(split: Split, views: int, seed: int, where: torch.device | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    """`views` augmented versions of each image: uint8 (views * N, 3, S, S) and labels int64 (views * N,), on the CPU.
 
-    The same for the same seed; torch's own random numbers are left as they were.
+    Computed on the device `where`, by default the CPU. The same for the same seed, on a GPU up to one grey level; torch's own
+    random numbers are left as they were.
     """
     pixels = split.pixels
     with seeded(seed):
         images = pixels.new_empty(views, *pixels.shape)  # not a list of views: at 224 pixels they are gigabytes
         for view in images:
-            view.copy_(augment(pixels))
+            view.copy_(augment(pixels, where=where))
     return images.flatten(0, 1), split.labels.repeat(views)
 
 

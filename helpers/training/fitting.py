@@ -16,20 +16,21 @@ from helpers.data.files import content_hash
 from helpers.freezing import freeze
 from helpers.heads import swap_head
 from helpers.images.tasks import DRAWN_SIZE, Task
-from helpers.notebook.progress import Progress
+from helpers.notebook.progress import Progress, Silent
 from helpers.sources.backbones import Backbone, load_backbone
 from helpers.sources.base import check_size
 from helpers.stages import cut, split
 from helpers.training.callbacks import Keep, Thaw, claim, read_back, write_to
 from helpers.training.classifier import Classifier, fingerprint
-from helpers.training.devices import device, seeded
+from helpers.training.devices import Engine, device, layout, quiet, seeded
 from helpers.training.features import extract, fixed_views, worth_caching
 from helpers.training.intervals import wilson
-from helpers.training.loop import CHECKS, Run, quiet
+from helpers.training.loop import CHECKS, Run
 from helpers.training.recipes import Recipe
 from helpers.training.solving import Solve
 from helpers.training.surgery import has_batchnorm, merge_adapters, release_batchnorm, set_batchnorm, train_only, transplant
 
+VARYING = " does not have a deterministic implementation"  # PyTorch's words; it says so while Lightning trains
 _announced = set()  # tasks for which it was said which source model is used
 
 
@@ -46,6 +47,7 @@ class Fit:
                 for weights between two steps, with the loss and accuracy that they have on the validation images
     seconds     of training; loading the source model and the test are not in it
     cached      the cut point before which frozen features were kept ("-1": before the head), or "" if none were
+    varying     names of operations on the way that PyTorch cannot repeat to the last bit on this device; mostly none
     """
 
     recipe: Recipe
@@ -58,6 +60,7 @@ class Fit:
     trained: int
     seconds: float
     cached: str
+    varying: list[str]
 
     @property
     def model(self) -> nn.Module:
@@ -98,7 +101,7 @@ class Fit:
 
 
 def fit(recipe: Recipe, task: Task, seed: int = 0, *, cache: bool = True, progress: Progress | None = None,
-        checkpoint: str | Path | None = None) -> Fit:  # fmt: skip
+        checkpoint: str | Path | None = None, devices: int = 1, nodes: int = 1, strategy: str = "auto") -> Fit:  # fmt: skip
     """Train `recipe` on `task.train`, validate on `task.val` on the way, and measure once on `task.test`.
 
     The same seed gives the same numbers on the same machine; torch's own random numbers are left as they were. It trains on
@@ -113,20 +116,29 @@ def fit(recipe: Recipe, task: Task, seed: int = 0, *, cache: bool = True, progre
     the same call goes on from there, and ends with the same numbers as without one. What you stop yourself (Ctrl-C, or the
     square button) also leaves the network as it was then, in stopped.safetensors, for `load_classifier`.
 
+    devices, nodes, strategy: for Lightning, which trains in devices * nodes processes ("ddp"), as torchrun, srun or itself starts
+    them: each runs the whole script, takes its share of every batch and returns the same Fit, that of one process up to rounding
+    and dropout. Images, checkpoints and source have to be where all processes can read them.
+
     A recipe without a source gets the one of `source_for`, and a line says which. Warns if a loss ends far above guessing.
     Raises ValueError for a recipe whose stage or source does not exist, a size that the source cannot take, a loss that is
-    no longer a number, an invalid seed, and checkpoints of another training or damaged ones; OSError if none can be written;
-    TypeError if recipe and task are something else.
+    no longer a number, an invalid seed, and checkpoints of another training or damaged ones; on several devices for batches that
+    cannot be shared out evenly, gradual thawing, BatchNorm that follows the batch, and a strategy that copies this process.
+    OSError if no checkpoint can be written; TypeError if recipe and task are something else.
     """
     if not isinstance(recipe, Recipe) or not isinstance(task, Task):
         raise TypeError(f"fit takes a Recipe and a Task, got {type(recipe).__name__} and {type(task).__name__}")
     if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
         raise ValueError(f"seed={seed!r} must be a whole number, 0 or more")
-    with quiet(), seeded(seed):
+    engine = Engine(devices, nodes, strategy)
+    if progress is None and engine.rank:
+        progress = Silent()  # the first process says it for all
+    with quiet(), seeded(seed), warnings.catch_warnings(record=True) as said:
+        warnings.filterwarnings("always", f".*{VARYING}")
         recipe = for_task(recipe, task)
         backbone = source_of(recipe)
-        check_size(backbone, task.size)
-        model = swap_head(backbone.model, len(task.classes)).to(memory_format=torch.channels_last)
+        model = swap_head(backbone.model, len(task.classes)).to(device(), memory_format=layout())
+        check_size(backbone, task.size)  # there: not every device computes what a CPU does
         freeze(model, recipe.upto)  # a wrong stage name fails before anything is trained
         keeps, folder = [None, None], checkpoint and Path(checkpoint).expanduser()
         if folder:
@@ -136,9 +148,9 @@ def fit(recipe: Recipe, task: Task, seed: int = 0, *, cache: bool = True, progre
         started, phases = time.perf_counter(), []
         try:
             if recipe.head_steps:
-                phases.append(_phase(recipe.head_phase, backbone, task, seed, cache, line, keeps[0]))
+                phases.append(_phase(recipe.head_phase, backbone, task, seed, cache, line, keeps[0], engine=engine))
             before = phases[0][0].history[-1] if phases else None
-            phases.append(_phase(recipe, backbone, task, seed, cache, line, keeps[1], before))
+            phases.append(_phase(recipe, backbone, task, seed, cache, line, keeps[1], before, engine))
         except KeyboardInterrupt:
             stopped = "Stopped, and nothing is kept: with fit(..., checkpoint=FOLDER) the same call would go on from here"
             if folder:
@@ -151,9 +163,11 @@ def fit(recipe: Recipe, task: Task, seed: int = 0, *, cache: bool = True, progre
         trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
         classifier = _finished(recipe, backbone, task)
         logits = classifier.logits(task.test)
+    varying = sorted({str(warning.message).split(VARYING)[0] for warning in said if VARYING in str(warning.message)})
     for warning in [run.warning for run, _ in phases if run.warning]:
         warnings.warn(warning, stacklevel=2)
-    result = Fit(recipe, task, seed, classifier, history, logits, phases[-1][0].kept, trained, seconds, cached)
+    result = Fit(recipe, task, seed, classifier, history, logits, phases[-1][0].kept, trained, seconds, cached,
+                 varying)  # fmt: skip
     if progress is None:
         line.done(repr(result))
     return result
@@ -239,14 +253,13 @@ def prepare(model: nn.Module, recipe: Recipe, task: Task, backbone: Backbone) ->
     freeze(model.train(), recipe.upto)
     if recipe.batchnorm != "as frozen" and (recipe.batchnorm != "frozen" or has_batchnorm(model)):
         measured = recipe.batchnorm == "re-estimated"
-        where = next(model.parameters()).device
-        set_batchnorm(model, recipe.batchnorm, backbone.normalise(task.train.pixels.to(where)) if measured else None)
+        set_batchnorm(model, recipe.batchnorm, backbone.normalise(task.train.pixels) if measured else None)
     if recipe.only:
         train_only(model, recipe.only)
     return model
 
 
-def _phase(recipe, backbone, task, seed, cache, progress, keep, before=None) -> tuple[Run, str]:
+def _phase(recipe, backbone, task, seed, cache, progress, keep, before=None, engine=None) -> tuple[Run, str]:
     """One run of the optimizer with one part frozen, and the cut point before which features were kept ("": none were).
 
     keep: its checkpoints, if any. before: the last row of the history of the phase before it.
@@ -255,7 +268,7 @@ def _phase(recipe, backbone, task, seed, cache, progress, keep, before=None) -> 
     model = prepare(backbone.model.to(device()), recipe, task, backbone)  # Lightning puts it back onto the CPU
     images, labels = task.train, task.train.labels
     if recipe.views:
-        images, labels = fixed_views(task.train, recipe.views, seed)
+        images, labels = fixed_views(task.train, recipe.views, seed, device())
     val_images, trains, kept = task.val, model, ""
     if cache and recipe.fixed:
         prefix, suffix = split(model, upto)
@@ -265,7 +278,7 @@ def _phase(recipe, backbone, task, seed, cache, progress, keep, before=None) -> 
     kind = Run if recipe.lr else Solve
     run = kind(recipe, model, (images, labels), (val_images, task.val.labels), seed=seed, trains=trains,
                normalise=backbone.normalise, progress=progress, before=before,
-               thaw=_thawing(model, upto) if recipe.gradual else None, keep=keep)  # fmt: skip
+               thaw=_thawing(model, upto) if recipe.gradual else None, keep=keep, engine=engine)  # fmt: skip
     run.run()
     return run, kept
 

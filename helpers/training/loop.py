@@ -1,12 +1,9 @@
 """The training loop behind `fit`: a LightningModule that gathers images, or kept features, by their positions."""
 
 import copy
-import logging
 import math
 import signal
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import lightning
 import torch
@@ -16,11 +13,13 @@ from torch.utils.data import DataLoader, RandomSampler
 from torchmetrics.classification import MulticlassAccuracy
 
 from helpers.freezing import parameter_groups
-from helpers.images.augmentation import augment
+from helpers.images.augmentation import augment, choose
 from helpers.images.splits import Split, at_a_time
+from helpers.training.devices import Engine, reduced, resident, sent
 from helpers.training.features import standardised
 from helpers.training.recipes import Recipe
 from helpers.training.steps import training_steps
+from helpers.training.surgery import follows_batches
 
 CHECKS = 10  # validation steps of a run
 LARGEST_GRADIENT = 1.0  # its norm is clipped to this
@@ -39,13 +38,15 @@ class Run(lightning.LightningModule):
     progress    its step() is called after each optimizer step
     before      the last row of an earlier phase's history, whose steps are counted on
     thaw, keep  a `Thaw` and a `Keep`: stages that thaw, checkpoints to go on from
+    engine      the devices that train together: each takes its share of every batch, and all validation images
 
     After `run()` or `steps()`: history, a row (as in `Fit.history`) for each validation step; kept, the row of the weights
     that were kept; and warning, a text if their loss is far above guessing, else "".
     """
 
     def __init__(self, recipe: Recipe, net: nn.Module, train: tuple, val: tuple, *, seed: int = 0, trains: nn.Module = None,
-                 normalise: Callable = None, progress=None, before: dict | None = None, thaw=None, keep=None):  # fmt: skip
+                 normalise: Callable = None, progress=None, before: dict | None = None, thaw=None, keep=None,
+                 engine: Engine | None = None):  # fmt: skip
         super().__init__()
         self.recipe, self.train_data, self.val_data = recipe, train, val
         self.trains = net if trains is None else trains
@@ -55,7 +56,7 @@ class Run(lightning.LightningModule):
         self.accuracy = MulticlassAccuracy(int(max(train[1].max(), val[1].max())) + 1, average="micro")
         self.history, self.losses, self.hits, self.val_losses, self.warning = [], [], [], [], ""
         self.lowest = (math.inf, 0, None)  # the lowest validation loss, its validation step and its weights, for patience
-        self.kept = None
+        self.kept, self.engine = None, engine or Engine()
         self.batches = self._order(len(train[1]), seed)
 
     @property
@@ -78,16 +79,18 @@ class Run(lightning.LightningModule):
     def run(self) -> list[dict]:
         """Train with Lightning, on the device where `net` is; returns the history.
 
-        Raises ValueError if the training diverges.
+        Raises ValueError if the training diverges, or cannot be shared out among the devices.
         """
         where = next(self.net.parameters()).device
         # one Lightning epoch is the stretch between two validation steps, whatever the number of images
         trainer = lightning.Trainer(
-            max_epochs=len(self.batches), accelerator=where.type, devices=[where.index or 0] if where.type == "cuda" else 1,
+            max_epochs=len(self.batches), **self.engine.settings(where),
             logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
             num_sanity_val_steps=0, deterministic="warn", gradient_clip_val=LARGEST_GRADIENT,
             reload_dataloaders_every_n_epochs=1, callbacks=self.callbacks, plugins=self.keep and [self.keep.plugin],
         )  # fmt: skip
+        if self.engine.processes > 1:
+            self._share(trainer)
         on_interrupt = signal.getsignal(signal.SIGINT)
         try:
             with self._standardised(where):
@@ -105,6 +108,19 @@ class Run(lightning.LightningModule):
             self.progress.step(self.recipe.steps - self.done)
         self._finish()
         return self.history
+
+    def _share(self, trainer) -> None:
+        """Refuse what several processes would not train as one does."""
+        count, batch = self.engine.processes, len(self.batches[0][0])
+        if batch % count:
+            raise ValueError(f"batches of {batch} images cannot be shared evenly by {count} processes: change batch_size")
+        if self.recipe.gradual:
+            raise ValueError("gradual=True thaws stages on one device only: they would drift apart on several")
+        if follows_batches(self.net):
+            raise ValueError("BatchNorm would normalise by each process's own images: set batchnorm='frozen' in the recipe")
+        if type(trainer.strategy.launcher).__name__ == "_MultiProcessingLauncher":
+            chosen = self.engine.strategy
+            raise ValueError(f"strategy={chosen!r} trains in copies of this process, and their results are lost: use 'ddp'")
 
     def steps(self) -> Iterator[int]:
         """Train one optimizer step at a time, with the same numbers as `run()`: yields how many are done, in each of them
@@ -133,6 +149,8 @@ class Run(lightning.LightningModule):
     def _standardised(self, where: torch.device):
         """The context of a training: a head that trains alone gets its input standardised by the training images."""
         self.to(where)
+        sets = self.train_data, self.val_data
+        self.train_data, self.val_data = ((resident(images, where), sent(labels, where)) for images, labels in sets)
         batches = (self._normalised(self._batch(self.train_data, rows)[0]) for rows in self._rows(self.train_data))
         return standardised(self.net, self.trains, batches)
 
@@ -151,7 +169,7 @@ class Run(lightning.LightningModule):
     def configure_optimizers(self):
         recipe = self.recipe
         groups = parameter_groups(self.net, recipe.lr, recipe.decay, recipe.weight_decay, recipe.head_times)
-        optimizer = torch.optim.AdamW(groups)
+        optimizer = torch.optim.AdamW(groups, fused=next(self.net.parameters()).device.type == "cuda")
         total = self.recipe.steps + 1
         if self.recipe.schedule == "constant":
             schedule = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=0)
@@ -167,28 +185,38 @@ class Run(lightning.LightningModule):
     def val_dataloader(self):
         return DataLoader(self._rows(self.val_data), batch_size=None)
 
+    def transfer_batch_to_device(self, batch, device, dataloader_idx):
+        return batch  # positions: `_batch` sends them to where the images are
+
     def _rows(self, data):
         return torch.arange(len(data[1])).split(at_a_time(data[0], 250, self.device))
 
     def _batch(self, data, rows):
         images, labels = data
         if isinstance(images, Split):  # only these rows are copied, perhaps from a memory map
-            images = images[rows.cpu()][0]
+            images = images[rows][0]
         else:
-            rows = rows.to(images.device)
+            there = sent(rows, images.device)
             # index_select is far faster on pixels; features keep their memory format this way
-            images = images.index_select(0, rows) if images.dtype == torch.uint8 else images[rows]
-        return images.to(self.device), labels[rows.to(labels.device)].to(self.device)
+            images = images.index_select(0, there) if images.dtype == torch.uint8 else images[there]
+        return sent(images, self.device), labels[sent(rows, labels.device)]
 
     def _normalised(self, images):
         """Pixels as the model takes them; features as they are."""
         return self.normalise(images) if images.dtype == torch.uint8 else images
 
+    def forward(self, images):
+        """Logits float32 (N, classes) of pixels or features."""
+        low = images.dtype == torch.uint8 and reduced(self.device, images.shape[-1])
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=low):
+            return self.trains(self._normalised(images)).float()
+
     def training_step(self, rows, _):
-        images, labels = self._batch(self.train_data, rows)
+        mine = slice(self.global_rank, None, self.engine.processes)
+        images, labels = self._batch(self.train_data, rows[mine])
         if images.dtype == torch.uint8 and self.recipe.augment and not self.recipe.views:
-            images = augment(images)
-        logits = self.trains(self._normalised(images))
+            images = augment(images, chosen=choose(len(rows))[:, mine])  # drawn for all, so that all draw the same
+        logits = self(images)
         loss = F.cross_entropy(logits, labels)
         self.losses.append(loss.detach())
         self.hits.append((logits.detach().argmax(1) == labels).float())
@@ -199,15 +227,15 @@ class Run(lightning.LightningModule):
 
     def validation_step(self, rows, _):
         images, labels = self._batch(self.val_data, rows)
-        logits = self.trains(self._normalised(images))
+        logits = self(images)
         self.val_losses.append(F.cross_entropy(logits, labels, reduction="none"))
         self.accuracy.update(logits, labels)
 
     def on_validation_epoch_end(self):
         row = {
             "step": (self.before["step"] if self.before else 0) + self.done,
-            "train_loss": torch.stack(self.losses).mean().item(),
-            "train_accuracy": torch.cat(self.hits).mean().item(),
+            "train_loss": self._of_all(torch.stack(self.losses).mean()),
+            "train_accuracy": self._of_all(torch.cat(self.hits).mean()),
             **self._validated(),
         }
         if not (math.isfinite(row["train_loss"]) and math.isfinite(row["val_loss"])):
@@ -216,6 +244,11 @@ class Run(lightning.LightningModule):
         self.losses, self.hits = [], []
         if self.recipe.patience:
             self._watch(row["val_loss"])
+
+    def _of_all(self, value: torch.Tensor) -> float:
+        """The mean over the processes that train together; a head is solved by each for itself."""
+        together = self.engine.processes > 1 and self._trainer
+        return (self.trainer.strategy.reduce(value, reduce_op="mean") if together else value).item()
 
     def _validated(self) -> dict:
         """What the validation images said since it was last asked."""
@@ -261,23 +294,3 @@ class Run(lightning.LightningModule):
         if self.recipe.lr is None:
             return f"Choose a weight_decay above {self.recipe.weight_decay:g}"
         return f"Choose a learning rate below {self.recipe.lr:g}"
-
-
-@contextmanager
-def quiet(*names: str):
-    """Without warnings, such as those set off by frozen modules in evaluation mode, and without notices of these loggers.
-
-    names: of loggers, by default Lightning's, which also advertises.
-    """
-    loggers = [logging.getLogger(name) for name in names or ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    exact = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings(action="ignore"):
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-        torch.use_deterministic_algorithms(exact[0], warn_only=exact[1])

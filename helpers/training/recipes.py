@@ -3,6 +3,7 @@
 import math
 from dataclasses import asdict, dataclass, fields, replace
 
+from helpers.images.tasks import Task
 from helpers.training.surgery import BATCHNORM, SUBSETS
 
 MOVING = ("live", "statistics")  # ways of BatchNorm in which even frozen stages give other features each time
@@ -170,6 +171,18 @@ FINE_TUNE_LAST = Recipe("fine-tune last", upto=-2, batchnorm="frozen")
 FINE_TUNE_ALL = Recipe("fine-tune all", upto=0, batchnorm="frozen")
 PROBE_THEN_FINE_TUNE = Recipe("probe, then fine-tune", upto=0, head_steps=100, head_lr=None, steps=100, decay=0.8,
                               batchnorm="frozen", interpolate=True)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One cell of a study's design: a recipe on a task, under conditions that tables and figures go by.
+
+    conditions  such as {"task": "flowers", "per_class": 5, "depth": "layer4"}: texts, numbers, True or False
+    """
+
+    conditions: dict
+    recipe: Recipe
+    task: Task
 
 
 class Difference(dict):

@@ -5,6 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from helpers.heads import find_head, mode
+from helpers.images.splits import at_a_time
 from helpers.training.loop import Run
 
 
@@ -48,7 +49,7 @@ class Solve(Run):
         optimizer.zero_grad()
         count = len(self.train_data[1])
         loss, self.hits = 0.0, []
-        for rows in torch.arange(count).split(1000):
+        for rows in torch.arange(count).split(at_a_time(self.train_data[0], 1000, self.device)):
             images, labels = self._batch(self.train_data, rows)
             logits = self.trains(self._normalised(images))
             part = F.cross_entropy(logits, labels, reduction="sum") / count

@@ -3,7 +3,9 @@
 import base64
 import json
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy
@@ -11,26 +13,14 @@ import pandas
 import torch
 
 from helpers.images.tasks import Task
-from helpers.notebook.progress import Progress
-from helpers.training.devices import provenance
-from helpers.training.fitting import fit, measured
+from helpers.notebook.progress import Progress, Silent
+from helpers.training.devices import provenance, spread
+from helpers.training.fitting import fit, for_task, measured
 from helpers.training.intervals import interval, mean_interval, paired_difference
-from helpers.training.recipes import Recipe
+from helpers.training.recipes import Case, Recipe
 
 SHIPPED = Path(__file__).parents[1] / "data"
 _OF_A_RUN = ("seed", "n", "accuracy", "train_accuracy", "trained", "seconds", "correct")
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """One cell of a study's design: a recipe on a task, under conditions that tables and figures go by.
-
-    conditions  such as {"task": "flowers", "per_class": 5, "depth": "layer4"}: texts, numbers, True or False
-    """
-
-    conditions: dict
-    recipe: Recipe
-    task: Task
 
 
 @dataclass(eq=False)
@@ -197,13 +187,15 @@ def _plain(value):
 
 def run_study(question: str, cases: list[Case], seeds: int | list[int] = 3, *,
               also: Callable | None = None, keep_history: bool = False, run=fit, progress=None,
-              checkpoint: str | Path | None = None) -> Study:  # fmt: skip
+              checkpoint: str | Path | None = None, executor: Executor | None = None) -> Study:  # fmt: skip
     """Fit every case once a seed. A seed draws other training images, other new layers and another order of batches.
 
     Cases that share a task and a seed share their images, so that differences are paired.
     also: what else to measure of a Fit, Fit -> {column: number}. run: what trains, called as `fit` is. progress: as in `fit`.
     checkpoint: a folder that keeps finished runs, and checkpoints of the one that is not: the same call goes on from there, also
     with more seeds or cases.
+    executor: of concurrent.futures, a pool of processes or a cluster's, which does the fits; by default they are done here, one
+    after the other. The numbers are the same; what a lost worker had to do is done again. It pickles `also` and `run`.
     Raises ValueError for no cases, two with the same conditions or other names, no seeds or one twice, and what `fit` raises.
     """
     cases = list(cases)
@@ -220,23 +212,31 @@ def run_study(question: str, cases: list[Case], seeds: int | list[int] = 3, *,
         raise ValueError(f"a study needs at least one seed, and each once, got {seeds}")
     steps = sum(case.recipe.head_steps + case.recipe.steps for case in cases)
     progress = progress or Progress(len(seeds) * steps, f"{question}:")
-    rows, correct = [], []
-    for seed in seeds:
-        drawn = {}
-        for case in cases:
-            task = drawn.setdefault(id(case.task), case.task.draw(seed))
-            row, answers = measured(run, case.recipe, task, seed, progress, also, keep_history, checkpoint)
-            rows.append(case.conditions | row)
-            correct.append(answers)
+    line, rows, correct = Silent() if executor else progress, [], []
+
+    def jobs():
+        for seed in seeds:
+            drawn = {}
+            for case in cases:
+                task = drawn.setdefault(id(case.task), case.task.draw(seed))
+                recipe = for_task(case.recipe, task) if executor else case.recipe  # said here, not by every worker
+                yield run, recipe, task, seed, line, also, keep_history, checkpoint
+
+    for (_, case), (row, answers) in zip(product(seeds, cases), spread(executor, measured, jobs()), strict=True):
+        rows.append(case.conditions | row)
+        correct.append(answers)
+        if executor:
+            progress.step(case.recipe.head_steps + case.recipe.steps)
     progress.done(f"{question} ({_extent(len(rows), len(seeds))}, {sum(row['seconds'] for row in rows):.0f} s of training)")
     return Study(question, names, pandas.DataFrame(rows), correct, {"seeds": ", ".join(map(str, seeds))} | provenance())
 
 
-def compare(recipes: list[Recipe], task: Task, seeds: int | list[int] = 5, *, checkpoint: str | Path | None = None) -> Study:
+def compare(recipes: list[Recipe], task: Task, seeds: int | list[int] = 5, *, checkpoint: str | Path | None = None,
+            executor: Executor | None = None) -> Study:  # fmt: skip
     """Fit every recipe once a seed: a study whose condition is the recipe's name, with the settings in `about`.
 
     All recipes see the same training images of a seed, and all runs are judged on the same test images: see `Study.paired`.
-    checkpoint: a folder in which an interrupted study goes on, as in `run_study`.
+    checkpoint: a folder in which an interrupted study goes on; executor: who does the fits; both as in `run_study`.
     Raises TypeError for something else than recipes, ValueError for no recipes or two of the same name, and as `run_study`.
     """
     if not isinstance(recipes, (list, tuple)) or not all(isinstance(recipe, Recipe) for recipe in recipes):
@@ -247,7 +247,7 @@ def compare(recipes: list[Recipe], task: Task, seeds: int | list[int] = 5, *, ch
     labels = "all" if task.per_class is None else task.per_class
     question = f"{task.name}, {labels} training images a class, {task.size} px"
     study = run_study(question, [Case({"recipe": recipe.name}, recipe, task) for recipe in recipes], seeds,
-                      checkpoint=checkpoint)  # fmt: skip
+                      checkpoint=checkpoint, executor=executor)  # fmt: skip
     settings = {f"recipe {recipe.name}": ", ".join(f"{k}={v!r}" for k, v in asdict(recipe).items()) for recipe in recipes}
     return replace(study, about=study.about | settings)
 

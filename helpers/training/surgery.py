@@ -22,7 +22,7 @@ def set_batchnorm(model: nn.Module, how: str, images: torch.Tensor | None = None
          "frozen"        normalise by the source's running statistics; scale and shift do not train
          "statistics"    as "live", but scale and shift do not train
          "re-estimated"  as "frozen", after the running statistics were measured again on `images`, normalised
-                         float32 (N, 3, H, W)
+                         float32 (N, 3, H, W), on any device
 
     Call it after `freeze`, which sets modes and requires_grad again. A live layer normalises by the batch only where gradients
     are recorded, so that validation and prediction use its running statistics.
@@ -51,6 +51,7 @@ def set_batchnorm(model: nn.Module, how: str, images: torch.Tensor | None = None
 @torch.no_grad()
 def reestimate(model: nn.Module, images: torch.Tensor, batch_size: int = 100) -> None:
     """Measure the running statistics of all BatchNorm layers again: the mean over the batches of `images`."""
+    where = next(model.parameters()).device
     momenta = {layer: layer.momentum for layer in _batchnorm_layers(model)}
     hooks = [layer.register_forward_pre_hook(_train) for layer in momenta]
     with mode(model, training=False):
@@ -58,11 +59,16 @@ def reestimate(model: nn.Module, images: torch.Tensor, batch_size: int = 100) ->
             layer.reset_running_stats()
             layer.momentum = None  # a plain average over all batches
         for batch in images.tensor_split(-(-len(images) // batch_size)):
-            model(batch)
+            model(batch.to(where))
     for hook in hooks:
         hook.remove()
     for layer, momentum in momenta.items():
         layer.momentum = momentum
+
+
+def follows_batches(model: nn.Module) -> bool:
+    """Whether a BatchNorm layer normalises by the batch in training, as a model is set now."""
+    return any(layer.training or follow_the_batch in layer._forward_pre_hooks.values() for layer in _batchnorm_layers(model))
 
 
 def has_batchnorm(model: nn.Module) -> bool:

@@ -11,17 +11,19 @@ from torch.nn import functional as F
 
 from helpers.sources.backbones import Backbone
 from helpers.stages import split
+from helpers.training.devices import borrowed
 from helpers.training.features import extract
 
 GRID = 200  # values of the ratio of the two precisions that are tried, twice
 
 
 def source_features(backbone: Backbone, images: Tensor) -> Tensor:
-    """The input of the source model's head for uint8 images (N, 3, S, S): float32 (N, D).
+    """The input of the source model's head for uint8 images (N, 3, S, S): float32 (N, D), on the CPU.
 
     Where the head is a convolution whose answers are averaged over all places (SqueezeNet), its input is averaged, too.
     """
-    features = extract(split(backbone.model, -1)[0], images, backbone)
+    with borrowed(backbone.model):
+        features = extract(split(backbone.model, -1)[0], images, backbone).cpu()
     return features.mean((2, 3)) if features.ndim == 4 else features.flatten(1)
 
 

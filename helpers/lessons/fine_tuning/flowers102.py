@@ -19,9 +19,9 @@ from helpers.images.tasks import Files, open_task
 from helpers.lessons.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE
 from helpers.sources.backbones import load_backbone
 from helpers.training.costs import stage_seconds
-from helpers.training.devices import device, seeded
+from helpers.training.devices import device, layout, quiet, seeded
 from helpers.training.fitting import Fit
-from helpers.training.loop import CHECKS, quiet
+from helpers.training.loop import CHECKS
 from helpers.training.recipes import Recipe
 from helpers.training.study import SHIPPED, Case, Study, load_study, run_study
 
@@ -87,8 +87,9 @@ def plan(sources=("resnet18",), seeds: int = SEEDS) -> pandas.DataFrame:
     card, rows, (evaluated, trained_on) = describe(TASK), {}, passes(RECIPES)
     for source in sources:
         with quiet(), seeded(0):
-            model = swap_head(load_backbone(source, weights=None).model, 102).to(device(), memory_format=torch.channels_last)
-            times = stage_seconds(model, torch.rand(2, 3, SIZE, SIZE, device=device())).values()
+            model = swap_head(load_backbone(source, weights=None).model, 102).to(device(), memory_format=layout())
+            few = 32 if device().type == "cuda" else 2  # a GPU is not busy with two
+            times = stage_seconds(model, torch.rand(few, 3, SIZE, SIZE, device=device())).values()
         forward, backward = (sum(column) for column in zip(*times, strict=True))
         rows[source] = {
             "trainings": seeds * len(RECIPES),

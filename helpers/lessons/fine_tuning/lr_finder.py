@@ -10,7 +10,7 @@ from helpers.heads import swap_head
 from helpers.images.augmentation import augment
 from helpers.images.tasks import Task
 from helpers.notebook.figures import COLOURS, new_axes, styled
-from helpers.training.devices import seeded
+from helpers.training.devices import device, seeded
 from helpers.training.fitting import for_task, prepare, source_of
 from helpers.training.recipes import Recipe
 from helpers.training.steps import training_steps
@@ -34,10 +34,11 @@ def range_test(
     with seeded(seed):
         recipe = for_task(recipe, task)
         backbone = source_of(recipe)
-        model = prepare(swap_head(backbone.model, len(task.classes)), recipe, task, backbone)
+        model = prepare(swap_head(backbone.model, len(task.classes)).to(device()), recipe, task, backbone)
 
         def loss_of_a_batch(_):
             images, labels = task.train[torch.randperm(len(task.train))[: recipe.batch_size]]
+            images, labels = images.to(device()), labels.to(device())
             images = backbone.normalise(augment(images) if recipe.augment else images)
             return torch.nn.functional.cross_entropy(model(images), labels)
 

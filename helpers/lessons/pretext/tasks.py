@@ -15,7 +15,7 @@ from helpers.images.augmentation import augment
 from helpers.notebook.progress import Progress
 from helpers.sources.gardennet import GardenNet
 from helpers.sources.shipping import MEAN, STD
-from helpers.training.devices import device, has_bfloat16, seeded
+from helpers.training.devices import device, has_bfloat16, layout, seeded
 from helpers.training.steps import training_steps
 
 PEAK_LR, WEIGHT_DECAY, TEMPERATURE = 3e-3, 0.05, 0.1
@@ -102,7 +102,7 @@ def train_simclr(images, *, epochs: int, seed: int = 0, after_epoch=lambda epoch
     steps = epochs * per_epoch
     progress = Progress(steps, "training by SimCLR: step")
     with seeded(seed):
-        pretext = SimCLR().to(where, memory_format=torch.channels_last)
+        pretext = SimCLR().to(where, memory_format=layout())
         optimizer = torch.optim.AdamW(parameter_groups(pretext.net, PEAK_LR, weight_decay=WEIGHT_DECAY))
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_LR, total_steps=steps + 1, pct_start=0.15)
         for epoch in range(epochs):
@@ -124,6 +124,6 @@ def train_simclr(images, *, epochs: int, seed: int = 0, after_epoch=lambda epoch
 
 def _run(net, pixels):
     """The network's outputs for pixels in 0..1, computed in bfloat16 where that is fast; float32."""
-    x = ((pixels - MEAN[0]) / STD[0]).contiguous(memory_format=torch.channels_last)
+    x = ((pixels - MEAN[0]) / STD[0]).contiguous(memory_format=layout())
     with torch.autocast(x.device.type, torch.bfloat16, enabled=has_bfloat16(x.device)):
         return net(x).float()

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from helpers.training.classifier import Classifier
-from helpers.training.loop import quiet
+from helpers.training.devices import quiet
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else onnxruntime reports to Microsoft when it opens a network
