@@ -19,7 +19,7 @@ import pytest
 import timm
 import torch
 import torchvision
-from gpu import FORK, ROOT, TINY
+from gpu import FORK, ROOT, TINY, attempt
 from PIL import Image
 from safetensors.torch import save_file
 from torch.nn import functional as F
@@ -41,8 +41,18 @@ PLACE = {}
 
 
 def prepare(folder):
-    """Make up photographs, and weights for what has none here; in the process from which the parts are forked."""
+    """Make up photographs, and weights for what has none here. This process computes nothing itself: those that are forked from
+    one whose threads have computed can hang."""
     PLACE["folder"] = folder
+    made = attempt(lambda note: draw(folder), 60)
+    assert made["passed"], made
+    if not from_package.find_spec(from_package.PACKAGE.replace("-", "_")):
+        from_package._file = lambda: folder
+        from_package._tensors = lambda _: [*timm.create_model("tf_efficientnet_lite0").state_dict().values()]
+
+
+def draw(folder):
+    """Photographs of three kinds: blobs of other colours."""
     noise = torch.Generator().manual_seed(0)
     for kind in range(3):
         (folder / f"photographs/kind {kind}").mkdir(parents=True)
@@ -50,9 +60,6 @@ def prepare(folder):
             blobs = torch.rand(1, 3, 4, 4, generator=noise) + kind * torch.eye(3)[kind].view(1, 3, 1, 1)
             pixels = F.interpolate(blobs / 2, (240, 260), mode="bilinear")[0].mul(255).clamp(0, 255).byte()
             Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(folder / f"photographs/kind {kind}/{number}.png")
-    if not from_package.find_spec(from_package.PACKAGE.replace("-", "_")):
-        from_package._file = lambda: folder
-        from_package._tensors = lambda _: [*timm.create_model("tf_efficientnet_lite0").state_dict().values()]
 
 
 def small_task():
@@ -195,6 +202,7 @@ def run_notebook(path):
     names, errors, where = {}, {}, PLACE["folder"] / path.parent.name / path.stem
     where.mkdir(parents=True)
     os.chdir(where)
+    torch.set_num_threads(2)
     builtins.display = lambda *args, **kwargs: None
     with pytest.MonkeyPatch.context() as monkeypatch:
         shorten(monkeypatch)
