@@ -74,7 +74,7 @@ def photographs(count, size=SIZE):
 def hardware(note):
     where = device()
     note(torch=torch.__version__, torchvision=torchvision.__version__, lightning=lightning.__version__, device=str(where),
-         bf16=has_bfloat16(where), cudnn=torch.backends.cudnn.version(), tf32=[torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32])  # fmt: skip
+         bf16=has_bfloat16(where), cudnn=torch.backends.cudnn.version(), tf32=torch.backends.cudnn.allow_tf32)  # fmt: skip
     if where.type == "cuda":
         about = torch.cuda.get_device_properties(where)
         note(hardware=about.name, sm=f"{about.major}.{about.minor}", gigabytes=about.total_memory / 1e9, cuda=torch.version.cuda)
