@@ -21,8 +21,8 @@ PAGE = ROOT / "docs/architecture.md"
 DRAWING = re.compile(r"(?<=```mermaid\n).*?(?=```)", re.DOTALL)
 
 LIMITS = {
-    "lines of helpers": 14_620,  # 19,134 before the rooms; the camera of lab 3 came since
-    "lines of tests": 17_650,  # 19,300 before; pipelines, camera, decks, editions, plans and hostile input came since
+    "lines of helpers": 14_840,  # 19,134 before the rooms; the camera of lab 3, several devices, executors came since
+    "lines of tests": 17_980,  # 19,300 before; pipelines, camera, decks, editions, plans, hostile input, devices came since
     "lines of the core": 525,  # 450 before models without a head, with two, wrapped up or ending in Softmax were refused or fixed
     "lines of the longest file": 300,
     "files in the fullest folder": 15,  # about a dozen
