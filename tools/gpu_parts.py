@@ -96,14 +96,13 @@ def core_tests(note):
     jobs = ["-n", "8", "--dist", "loadscope"] if from_package.find_spec("xdist") and not TINY else []
     os.chdir(ROOT)
     os.environ["COURSE_RUN"] = "quick"
-    watch = Watch()
-    pytest.main([*files, "-q", "-o", "addopts=", "-p", "no:cacheprovider", *jobs], plugins=[watch])
+    pytest.main([*files, "-q", "-o", "addopts=", "-p", "no:cacheprovider", *jobs], plugins=[watch := Watch()])
     assert watch.passed and not watch.failed, f"{len(watch.failed)} tests failed"
 
 
 def recipes(note):
     """Each recipe twice, and on the CPU."""
-    task, table = small_task(), {}
+    table, task = {}, small_task()
     for source in ["garden"] if TINY else ["garden", "garden-vit", write_source(PLACE["folder"] / "squeezenet.safetensors")]:
         for recipe in (replace(recipe, source=source) for recipe in RECIPES):
             one, two = h.fit(recipe, task), h.fit(recipe, task)
@@ -181,7 +180,8 @@ def run_notebook(path):
 def notebooks(note):
     """Every notebook and solution, a process each."""
     paths = sum((sorted((ROOT / name).glob("*.ipynb")) for name in ("notebooks", "notebooks/appendix", "solutions")), [])
-    paths, table, seconds, started = paths[:1] if TINY else paths, {}, {}, time.perf_counter()
+    paths = paths[:1] if TINY else sorted(paths, key=lambda path: -path.stat().st_size)  # the long ones first
+    table, seconds, started = {}, {}, time.perf_counter()
     with ProcessPoolExecutor(min(len(paths), max(1, len(os.sched_getaffinity(0)) // 2)), FORK) as pool:
         futures = {pool.submit(run_notebook, path): path.stem for path in paths}
         for future in as_completed(futures):
