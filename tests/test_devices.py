@@ -95,6 +95,8 @@ def test_pixels_go_to_a_gpu_once_where_they_fit_into_a_quarter_of_its_memory(mon
         images = devices.resident(train, where)
         assert (images is not train) == goes and (not goes or torch.equal(images, train.pixels))
     assert sent == [(torch.device("cuda"),)]
+    features = torch.zeros(2, 5)
+    assert devices.resident(features, torch.device("cuda")) is features
 
 
 def test_mps_gets_weights_in_the_usual_order_and_others_with_channels_last(monkeypatch):

@@ -62,6 +62,7 @@ def test_what_a_bare_machine_lacks_is_stood_in_for_and_the_course_computes_with_
         "import os, sys, pathlib; sys.path.insert(0, sys.argv[1]); import gpu; gpu.find_spec = lambda name: None\n"
         "print(sorted(gpu.stand_in(pathlib.Path(sys.argv[2]))) == sorted(gpu.STANDINS))\n"
         "import helpers as h, imagehash, IPython\n"
+        "from IPython.utils.capture import capture_output\n"
         "from helpers.lessons import explorer, your_own_images\n"
         "from helpers.images.twins import kept_together\n"
         "assert imagehash.__file__.startswith(sys.argv[2]) and IPython.get_ipython() is None\n"

@@ -42,7 +42,7 @@ STANDINS = {
     "traitlets": NOTHING,
     "ipywidgets": NOTHING,
     "pooch": NOTHING,
-    "IPython": "from IPython import display\ndef get_ipython(): return None\n",
+    "IPython": "version_info = (9, 0, 0)\nfrom IPython import display, utils\ndef get_ipython(): return None\n",
     "platformdirs": "def user_cache_dir(name): return f'/tmp/{name}'\n",
     "imagehash": '''
 import numpy
@@ -64,6 +64,11 @@ def stand_in(folder):
         (folder / name / "__init__.py").write_text(STANDINS[name], encoding="utf-8")
     if "IPython" in absent:
         (folder / "IPython/display.py").write_text(NOTHING + "def display(*args, **kwargs): return Nothing()\n", encoding="utf-8")
+        (folder / "IPython/utils").mkdir()
+        (folder / "IPython/utils/__init__.py").write_text("from IPython.utils import capture\n", encoding="utf-8")
+        (folder / "IPython/utils/capture.py").write_text(
+            "import contextlib\ndef capture_output(*args, **kwargs): return contextlib.nullcontext()\n", encoding="utf-8"
+        )
     places = [str(folder), str(ROOT), str(ROOT / "tests"), str(ROOT / "tools")]
     sys.path[:0] = places
     os.environ["PYTHONPATH"] = os.pathsep.join([*places, *filter(None, [os.environ.get("PYTHONPATH")])])

@@ -3,11 +3,11 @@
 Networks have random weights and photographs are made up, so that nothing has to be fetched: no accuracy means anything.
 """
 
+import builtins
 import contextlib
 import io
 import json
 import os
-import re
 import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -19,20 +19,21 @@ import pytest
 import timm
 import torch
 import torchvision
-from gpu import FORK, ROOT, TINY
+from fits import RECIPES, Deaf, small_task, write_source
+from gpu import FORK, ROOT, TINY, attempt
 from PIL import Image
-from safetensors.torch import save_file
+from short.short_course import shorten
 from torch.nn import functional as F
 from torchvision.models import get_model
 
 import helpers as h
 from helpers.images.splits import Split
-from helpers.images.tasks import open_task
 from helpers.lessons.pretext.tasks import train_simclr
 from helpers.sources import from_package
 from helpers.training import loop
+from helpers.training.costs import now
 from helpers.training.devices import device, has_bfloat16
-from helpers.training.recipes import FEATURE_EXTRACTION, FINE_TUNE_ALL, FINE_TUNE_LAST, PROBE_THEN_FINE_TUNE, SCRATCH
+from helpers.training.recipes import FINE_TUNE_ALL, SCRATCH
 
 SIZE, BATCHES = (64, (4,)) if TINY else (224, (32, 128))
 CAP, ENOUGH = 15e9, 0.8  # bytes of a T4; the share of the throughput of a bare pass that `fit` has to reach
@@ -41,8 +42,18 @@ PLACE = {}
 
 
 def prepare(folder):
-    """Make up photographs, and weights for what has none here; in the process from which the parts are forked."""
+    """Make up photographs, and weights for what has none here. This process computes nothing itself: those that are forked from
+    one whose threads have computed can hang."""
     PLACE["folder"] = folder
+    made = attempt(lambda note: draw(folder), 60)
+    assert made["passed"], made
+    if not from_package.find_spec(from_package.PACKAGE.replace("-", "_")):
+        from_package._file = lambda: folder
+        from_package._tensors = lambda _: [*timm.create_model("tf_efficientnet_lite0").state_dict().values()]
+
+
+def draw(folder):
+    """Photographs of three kinds: blobs of other colours."""
     noise = torch.Generator().manual_seed(0)
     for kind in range(3):
         (folder / f"photographs/kind {kind}").mkdir(parents=True)
@@ -50,13 +61,6 @@ def prepare(folder):
             blobs = torch.rand(1, 3, 4, 4, generator=noise) + kind * torch.eye(3)[kind].view(1, 3, 1, 1)
             pixels = F.interpolate(blobs / 2, (240, 260), mode="bilinear")[0].mul(255).clamp(0, 255).byte()
             Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(folder / f"photographs/kind {kind}/{number}.png")
-    if not from_package.find_spec(from_package.PACKAGE.replace("-", "_")):
-        from_package._file = lambda: folder
-        from_package._tensors = lambda _: [*timm.create_model("tf_efficientnet_lite0").state_dict().values()]
-
-
-def small_task():
-    return open_task("goldfinches", per_class=3, size=32, val=2, test=5)
 
 
 def photographs(count, size=SIZE):
@@ -67,39 +71,13 @@ def photographs(count, size=SIZE):
                    test=split, pool=split)  # fmt: skip
 
 
-def checkpoint(arch):
-    """A file with random weights of this architecture, as a source."""
-    if not (file := Path(PLACE["folder"], f"{arch}.safetensors")).exists():
-        torch.manual_seed(0)
-        save_file(get_model(arch, weights=None).state_dict(), file, {"arch": arch})
-    return str(file)
-
-
-@contextlib.contextmanager
-def on(where):
-    """Within this context the course computes there."""
-    before = os.environ.get("COURSE_DEVICE")
-    os.environ["COURSE_DEVICE"] = where
-    try:
-        yield
-    finally:
-        os.environ.pop("COURSE_DEVICE") if before is None else os.environ.update(COURSE_DEVICE=before)
-
-
-def synchronised():
-    if device().type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter()
-
-
 def hardware(note):
     where = device()
     note(torch=torch.__version__, torchvision=torchvision.__version__, lightning=lightning.__version__, device=str(where),
-         bf16=has_bfloat16(where), tf32=[torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32])  # fmt: skip
+         bf16=has_bfloat16(where), cudnn=torch.backends.cudnn.version(), tf32=torch.backends.cudnn.allow_tf32)  # fmt: skip
     if where.type == "cuda":
         about = torch.cuda.get_device_properties(where)
-        note(hardware=about.name, sm=f"{about.major}.{about.minor}", gigabytes=about.total_memory / 1e9, cuda=torch.version.cuda,
-             cudnn=torch.backends.cudnn.version())  # fmt: skip
+        note(hardware=about.name, sm=f"{about.major}.{about.minor}", gigabytes=about.total_memory / 1e9, cuda=torch.version.cuda)
 
 
 def core_tests(note):
@@ -118,27 +96,25 @@ def core_tests(note):
     jobs = ["-n", "8", "--dist", "loadscope"] if from_package.find_spec("xdist") and not TINY else []
     os.chdir(ROOT)
     os.environ["COURSE_RUN"] = "quick"
-    watch = Watch()
-    pytest.main([*files, "-q", "-o", "addopts=", "-p", "no:cacheprovider", *jobs], plugins=[watch])
+    pytest.main([*files, "-q", "-o", "addopts=", "-p", "no:cacheprovider", *jobs], plugins=[watch := Watch()])
     assert watch.passed and not watch.failed, f"{len(watch.failed)} tests failed"
 
 
 def recipes(note):
     """Each recipe twice, and on the CPU."""
-    task, bad, table = small_task(), [], {}
-    sources = ["garden"] if TINY else ["garden", "garden-vit", checkpoint("squeezenet1_1")]
-    for source in sources:
-        for recipe in (SCRATCH, FEATURE_EXTRACTION, FINE_TUNE_LAST, FINE_TUNE_ALL, PROBE_THEN_FINE_TUNE):
-            recipe = replace(recipe, source=source, steps=10, head_steps=min(recipe.head_steps, 5), batch_size=6)
+    table, task = {}, small_task()
+    for source in ["garden"] if TINY else ["garden", "garden-vit", write_source(PLACE["folder"] / "squeezenet.safetensors")]:
+        for recipe in (replace(recipe, source=source) for recipe in RECIPES):
             one, two = h.fit(recipe, task), h.fit(recipe, task)
-            with on("cpu"):
+            with pytest.MonkeyPatch.context() as monkeypatch:
+                monkeypatch.setenv("COURSE_DEVICE", "cpu")
                 there = h.fit(recipe, task)
             row = {"bit-equal": torch.equal(one.logits, two.logits), "varying": one.varying, "accuracy": one.accuracy,
                    "accuracy on the CPU": there.accuracy, "logits differ by": (one.logits - there.logits).abs().max().item(),
                    "logits up to": there.logits.abs().max().item()}  # fmt: skip
             table[f"{recipe.name}, {Path(source).stem}"] = row
             note(recipes=table)
-            bad += [recipe.name] * (not row["bit-equal"] and not row["varying"])
+    bad = [name for name, row in table.items() if not row["bit-equal"] and not row["varying"]]
     assert not bad, f"the same seed gave other numbers, and PyTorch did not say why: {bad}"
 
 
@@ -150,26 +126,21 @@ def reduced_precision(note):
     loop.reduced = lambda where, size: TINY  # a CPU has it, too, if slowly
     other = h.fit(recipe, task)
     loop.reduced = chosen
-    note(loss={"as the device has it": low.kept["train_loss"], "the other way": other.kept["train_loss"]},
-         seconds_of={"as the device has it": low.seconds, "the other way": other.seconds})  # fmt: skip
+    note(losses=[low.kept["train_loss"], other.kept["train_loss"]], seconds_of_both=[low.seconds, other.seconds])
     assert low.logits.isfinite().all() and low.kept["train_loss"] < 1.5 * other.kept["train_loss"]
-    losses = []
-    train_simclr(task.train.pixels[:, :, :64, :64].contiguous(), epochs=2, after_epoch=lambda _, task: losses.append(task.loss))
-    note(simclr=losses)
+    pixels = task.train.pixels[:, :, :64, :64].contiguous()
+    train_simclr(pixels, epochs=2, after_epoch=lambda epoch, task: note(**{f"SimCLR, epoch {epoch}": task.loss}))
 
 
 def saved_and_resumed(note):
     """Saved and loaded, a network answers alike, on the CPU by hand, too; an interrupted training ends as the uninterrupted."""
-    task, folder = small_task(), PLACE["folder"]
-    recipe = replace(PROBE_THEN_FINE_TUNE, source="garden", steps=10, head_steps=5, batch_size=6)
+    task, recipe, folder = small_task(), RECIPES[-1], PLACE["folder"]
     run = h.fit(recipe, task)
     back = h.load_classifier(run.classifier.save(folder / "saved.safetensors"))
     with torch.no_grad():
         by_hand = run.model(run.classifier.backbone.normalise(task.test.pixels))
 
-    class Stop:
-        count = 0
-
+    class Stop(Deaf):
         def step(self, count=1):
             self.count += count
             if self.count > 11:
@@ -187,23 +158,20 @@ def saved_and_resumed(note):
 
 def run_notebook(path):
     """{cell: its error} of a notebook's code cells, run with the full budget on the made-up photographs, in short trainings."""
-    import builtins
-
-    from short.short_course import shorten
-
     os.environ.update(COURSE_RUN="full", COURSE_IMAGES=str(PLACE["folder"] / "photographs"))
     names, errors, where = {}, {}, PLACE["folder"] / path.parent.name / path.stem
     where.mkdir(parents=True)
     os.chdir(where)
+    torch.set_num_threads(2)
     builtins.display = lambda *args, **kwargs: None
     with pytest.MonkeyPatch.context() as monkeypatch:
         shorten(monkeypatch)
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             if cell["cell_type"] == "code" and "setup" not in cell["metadata"].get("tags", []):
-                source = "".join(cell["source"])
+                code = compile("".join(cell["source"]), f"{path.stem}:{cell['id']}", "exec")
                 try:
                     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
-                        exec(compile(source, f"{path.stem}:{cell['id']}", "exec"), names)
+                        exec(code, names)
                 except Exception as error:
                     errors[cell["id"]] = f"{type(error).__name__}: {error}"[:300]
     return errors
@@ -212,7 +180,8 @@ def run_notebook(path):
 def notebooks(note):
     """Every notebook and solution, a process each."""
     paths = sum((sorted((ROOT / name).glob("*.ipynb")) for name in ("notebooks", "notebooks/appendix", "solutions")), [])
-    paths, table, seconds, started = paths[:1] if TINY else paths, {}, {}, time.perf_counter()
+    paths = paths[:1] if TINY else sorted(paths, key=lambda path: -path.stat().st_size)  # the long ones first
+    table, seconds, started = {}, {}, time.perf_counter()
     with ProcessPoolExecutor(min(len(paths), max(1, len(os.sched_getaffinity(0)) // 2)), FORK) as pool:
         futures = {pool.submit(run_notebook, path): path.stem for path in paths}
         for future in as_completed(futures):
@@ -229,15 +198,12 @@ def memory(note):
     task, peaks = photographs(10 if TINY else 256), {}
     for arch in ("resnet18",) if TINY else ("resnet50", "vgg16"):
         h.fit(replace(SCRATCH, source=arch, batchnorm="as frozen", steps=2, batch_size=min(32, len(task.train)), lr=1e-5), task)
-        if where.type == "cuda":
-            peaks[arch] = torch.cuda.max_memory_allocated(where) / 1e9
-            torch.cuda.reset_peak_memory_stats(where)
-        note(peak_gigabytes=peaks)
+        peaks[arch] = torch.cuda.max_memory_allocated() / 1e9  # 0 without CUDA
+        note(peak_gigabytes_so_far=peaks)
     for _ in range(1 if TINY else 6):
         h.fit(replace(FINE_TUNE_ALL, source="garden", steps=2), small_task())
-    left = torch.cuda.memory_allocated(where) / 1e9 if where.type == "cuda" else 0.0
-    note(gigabytes_left_after_fits=left)
-    assert left < 0.5
+    note(gigabytes_left_after_fits=torch.cuda.memory_allocated() / 1e9)
+    assert torch.cuda.memory_allocated() < 0.5e9
 
 
 def bare(arch, batch, steps):
@@ -248,12 +214,12 @@ def bare(arch, batch, steps):
     labels = torch.arange(batch, device=where) % 10
     for step in range(steps + 5):
         if step == 5:
-            started = synchronised()
+            started = now()
         with torch.autocast(where.type, torch.bfloat16, enabled=loop.reduced(where, SIZE)):
             loss = F.cross_entropy(model(images), labels)
         model.zero_grad()
         loss.backward()
-    return batch * steps / (synchronised() - started)
+    return batch * steps / (now() - started)
 
 
 def throughput(note):
@@ -268,7 +234,7 @@ def throughput(note):
             ours, plain = batch * many / (seconds[1] - seconds[0]), bare(arch, batch, many)
             table[f"{arch}, batches of {batch}"] = {"images/s": ours, "bare images/s": plain, "share": ours / plain}
             note(throughput=table, size=SIZE, bf16=loop.reduced(device(), SIZE))
-    slow = [name for name, row in table.items() if row["share"] < ENOUGH and re.search(f" {BATCHES[-1]}$", name)]
+    slow = [name for name, row in table.items() if row["share"] < ENOUGH and name.endswith(f" {BATCHES[-1]}")]
     assert TINY or not slow, f"below {ENOUGH:.0%} of the bare passes: {slow}"
 
 

@@ -212,17 +212,17 @@ def stage_seconds(model: nn.Module, images: torch.Tensor, rounds: int = 2) -> di
         x = _some(images)
         for i, (stage, module) in enumerate(parts):
             x = x.detach().requires_grad_(i > 0)
-            started, x = _now(), module(x)
-            between = _now()
+            started, x = now(), module(x)
+            between = now()
             if x.requires_grad:
                 x.sum().backward()
-            took = (between - started) / len(images), (_now() - between) / len(images)
+            took = (between - started) / len(images), (now() - between) / len(images)
             if round_:
                 seconds[stage.name] = tuple(map(min, took, seconds.get(stage.name, took)))
     return seconds
 
 
-def _now() -> float:
+def now() -> float:
     """The clock, after the accelerator has finished its work."""
     if torch.accelerator.is_available():
         torch.accelerator.synchronize()
@@ -252,10 +252,10 @@ def _side_by_side(steps: dict, rounds: int) -> dict[str, list[float]]:
     times = {name: [] for name in steps}
     for round_ in range(rounds + 2):
         for name, step in steps.items():
-            started = _now()
+            started = now()
             step()
             if round_ >= 2:
-                times[name].append(_now() - started)
+                times[name].append(now() - started)
     return times
 
 

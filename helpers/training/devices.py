@@ -77,11 +77,12 @@ def sent(tensor: torch.Tensor, where: torch.device) -> torch.Tensor:
 
 
 def resident(images: torch.Tensor | Split, where: torch.device) -> torch.Tensor | Split:
-    """The pixels of a split, uint8 (N, 3, S, S), on a GPU if they take at most a quarter of its free memory; else as they are."""
-    if not isinstance(images, Split) or where.type != "cuda":
+    """Pixels, uint8 (N, 3, S, S), on a GPU if they take at most a quarter of its free memory; else, and features, as they are."""
+    pixels = images.images if isinstance(images, Split) else images
+    if where.type != "cuda" or pixels.dtype != torch.uint8:
         return images
-    needed = len(images) * images.images[0].numel()
-    return images.pixels.to(where) if needed <= torch.cuda.mem_get_info(where)[0] // 4 else images
+    fits = len(images) * pixels[0].numel() <= torch.cuda.mem_get_info(where)[0] // 4
+    return (images.pixels if isinstance(images, Split) else images).to(where) if fits else images
 
 
 def has_bfloat16(device: torch.device) -> bool:
