@@ -94,24 +94,23 @@ def attempt(part, seconds, quiet=True):
     process, found, started = FORK.Process(target=_child, args=(part, theirs, quiet)), {}, time.monotonic()
     process.start()
     theirs.close()
-    how, what = "failed", f"it did not end within {seconds} s"
-    with suppress(EOFError):
+    how, what = late = "failed", f"it did not end within {seconds} s"
+    try:
         while (left := started + seconds - time.monotonic()) > 0:
-            if not ours.poll(left):
-                continue
-            how, what = ours.recv()
-            if how != "found":
-                break
-            found |= what
-            how, what = "failed", f"it did not end within {seconds} s"
-        left = 0
-    if left:  # the pipe was closed without a word
+            if ours.poll(left):
+                how, what = ours.recv()
+                if how != "found":
+                    break
+                found |= what
+                how, what = late
+    except EOFError:  # the pipe was closed without a word
         process.join(5)
         what = f"its process ended with {process.exitcode}"
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.kill()
-    process.join(5)
+    finally:  # with all that it has started
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+        process.join(5)
     error = {"error": what} if what else {}
     return {"passed": how == "passed", "seconds": round(time.monotonic() - started, 1), **found, **error}
 
