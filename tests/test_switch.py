@@ -183,6 +183,6 @@ def test_lecture2_takes_flowers102_as_its_target(offline):
 
 
 def test_lecture5_compares_its_sources_on_the_photographs_that_are_named(offline):
-    ids = "imports|two-sources-picture|map-guess|map-flowers|scores|outcome"
+    ids = "imports|two-sources-picture|map-guess|map-flowers|probe|scores|outcome"
     cells = lecture("notebooks/05_choosing_a_source.ipynb", offline, ids, Budget("full", 1, images="hotdog"))
     assert [run.task.size for run in cells["runs"].values()] == [128, *5 * [64]] and len(cells["at64"].classes) == 2
